@@ -1,0 +1,84 @@
+"""Every exception this library raises on purpose.
+
+    ModelScanError
+    ├── SettingsError          a setting or a secret reference is unusable
+    ├── SourceError
+    │   ├── FetchError         a source could not be read over the network
+    │   └── DocumentError      a document came, and is not what the source serves
+    ├── RecordError            a record does not fit its schema
+    ├── OverrideError          a hand-kept override is malformed
+    ├── UnknownIdError         no model, GPU or engine has that name
+    ├── AmbiguousIdError       several have it
+    ├── FitInputError          a field of a fit request cannot be used
+    ├── ManifestError          a plan cannot be written as that target's document
+    ├── CheckFailedError       a blocking check refused the data
+    └── PublishError           the published registry is missing, damaged or cannot be replaced
+
+A message says what happened, in which file, record or field, and what to do.
+"""
+
+from collections.abc import Sequence
+
+
+class ModelScanError(Exception):
+    """Base of all; ``str(error)`` is a line a person can act on."""
+
+
+class SettingsError(ModelScanError):
+    """A setting or a secret reference is unusable."""
+
+
+class SourceError(ModelScanError):
+    """A source gave nothing usable."""
+
+
+class FetchError(SourceError):
+    """A source could not be read over the network."""
+
+
+class DocumentError(SourceError):
+    """A document came, and is not what the source serves."""
+
+
+class RecordError(ModelScanError):
+    """A record does not fit its schema."""
+
+
+class OverrideError(ModelScanError):
+    """A hand-kept override is malformed."""
+
+
+class UnknownIdError(ModelScanError):
+    """No model, GPU or engine has that name; ``candidates`` are the nearest known ones."""
+
+    def __init__(self, message: str, candidates: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
+class AmbiguousIdError(ModelScanError):
+    """Several models have that name; ``candidates`` lists them."""
+
+    def __init__(self, message: str, candidates: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
+class FitInputError(ModelScanError):
+    """A field of a fit request cannot be used; ``field`` names it."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ManifestError(ModelScanError):
+    """A plan cannot be written as that target's document."""
+
+
+class CheckFailedError(ModelScanError):
+    """A blocking check refused the data."""
+
+
+class PublishError(ModelScanError):
+    """The published registry is missing, damaged or cannot be replaced."""

@@ -1,0 +1,1 @@
+"""The four public sources: one adapter each, one runner that owns HTTP, caching and politeness."""
