@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from modelscan_catalog import __version__
 from modelscan_catalog.errors import SettingsError
@@ -41,9 +41,7 @@ class Settings(BaseSettings):
 
     registry_dir: Path = REPOSITORY_ROOT / "registry"
     data_dir: Path = REPOSITORY_ROOT / "data"
-    out_dir: Path | None = Field(
-        default=None, description="registry_dir/published when unset"
-    )
+    out_dir: Path | None = Field(default=None, description="registry_dir/published when unset")
 
     models_dev_url: str = "https://models.dev"
     gpustack_url: str = "https://raw.githubusercontent.com"
@@ -59,9 +57,7 @@ class Settings(BaseSettings):
     user_agent: str = f"modelscan-catalog/{__version__}"
     http: HttpLimits = HttpLimits()
 
-    max_shrink: float = Field(
-        default=0.3, gt=0, lt=1, description="largest tolerated loss of rows"
-    )
+    max_shrink: float = Field(default=0.3, gt=0, lt=1, description="largest tolerated loss of rows")
     stale_after_days: int = Field(default=14, ge=1)
 
     @property
@@ -69,39 +65,40 @@ class Settings(BaseSettings):
         """Directory that the last step of a build replaces atomically."""
         return self.out_dir or self.registry_dir / "published"
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over explicit file values; no .env file is read behind the user's back."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
-
 
 def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings:
-    """Settings from ``config_file`` (YAML), then the environment, then ``overrides`` that are not None.
+    """Settings from ``overrides`` that are not None, over the environment, over ``config_file`` (YAML).
 
     Raises ``SettingsError`` naming the file or variable and the field.
     """
-    values: dict[str, Any] = {}
-    if config_file is not None:
-        try:
-            loaded = yaml.safe_load(config_file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise SettingsError(f"{config_file}: cannot be read as YAML: {error}") from error
-        if loaded is not None and not isinstance(loaded, dict):
-            raise SettingsError(f"{config_file}: expected a mapping of settings at the top")
-        values.update(loaded or {})
+    from_file = _read_yaml(config_file) if config_file is not None else {}
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings  # no .env file is read behind the user's back
+            return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
+
     try:
-        settings = Settings(**values)
-        chosen = {name: value for name, value in overrides.items() if value is not None}
-        return Settings.model_validate(settings.model_dump() | chosen) if chosen else settings
+        return Layered(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"setting {where}: {first['msg']}") from error
+
+
+def _read_yaml(config_file: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(config_file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{config_file}: cannot be read as YAML: {error}") from error
+    if not isinstance(loaded, dict | None):
+        raise SettingsError(f"{config_file}: expected a mapping of settings at the top")
+    return loaded or {}

@@ -1,12 +1,14 @@
 """Tables on disk: Parquet under enforced Arrow schemas, JSON with stable bytes, atomic replacement."""
 
+import ctypes
+import errno
 import json
 import os
 import shutil
 import tempfile
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -35,7 +37,7 @@ def arrow_schema(record: type[BaseModel]) -> pa.Schema:
     return pa.schema(_arrow_fields(record))
 
 
-def _arrow_fields(record: type[BaseModel]) -> list[pa.Field]:
+def _arrow_fields(record: type[BaseModel]) -> "list[pa.Field[Any]]":
     return [pa.field(name, _arrow_type(info.annotation)) for name, info in record.model_fields.items()]
 
 
@@ -165,29 +167,43 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def publish_directory(staged: Path, published: Path, keep: Sequence[str] = ()) -> None:
+def publish_directory(staged: Path, published: Path) -> None:
     """Swap ``staged`` into the place of ``published``; a reader sees the old tree or the new one.
 
-    ``keep`` names entries that are carried over from the old tree. Raises ``PublishError`` and leaves the
-    old tree in place when the swap fails.
+    On Linux the two directories change places in one system call; elsewhere there is a moment between two
+    renames. Raises ``PublishError`` and leaves the old tree in place when the swap fails.
     """
-    previous = published.with_name(f".{published.name}.previous")
     try:
         published.parent.mkdir(parents=True, exist_ok=True)
-        for name in keep:
-            if (published / name).exists() and not (staged / name).exists():
-                shutil.copytree(published / name, staged / name)
-        shutil.rmtree(previous, ignore_errors=True)
-        if published.exists():
-            published.rename(previous)
-        try:
+        if not published.exists():
             staged.rename(published)
-        except OSError:
-            if previous.exists():
-                previous.rename(published)
-            raise
-        shutil.rmtree(previous, ignore_errors=True)
+            return
+        if not _exchange(staged, published):
+            aside = published.with_name(f".{published.name}.previous")
+            published.rename(aside)
+            try:
+                staged.rename(published)
+            except OSError:
+                aside.rename(published)
+                raise
+            aside.rename(staged)
+        shutil.rmtree(staged)
     except OSError as error:
-        raise PublishError(
-            f"{published}: could not be replaced, the old registry is kept: {error}"
-        ) from error
+        raise PublishError(f"{published}: not replaced, the old registry is kept: {error}") from error
+
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two paths atomically (renameat2, Linux); False where the system cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    if libc.renameat2(_AT_FDCWD, bytes(first), _AT_FDCWD, bytes(second), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL):  # an old kernel, or a file system without the flag
+        return False
+    raise OSError(code, os.strerror(code), str(first))

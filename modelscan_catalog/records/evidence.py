@@ -70,9 +70,9 @@ class Conflict(Record):
 
     record: str
     field: str
-    chosen: JsonValue
+    chosen: JsonValue = None
     chosen_source: SourceName
-    other: JsonValue
+    other: JsonValue = None
     other_source: SourceName
     rule: str
 

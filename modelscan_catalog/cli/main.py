@@ -1,0 +1,87 @@
+"""Entry point of ``modelscan``: finds the subcommand, turns library errors into one clear line."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+
+import click
+
+from modelscan_catalog import __version__
+from modelscan_catalog.errors import CheckFailedError, ModelScanError
+
+# name -> (module:attribute, one line for --help); nothing here is imported before it is called.
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "catalog": ("modelscan_catalog.cli.catalog:catalog", "Look things up in the published catalogue."),
+    "fit": ("modelscan_catalog.cli.fit:fit", "Does a model run on these GPUs, and where does the memory go?"),
+    "gpus": ("modelscan_catalog.cli.gpus:gpus", "GPU profiles, and the GPUs of this machine."),
+    "quality": ("modelscan_catalog.cli.quality:quality", "Measured accuracy of crosswalk and fit."),
+    "router": (
+        "modelscan_catalog.cli.router:router",
+        "Serve one OpenAI-compatible endpoint from router.json.",
+    ),
+    "schemas": ("modelscan_catalog.cli.schemas:schemas", "Write or check the generated JSON Schemas."),
+    "snapshot": ("modelscan_catalog.cli.snapshot:snapshot", "Save the embedded snapshot of the sources."),
+    "what-fits": ("modelscan_catalog.cli.what_fits:what_fits", "What of the catalogue runs on these GPUs?"),
+}
+
+# Commands of packages above this library (the pipeline's ``build``) register here.
+_PLUGIN_GROUP = "modelscan.commands"
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands' names and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*_COMMANDS, *(point.name for point in entry_points(group=_PLUGIN_GROUP))])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+            command = getattr(import_module(module), attribute)
+        else:
+            points = list(entry_points(group=_PLUGIN_GROUP, name=cmd_name))
+            if not points:
+                return None
+            command = points[0].load()
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, text) for name, (_, text) in _COMMANDS.items()]
+        for point in entry_points(group=_PLUGIN_GROUP):
+            command = point.load()
+            rows.append((point.name, command.get_short_help_str(limit=90)))
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    no_args_is_help=True,
+)
+@click.version_option(__version__, prog_name="modelscan")
+def cli() -> None:
+    """One checked catalogue of open models: what each is, what it costs, and on which GPUs it runs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``modelscan``: exit 0 when all went well, 1 on a failed check, 2 on what the caller can mend."""
+    try:
+        sys.exit(cli.main(args=arguments, prog_name="modelscan", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else str(error))
+        sys.exit(0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except CheckFailedError as error:
+        click.echo(f"check failed: {error}", err=True)
+        sys.exit(1)
+    except ModelScanError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)

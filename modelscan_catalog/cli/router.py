@@ -1,0 +1,27 @@
+"""``modelscan router``: one OpenAI-compatible endpoint over everything that router.json lists."""
+
+from pathlib import Path
+
+import click
+
+from modelscan_catalog.settings import REPOSITORY_ROOT
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=REPOSITORY_ROOT / "registry" / "published" / "router.json",
+    show_default="registry/published/router.json",
+    help="Router configuration, as the pipeline publishes it.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
+)
+@click.option("--token", metavar="REFERENCE", help="Bearer token of clients, as env:NAME or file:PATH.")
+def router(config: Path, host: str, port: int, token: str | None) -> None:
+    """Serve one OpenAI-compatible endpoint from router.json."""
+    from modelscan_catalog.router.app import run
+
+    run(config, host=host, port=port, token_ref=token)

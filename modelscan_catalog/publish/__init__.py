@@ -1,0 +1,1 @@
+"""From checked records to the registry that others read: schemas, checks, files, one atomic swap."""
