@@ -1,0 +1,45 @@
+"""The rotary cache that an engine allocates beside the weights; logged weights include it."""
+
+from __future__ import annotations
+
+from modelscan_catalog.fit.architecture import (
+    Attention,
+    CompressedAttention,
+    LatentAttention,
+    Layer,
+    Rope,
+)
+from modelscan_catalog.fit.fields import Fields
+from modelscan_catalog.fit.mixers import Family
+
+
+def rope_cache(fields: Fields, family: Family, layers: tuple[Layer, ...], context: int) -> Rope | None:
+    """Positions x rotary width, in the model's dtype; fp32 for latent attention with YaRN; twice with two ropes.
+
+    Positions are `max_position_embeddings`, which YaRN and its like replace with the scaled length
+    (original length x factor).
+    """
+    if family.get("rope") == "none":
+        return None
+    scaling = fields.mapping("rope_scaling") or fields.mapping("rope_parameters")
+    kind = (scaling.text("rope_type") or scaling.text("type")) if scaling else ""
+    positions = context
+    if scaling is not None and kind in {"yarn", "deepseek_yarn", "dynamic"}:
+        original = scaling.integer("original_max_position_embeddings", default=0)
+        factor = scaling.number("factor", 1.0)
+        positions = int(original * factor) if original else max(context, int(context * factor) if kind == "yarn" else context)
+    mixers = [layer.mixer for layer in layers] + [layer.second_mixer for layer in layers]
+    latent = [mixer for mixer in mixers if isinstance(mixer, LatentAttention | CompressedAttention)]
+    if latent:
+        return Rope(positions, latent[0].rope_dim, 4, 1)
+    plain = [mixer for mixer in mixers if isinstance(mixer, Attention)]
+    if not plain:
+        return None
+    share = fields.number("partial_rotary_factor", 1.0)
+    if scaling is not None:
+        share = scaling.number("partial_rotary_factor", share)
+    width = fields.integer("rotary_dim", default=0) or int(plain[0].head_dim * share)
+    two = bool(family.get("two_ropes")) and len({mixer.kind for mixer in plain}) > 1
+    long_rope = kind in {"longrope", "su"}
+    copies = 2 if two or long_rope else 1
+    return Rope(positions, width, 2, copies)
