@@ -1,0 +1,1 @@
+"""A launch plan written as each target's own document, and the linter that checks such documents."""

@@ -1,0 +1,271 @@
+"""Turns other projects' recorded contracts (flag matrices, OpenAPI, CRDs) into the committed facts.
+
+Run when a new engine or target version is recorded:
+``python -m modelscan_catalog.manifests.carry CONTRACTS_DIRECTORY REGISTRY_DIRECTORY``.
+Names, types, choices, defaults and enums are carried; descriptions and help texts are not.
+"""
+
+import ast
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_STRUCTURE = (
+    "type",
+    "enum",
+    "const",
+    "required",
+    "pattern",
+    "minimum",
+    "maximum",
+    "minItems",
+    "minLength",
+    "maxLength",
+)
+_BRANCHES = ("anyOf", "oneOf", "allOf")
+_INTERN_FROM_CHARS = 160
+"""Shorter schemas are cheaper to repeat than to name."""
+
+
+def carry_vllm(matrix: Mapping[str, Any], newest: Mapping[str, Any]) -> dict[str, Any]:
+    """Flag table of all recorded vLLM versions; types and defaults as the newest version has them.
+
+    ``matrix`` maps a version to its flags, parsers, quantizations and architectures; ``newest`` has the
+    details of one version. ``versions`` of an entry is left out where all versions have it.
+    """
+    versions = list(matrix)
+    flags: dict[str, dict[str, Any]] = {}
+    for name in _in_order(matrix[version]["flags"] for version in versions):
+        seen = {v: matrix[v]["flags"][name] for v in versions if name in matrix[v]["flags"]}
+        last = next(reversed(seen.values()))
+        detail = dict(newest["flags"].get(name, {}))
+        entry: dict[str, Any] = {
+            "versions": _unless_all(list(seen), versions),
+            "deprecated": [v for v, flag in seen.items() if flag["deprecated"]],
+            "aliases": last.get("short", []),
+            "type": _vllm_type(detail, last),
+            "default": _literal(detail.get("default", last.get("default"))),
+            "choices": _literal(detail.get("choices")),
+        }
+        flags[name] = {key: value for key, value in entry.items() if value not in (None, [])}
+    return {
+        "engine": "vllm",
+        "versions": versions,
+        "flags": flags,
+        **{
+            group: _by_version(matrix, group, versions)
+            for group in (
+                "tool_parsers",
+                "reasoning_parsers",
+                "quantization",
+                "deprecated_quantization",
+                "architectures",
+            )
+        },
+    }
+
+
+def carry_sglang(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Flag table of the one recorded SGLang version, in the shape of ``carry_vllm``."""
+    version = document["version"]
+    flags = {}
+    for name, flag in document["flags"].items():
+        choices = flag["choices"]
+        if choices == "QUANTIZATION_CHOICES":
+            choices = document["quantization"]
+        entry = {
+            "deprecated": [version] if flag["deprecated"] else [],
+            "aliases": flag["aliases"],
+            "type": flag["type"],
+            "default": _literal(flag["default"]),
+            "choices": choices if isinstance(choices, list) else _literal_choices(flag["type"]),
+            "replacement": flag.get("replacement"),
+        }
+        flags[name] = {key: value for key, value in entry.items() if value not in (None, [])}
+    return {
+        "engine": "sglang",
+        "versions": [version],
+        "flags": flags,
+        "deprecated_values": document["deprecated_values"],
+        **{
+            group: dict.fromkeys(document[group])
+            for group in ("tool_parsers", "reasoning_parsers", "quantization")
+        },
+        "deprecated_quantization": {},
+        "architectures": {},
+    }
+
+
+def compact_schema(schema: Mapping[str, Any], components: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """``schema`` as strict structure: no prose, no unknown fields, repeated parts under ``$defs``.
+
+    Objects with ``properties`` refuse others, as an API server's strict field validation does;
+    ``x-kubernetes-preserve-unknown-fields`` and int-or-string are honoured. ``components`` are the
+    targets of ``#/components/schemas/`` references.
+    """
+    interned = _Interned(components or {})
+    body = interned.visit(schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **body,
+        "$defs": dict(sorted(interned.definitions.items())),
+    }
+
+
+class _Interned:
+    """Walks one schema and names every larger part once."""
+
+    def __init__(self, components: Mapping[str, Any]) -> None:
+        self.components = components
+        self.definitions: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+
+    def visit(self, schema: Mapping[str, Any], *, root: bool = True) -> dict[str, Any]:
+        if "$ref" in schema:
+            target = schema["$ref"].rsplit("/", 1)[-1]
+            source = self.components.get(target)
+            return dict(schema) if source is None else self.visit(source, root=False)
+        compact = self._structure(schema)
+        text = json.dumps(compact, sort_keys=True)
+        if root or len(text) < _INTERN_FROM_CHARS:
+            return compact
+        if text not in self._names:
+            self._names[text] = f"d{len(self._names)}"
+            self.definitions[self._names[text]] = compact
+        return {"$ref": f"#/$defs/{self._names[text]}"}
+
+    def _structure(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        if schema.get("x-kubernetes-int-or-string"):
+            return {"type": ["integer", "string"]}
+        compact = {key: schema[key] for key in _STRUCTURE if key in schema}
+        if schema.get("nullable") and isinstance(compact.get("type"), str):
+            compact["type"] = [compact["type"], "null"]
+        for branch in _BRANCHES:
+            if branch in schema:
+                compact[branch] = [self.visit(part, root=False) for part in schema[branch]]
+        if "items" in schema:
+            compact["items"] = self.visit(schema["items"], root=False)
+        properties = schema.get("properties")
+        if properties:
+            compact["properties"] = {
+                name: self.visit(part, root=False) for name, part in sorted(properties.items())
+            }
+        extra = schema.get("additionalProperties")
+        if isinstance(extra, Mapping):
+            compact["additionalProperties"] = self.visit(extra, root=False)
+        elif properties and not schema.get("x-kubernetes-preserve-unknown-fields") and extra is not True:
+            compact["additionalProperties"] = False
+        return compact
+
+
+def _in_order(groups: Iterable[Iterable[str]]) -> list[str]:
+    return sorted({name for group in groups for name in group})
+
+
+def _unless_all(some: list[str], versions: Sequence[str]) -> list[str] | None:
+    return None if len(some) == len(versions) else some
+
+
+def _by_version(
+    matrix: Mapping[str, Any], group: str, versions: Sequence[str]
+) -> dict[str, list[str] | None]:
+    return {
+        name: _unless_all([v for v in versions if name in matrix[v][group]], versions)
+        for name in _in_order(matrix[v][group] for v in versions)
+    }
+
+
+def _vllm_type(detail: Mapping[str, Any], flag: Mapping[str, Any]) -> str | None:
+    action = str(detail.get("action", ""))
+    if "store_true" in action:
+        return "switch"
+    if "BooleanOptionalAction" in action:
+        return "bool"
+    named = detail.get("type", flag.get("type"))
+    return named if isinstance(named, str) and named.isidentifier() else None
+
+
+def _literal(text: Any) -> Any:
+    """The value that ``text`` writes in Python, or null when it is an expression."""
+    if not isinstance(text, str):
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+    return list(value) if isinstance(value, tuple | set) else value
+
+
+def _literal_choices(annotation: str) -> list[Any] | None:
+    start = annotation.find("Literal[")
+    if start < 0:
+        return None
+    values = _literal(annotation[start + len("Literal") : annotation.index("]", start) + 1])
+    return [value for value in values if value is not None] if isinstance(values, list) else None
+
+
+def carry_all(contracts: Path, registry: Path) -> list[Path]:
+    """Write every committed fact file from ``contracts`` and return their paths."""
+
+    def read(name: str) -> Any:
+        return json.loads((contracts / name).read_text("utf-8"))
+
+    openapi = read("gpustack/openapi-2.3.0.json")["components"]["schemas"]
+    matrix, newest = read("vllm_flag_matrix.json"), read("vllm_0.33.0.json")
+    sglang = read("sglang_0.5.23.json")
+    kserve = read("crds/kserve_inferenceservices_v1beta1.schema.json")
+    kserve["properties"].pop("status", None)
+    documents = {
+        "engines/vllm.json": {
+            "source": "vllm-project/vllm, the tagged releases named in versions; read from the argument "
+            "parsers' syntax trees",
+            **carry_vllm(matrix, newest),
+        },
+        "engines/sglang.json": {
+            "source": f"sgl-project/sglang v{sglang['version']}; read from server_args.py's syntax tree",
+            **carry_sglang(sglang),
+        },
+        "contracts/gpustack_model_create.json": {
+            "$comment": "gpustack/gpustack 2.3.0, OpenAPI document, ModelCreate",
+            **compact_schema(openapi["ModelCreate"], openapi),
+        },
+        "contracts/gpustack_model_catalog.json": _catalog_schema(read("gpustack/model_catalog.schema.json")),
+        "contracts/kserve_inferenceservice.json": {
+            "$comment": "kserve/kserve aaac4e294, CRD inferenceservices.serving.kserve.io v1beta1",
+            **compact_schema(kserve),
+        },
+    }
+    for name, document in documents.items():
+        (registry / name).parent.mkdir(parents=True, exist_ok=True)
+        (registry / name).write_bytes(_diffable(document))
+    return [registry / name for name in documents]
+
+
+def _catalog_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "$comment": "gpustack/gpustack 47277d79, schemas/model_sets.py",
+        **{key: value for key, value in schema.items() if key != "title"},
+    }
+
+
+def _diffable(document: Mapping[str, Any]) -> bytes:
+    """JSON with one line for each entry of each group: small, and readable as a diff."""
+    parts = []
+    for key, value in document.items():
+        if isinstance(value, Mapping) and len(value) > 1:
+            rows = ",\n".join(f"  {json.dumps(k)}: {_line(v)}" for k, v in value.items())
+            parts.append(f" {json.dumps(key)}: {{\n{rows}\n }}")
+        else:
+            parts.append(f" {json.dumps(key)}: {_line(value)}")
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+if __name__ == "__main__":
+    for written in carry_all(Path(sys.argv[1]), Path(sys.argv[2])):
+        sys.stdout.write(f"{written}\n")

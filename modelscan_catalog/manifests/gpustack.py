@@ -1,0 +1,78 @@
+"""A plan as the body of GPUStack's ``POST /v2/models``, and as an entry of its catalogue."""
+
+import re
+from typing import Any
+
+from modelscan_catalog.errors import ManifestError
+from modelscan_catalog.manifests.commands import engine_parameters
+from modelscan_catalog.manifests.engines import Engine
+from modelscan_catalog.manifests.plan_input import LaunchPlan, WeightSource
+
+BACKENDS: dict[Engine, str] = {"vllm": "vLLM", "sglang": "SGLang"}
+"""The server's own spelling; another spelling is accepted and never starts."""
+
+_REPO_FIELD: dict[WeightSource, str] = {
+    "huggingface": "huggingface_repo_id",
+    "model_scope": "model_scope_model_id",
+    "local_path": "local_path",
+}
+
+_CATEGORIES = {
+    "llm": "llm",
+    "vlm": "llm",
+    "embedding": "embedding",
+    "reranker": "reranker",
+    "image": "image",
+    "speech_to_text": "speech_to_text",
+    "text_to_speech": "text_to_speech",
+}
+"""Our categories in GPUStack's vocabulary; it has none for video."""
+
+
+def model_body(plan: LaunchPlan, *, replicas: int = 1, cluster_id: int | None = None) -> dict[str, Any]:
+    """JSON body that creates ``plan`` as a model with its route.
+
+    Secrets are left out: the server and its workers hold their own hub tokens, and the body would store
+    the value. The revision is only recorded in the description: GPUStack fetches the default branch.
+    """
+    where = f"{plan.gpu_count}x {plan.gpu_profile_id}"
+    pinned = f"@{plan.revision}" if plan.revision else ""
+    body: dict[str, Any] = {
+        "name": gpustack_name(plan.served_model_name),
+        "description": f"{plan.model_id}: {plan.repo}{pinned} on {where}",
+        "source": plan.source,
+        _REPO_FIELD[plan.source]: plan.repo,
+        "replicas": replicas,
+        "categories": _categories(plan),
+        "placement_strategy": "spread",
+        "cpu_offloading": False,
+        "distributed_inference_across_workers": plan.pipeline_parallel > 1,
+        "backend": BACKENDS[plan.engine],
+        "backend_version": plan.engine_version,
+        "backend_parameters": engine_parameters(plan),
+        "gpu_selector": {"gpus_per_replica": plan.gpu_count},
+        "restart_on_error": True,
+        "enable_model_route": True,
+    }
+    if plan.plain_env():
+        body["env"] = plan.plain_env()
+    if cluster_id is not None:
+        body["cluster_id"] = cluster_id
+    return body
+
+
+def gpustack_name(name: str) -> str:
+    """``name`` as GPUStack accepts it: letters, digits and ``_-.:``, from a letter to a letter or digit.
+
+    Raises ``ManifestError`` when nothing usable is left.
+    """
+    cleaned = re.sub(r"[^A-Za-z0-9_.:-]+", "-", name.rsplit("/", 1)[-1])
+    cleaned = re.sub(r"^[^A-Za-z]+", "", cleaned)
+    cleaned = re.sub(r"[^A-Za-z0-9]+$", "", cleaned)
+    if not cleaned:
+        raise ManifestError(f"{name!r} has no letter to start a GPUStack model name with: choose another")
+    return cleaned
+
+
+def _categories(plan: LaunchPlan) -> list[str]:
+    return list(dict.fromkeys(_CATEGORIES.get(category, "unknown") for category in plan.categories))
