@@ -32,10 +32,51 @@ $(STAMP): requirements.lock pyproject.toml
 setup: $(STAMP) ## create .venv from the hashed lock
 
 .PHONY: build
-build: $(STAMP) ## run the main job: sources to published registry
+build: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## run the main job: sources to published registry
 	$(VENV)/bin/modelscan build
 
 .PHONY: lock
 lock: $(STAMP) ## compile requirements.lock from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
 	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+
+.PHONY: test
+test: check unit ## lint, types, import layers, generated files, then every default test (under 8 minutes)
+
+.PHONY: check
+check: $(STAMP) ## ruff, mypy --strict, import layers, schemas against records, Dagster definitions
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/ruff format --quiet --check .
+	$(VENV)/bin/mypy --no-error-summary
+	$(VENV)/bin/lint-imports --config pyproject.toml > /dev/null || $(VENV)/bin/lint-imports --config pyproject.toml
+	$(VENV)/bin/modelscan schemas check
+	$(VENV)/bin/dagster definitions validate --workspace workspace.yaml --log-level error
+
+.PHONY: unit
+unit: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
+	$(PY) -m pytest -n 2 --dist loadfile
+
+.PHONY: test-shared
+test-shared: $(STAMP) ## suites over the recorded source data and its replay server (MODELSCAN_SHARED)
+	$(PY) -m pytest -rs tests/shared
+
+.PHONY: schemas
+schemas: $(STAMP) ## write schemas/ from the records
+	$(VENV)/bin/modelscan schemas write
+
+.PHONY: format
+format: $(STAMP) ## format and fix what ruff can
+	$(VENV)/bin/ruff check --fix --quiet .
+	$(VENV)/bin/ruff format --quiet .
+
+.PHONY: bench
+bench: $(STAMP) ## speed of the fit matrix, as a ratio against a plain loop in the same run
+	$(PY) -m benchmarks.fit_matrix
+
+$(DAGSTER_HOME)/dagster.yaml: pipelines/dagster.yaml
+	mkdir -p $(DAGSTER_HOME)
+	cp $< $@
+
+.PHONY: ui
+ui: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on loopback port 3000
+	$(VENV)/bin/dagster-webserver --workspace workspace.yaml --host 127.0.0.1 --port 3000

@@ -86,8 +86,8 @@ def _narrowed(root_a: Any, a: Any, root_b: Any, b: Any, at: str) -> list[str]:
     if len(branches_a) > 1 or len(branches_b) > 1:
         for branch in branches_a:
             faults = [_narrowed(root_a, branch, root_b, other, at) for other in branches_b]
-            if all(faults):
-                found.extend(min(faults, key=lambda fault: len(fault)))
+            fewest = min(faults, key=len)
+            found.extend(fewest)
         return found
     types_a, types_b = _types(a), _types(b)
     if types_b and not types_a <= types_b:

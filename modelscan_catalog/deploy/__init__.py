@@ -1,0 +1,1 @@
+"""What touches real machines: which GPUs are there."""

@@ -1,0 +1,48 @@
+"""When the catalogue is refreshed, and what else starts a rebuild."""
+
+import hashlib
+import json
+
+import dagster as dg
+
+from modelscan_catalog.settings import load_settings
+from pipelines.jobs import rebuild_offline, refresh
+
+daily = dg.ScheduleDefinition(
+    name="daily_refresh",
+    job=refresh,
+    cron_schedule="30 4 * * 2-7",
+    execution_timezone="UTC",
+    description="Tuesday to Sunday; unchanged documents cost a 304 each.",
+)
+
+weekly = dg.ScheduleDefinition(
+    name="weekly_refresh",
+    job=refresh,
+    cron_schedule="0 3 * * 1",
+    execution_timezone="UTC",
+    run_config={
+        "resources": {"build": {"config": {"source_modes": {"huggingface": "live", "modelscope": "live"}}}}
+    },
+    description="Monday; the hubs must answer, a stored copy of theirs is not enough.",
+)
+
+
+@dg.sensor(
+    job=rebuild_offline,
+    minimum_interval_seconds=60,
+    description="Rebuild from stored documents when a hand-kept override or the watchlist changes.",
+)
+def changed_overrides(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Compare the hashes of the hand-kept files with those of the last run."""
+    registry = load_settings().registry_dir
+    paths = sorted([*(registry / "overrides").glob("*.json"), registry / "watchlist.json"])
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()}
+    cursor = json.dumps(hashes, sort_keys=True)
+    if context.cursor is None:
+        context.update_cursor(cursor)
+        return dg.SkipReason("first look: the hand-kept files are taken as built")
+    if context.cursor == cursor:
+        return dg.SkipReason("no hand-kept file changed")
+    context.update_cursor(cursor)
+    return dg.RunRequest(run_key=hashlib.sha256(cursor.encode()).hexdigest())
