@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
-from modelscan_catalog.errors import FitInputError, ModelScanError
+from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.architecture import (
     Architecture,
     Attention,
@@ -21,8 +18,8 @@ from modelscan_catalog.fit.architecture import (
     Mixer,
 )
 from modelscan_catalog.fit.profiles import GpuProfile
-
-LEGALITY_FILE = Path(__file__).resolve().parents[2] / "registry" / "legality" / "quantization.json"
+from modelscan_catalog.fit.quantization import Scheme
+from modelscan_catalog.fit.tables import table
 
 Level = Literal["native", "weight_only", "plugin", "unsupported", "unknown"]
 LEVELS: tuple[Level, ...] = ("native", "weight_only", "plugin", "unknown", "unsupported")
@@ -44,13 +41,9 @@ class Support:
         return self.level in ("native", "weight_only", "plugin")
 
 
-@lru_cache(maxsize=1)
 def legality_document() -> Mapping[str, Any]:
-    """The rules of `registry/legality/quantization.json`, read once."""
-    try:
-        document: Mapping[str, Any] = json.loads(LEGALITY_FILE.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelScanError(f"{LEGALITY_FILE}: cannot be read as JSON ({error}); restore it") from error
+    """The rules of `registry/legality/quantization.json`."""
+    document: Mapping[str, Any] = table("legality/quantization.json")
     return document
 
 
@@ -69,6 +62,36 @@ def scheme_of(label: str | None) -> str:
         f"quantization: {label!r} is no known format; known are {', '.join(sorted(set(labels.values())))}",
         field="quantization",
     )
+
+
+def rule_scheme(scheme: Scheme) -> str:
+    """The name that the rules know a checkpoint's own scheme by.
+
+    The quantizer's name decides where it names a kernel family (awq, gptq, gguf, bitsandbytes); containers
+    such as compressed-tensors and ModelOpt are judged by the format inside, mixed ones by their narrowest.
+    """
+    document = legality_document()
+    formats = {
+        one.name for one in (scheme.default, scheme.expert_format, *(f for _, f in scheme.rules)) if one
+    }
+    if not formats:
+        return "none" if scheme.certain else "compressed-tensors"
+    known = {
+        document["formats"].get(name, "gguf" if name.startswith("gguf") else "unknown") for name in formats
+    }
+    if len(known) > 1 and "nvfp4" in known:
+        return "modelopt_mixed"
+    named = document["labels"].get(scheme.label.lower())
+    if named in ("awq", "gptq", "autoround", "bitsandbytes", "gguf", "mxfp4") or (named and len(known) > 1):
+        return str(named)
+    if named == "modelopt_fp8" and known == {"fp8"}:
+        return "modelopt_fp8"
+    return str(next(iter(sorted(known))))
+
+
+def weight_block(scheme: Scheme) -> int | None:
+    """Width of the blocks that a rank must hold whole (128 for block FP8), or None."""
+    return scheme.default.block or None if scheme.default is not None else None
 
 
 def version_key(version: str | None) -> tuple[int, ...]:
@@ -132,11 +155,12 @@ def quantization_support(
 
     `quantization` is any known label. The worse of the engine's floor and the format's rule counts.
     """
-    scheme = scheme_of(quantization)
+    document = legality_document()
+    scheme = quantization if quantization in document["known_schemes"] else scheme_of(quantization)
     floor = engine_support(profile, engine, version)
     if not floor.runs:
         return floor
-    support = _first(legality_document()["rules"], scheme, profile, engine, version)
+    support = _first(document["rules"], scheme, profile, engine, version)
     return max((support, floor), key=lambda verdict: LEVELS.index(verdict.level))
 
 
