@@ -12,6 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from modelscan_catalog.manifests.flags import read_parameters
+
 _STRUCTURE = (
     "type",
     "enum",
@@ -24,6 +28,7 @@ _STRUCTURE = (
     "minLength",
     "maxLength",
 )
+_PARSER_FLAGS = {"--tool-call-parser": "tool", "--reasoning-parser": "reasoning"}
 _BRANCHES = ("anyOf", "oneOf", "allOf")
 _INTERN_FROM_CHARS = 160
 """Shorter schemas are cheaper to repeat than to name."""
@@ -95,6 +100,30 @@ def carry_sglang(document: Mapping[str, Any]) -> dict[str, Any]:
         },
         "deprecated_quantization": {},
         "architectures": {},
+    }
+
+
+def carry_parsers(recipes: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Which tool and reasoning parser the recipes give each checkpoint, in vLLM's names.
+
+    ``recipes`` are parsed recipe files; a checkpoint on whose parser two recipes differ is left out.
+    """
+    chosen: dict[str, dict[str, set[str]]] = {}
+    for recipe in recipes:
+        model = recipe.get("model") or {}
+        words = [str(word) for word in model.get("base_args") or ()]
+        for feature in (recipe.get("features") or {}).values():
+            words += [str(word) for word in (feature or {}).get("args") or ()]
+        repos = [model.get("model_id")]
+        repos += [(variant or {}).get("model_id") for variant in (recipe.get("variants") or {}).values()]
+        for parameter in read_parameters(words)[0]:
+            kind = _PARSER_FLAGS.get(parameter.name)
+            for repo in repos:
+                if repo and kind and parameter.value:
+                    chosen.setdefault(repo, {}).setdefault(kind, set()).add(parameter.value)
+    return {
+        repo: {kind: next(iter(names)) for kind, names in sorted(kinds.items()) if len(names) == 1}
+        for repo, kinds in sorted(chosen.items())
     }
 
 
@@ -217,7 +246,12 @@ def carry_all(contracts: Path, registry: Path) -> list[Path]:
     sglang = read("sglang_0.5.23.json")
     kserve = read("crds/kserve_inferenceservices_v1beta1.schema.json")
     kserve["properties"].pop("status", None)
+    recipes = sorted((contracts / "recipes" / "vllm-0.33.0-recipes" / "models").rglob("*.yaml"))
     documents = {
+        "engines/parsers.json": {
+            "source": "vllm-project/recipes, the files for vLLM 0.33.0; names as vLLM spells them",
+            "checkpoints": carry_parsers(yaml.safe_load(path.read_text("utf-8")) for path in recipes),
+        },
         "engines/vllm.json": {
             "source": "vllm-project/vllm, the tagged releases named in versions; read from the argument "
             "parsers' syntax trees",

@@ -156,7 +156,10 @@ def yaml_text(document: dict[str, Any]) -> str:
     )
 
 
-class _Dumper(yaml.SafeDumper):
+_SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_SafeDumper):  # type: ignore[misc]
     """Writes repeated parts out: anchors are legal YAML that many readers of manifests trip over."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -28,11 +28,12 @@ _OPTION = re.compile(r"^--?[A-Za-z]")
 
 @dataclass(frozen=True)
 class Parameter:
-    """One flag as it was written: its name, its value if any, and its place in the list."""
+    """One flag as it was written: its name, its value if any, and its first and last word in the list."""
 
     name: str
     value: str | None
     position: int
+    end: int
 
 
 def read_parameters(parameters: Sequence[str]) -> tuple[list[Parameter], list[tuple[int, str]]]:
@@ -45,22 +46,28 @@ def read_parameters(parameters: Sequence[str]) -> tuple[list[Parameter], list[tu
             if any(c.isspace() for c in name):
                 name, value = word.split(None, 1)
                 separator = " "
-            read.append(Parameter(name, value if separator else None, position))
-        elif read and read[-1].position == position - 1 and "=" not in parameters[position - 1]:
+            read.append(Parameter(name, value if separator else None, position, position))
+        elif read and read[-1].end == position - 1 and "=" not in parameters[position - 1]:
             last = read.pop()
             joined = word if last.value is None else f"{last.value} {word}"
-            read.append(Parameter(last.name, joined, position))
+            read.append(Parameter(last.name, joined, last.position, position))
         else:
             stray.append((position, word))
     return read, stray
 
 
 def check_flags(
-    table: EngineTable, parameters: Sequence[str], *, where: str = "parameters", target: str | None = None
+    table: EngineTable,
+    parameters: Sequence[str],
+    *,
+    where: str = "parameters",
+    target: str | None = None,
+    vendors: Sequence[str] = (),
 ) -> list[Finding]:
     """Faults of ``parameters`` for one engine version, in the order of the list.
 
-    ``target`` names a deployer that refuses some flags of its own accord (``gpustack``).
+    ``target`` names a deployer that refuses some flags of its own accord (``gpustack``). ``vendors`` are
+    the accelerators in question: an engine's plugin for one of them may know more values.
     """
     read, stray = read_parameters(parameters)
     findings = [
@@ -72,6 +79,7 @@ def check_flags(
         findings += [
             Finding(severity, code, spot, message)
             for severity, code, message in _check_one(table, parameter, refused, target)
+            if code != "wrong_value" or not _plugin_knows(table, parameter, vendors)
         ]
     return findings
 
@@ -150,6 +158,12 @@ def _check_one(
         yield "warning", "deprecated_flag", f"{name} is deprecated in {_version(table)}: {fix}"
     if "." not in parameter.name:
         yield from _check_value(table, flag, parameter)
+
+
+def _plugin_knows(table: EngineTable, parameter: Parameter, vendors: Sequence[str]) -> bool:
+    plugins = launch_names()["plugin_values"].get(table.engine, {})
+    name = resolve_name(table, parameter.name)[0]
+    return any(parameter.value in plugins.get(vendor, {}).get(name, ()) for vendor in vendors)
 
 
 def _unknown(table: EngineTable, written: str, matches: tuple[str, ...]) -> _Fault:

@@ -48,13 +48,17 @@ def inference_service(
     model_format: ModelFormat = "vLLM",
     resources: PodResources | None = None,
     secret_name: str = "modelscan-secrets",  # noqa: S107 - a name, not a secret
+    service_account: str | None = None,
     node_selector: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The InferenceService of ``plan``.
 
     ``vLLM`` needs KServe 0.20 or later and pins the engine's image; ``huggingface`` runs the engine that
     the cluster's own runtime bundles. Each secret reference ``env:NAME`` becomes key ``NAME`` of
-    ``secret_name``. Raises ``ManifestError`` for an engine, source or vendor that KServe cannot serve.
+    ``secret_name``; the download of gated weights runs before the engine and takes its token from the
+    secrets of ``service_account``.
+
+    Raises ``ManifestError`` for an engine, source or vendor that KServe cannot serve.
     """
     if plan.engine != "vllm":
         raise ManifestError(f"KServe has no runtime for {plan.engine}: plan it with vllm")
@@ -91,6 +95,8 @@ def inference_service(
         "securityContext": {"fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [{"name": "scratch", "emptyDir": {}}],
     }
+    if service_account:
+        predictor["serviceAccountName"] = service_account
     if node_selector:
         predictor["nodeSelector"] = dict(sorted(node_selector.items()))
     return {

@@ -119,8 +119,17 @@ def gpustack_spec_findings(spec: Mapping[str, Any], prefix: str) -> list[Finding
             spec.get("backend_parameters") or (),
             where=f"{prefix}backend_parameters",
             target="gpustack",
+            vendors=_vendors(spec),
         )
     return findings
+
+
+def _vendors(spec: Mapping[str, Any]) -> list[str]:
+    """Accelerators that a catalogue spec is for; of a model body, which has no filter, any plugin's."""
+    if "gpu_filters" not in spec:
+        return [vendor for plugins in launch_names()["plugin_values"].values() for vendor in plugins]
+    named = spec["gpu_filters"].get("vendor") or []
+    return [named] if isinstance(named, str) else list(named)
 
 
 def _kserve(document: Mapping[str, Any]) -> list[Finding]:
@@ -166,13 +175,13 @@ def _compose(document: Mapping[str, Any]) -> list[Finding]:
         if not isinstance(service, Mapping) or not service.get("image"):
             findings.append(Finding("error", "schema", f"{where}.image", "the service names no image"))
             continue
-        pairs = (service.get("environment") or {}).items()
-        findings += _literal_secrets([{"name": k, "value": v} for k, v in pairs], f"{where}.environment")
-        words = [str(word) for word in (*service.get("entrypoint", ()), *service.get("command", ()))]
+        findings += _literal_secrets(_compose_environment(service), f"{where}.environment")
+        words = [*_compose_words(service.get("entrypoint")), *_compose_words(service.get("command"))]
         image = str(service["image"])
         if "vllm" in image or "sglang" in image:
             findings += _argv(words, f"{where}.command", _image_version(image))
-        for port in service.get("ports") or ():
+        ports = service.get("ports")
+        for port in ports if isinstance(ports, list) else ():
             if not str(port).startswith("127.0.0.1:"):
                 findings.append(
                     Finding("warning", "exposed_port", f"{where}.ports", f"{port} listens beyond loopback")
@@ -180,9 +189,29 @@ def _compose(document: Mapping[str, Any]) -> list[Finding]:
     return findings
 
 
-def _command(text: str) -> list[Finding]:
+def _compose_environment(service: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Both of compose's forms: a mapping, or a list of ``NAME=value``."""
+    written = service.get("environment") or {}
+    if isinstance(written, Mapping):
+        pairs = [(str(name), value) for name, value in written.items()]
+    else:
+        entries = written if isinstance(written, list) else []
+        pairs = [(name, value) for name, _, value in (str(entry).partition("=") for entry in entries)]
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _compose_words(written: Any) -> list[str]:
+    if isinstance(written, list):
+        return [str(word) for word in written]
     try:
-        words = shlex.split(text)
+        return shlex.split(str(written or ""))
+    except ValueError:
+        return [str(written)]
+
+
+def _command(text: Any) -> list[Finding]:
+    try:
+        words = shlex.split(str(text))
     except ValueError as error:
         return [Finding("error", "schema", "command", f"not a shell command: {error}")]
     while words and "=" in words[0] and not words[0].startswith("-"):

@@ -1,0 +1,61 @@
+"""Files of any origin are linted by what they are, and never raise."""
+
+import json
+
+import pytest
+
+from modelscan_catalog.manifests.lint_files import lint_files
+
+SERVICE = """
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: a}
+spec:
+  predictor:
+    model: {modelFormat: {name: vLLM}, storageUri: "hf://a/b", args: [--swap-space=4]}
+"""
+
+
+def codes(path):
+    return [(found.kind, found.finding.code) for found in lint_files([path])]
+
+
+def test_given_two_documents_in_one_file_when_linted_then_each_fault_says_which(tmp_path):
+    path = tmp_path / "both.yaml"
+    path.write_text(SERVICE.replace("swap-space=4", "max-model-len=4096") + "---" + SERVICE)
+    [found] = lint_files([path])
+    assert found.finding.where == "document 2: spec.predictor.model.args[0]"
+    assert found.finding.code == "removed_flag"
+
+
+def test_given_a_directory_when_linted_then_its_yaml_and_json_files_are(tmp_path):
+    (tmp_path / "notes.txt").write_text("not a manifest")
+    (tmp_path / "a.yaml").write_text(SERVICE)
+    (tmp_path / "b.json").write_text(json.dumps({"name": "m", "source": "huggingface"}))
+    assert codes(tmp_path) == [
+        ("kserve_inferenceservice", "removed_flag"),
+        ("gpustack_model", "schema"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a: [1", "malformed"),
+        ("just text", "unknown_kind"),
+        ("!!python/object/apply:os.system [echo]", "malformed"),
+        ("a: &a [1,1]\n" + "\n".join(f"k{i}: &k{i} [*{'a' if i == 0 else f'k{i - 1}'}, "
+         f"*{'a' if i == 0 else f'k{i - 1}'}]" for i in range(40)) + "\nservices: {x: *k39}", "too_large"),
+    ],
+)  # fmt: skip
+def test_given_a_file_that_is_no_manifest_when_linted_then_it_is_a_finding(tmp_path, text, code):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    assert codes(path) == [(None, code)]
+
+
+def test_given_a_missing_or_binary_file_when_linted_then_it_is_a_finding(tmp_path):
+    binary = tmp_path / "x.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert codes(binary) == [(None, "unreadable")]
+    assert codes(tmp_path / "missing.yaml") == [(None, "unreadable")]
