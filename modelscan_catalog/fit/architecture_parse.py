@@ -10,17 +10,18 @@ from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.architecture import (
     Architecture,
     Attention,
-    Dense,
-    Experts,
     Layer,
     Mixer,
-    Rope,
     Unsupported,
 )
-from modelscan_catalog.fit.feed_forward import dense, dense_width, expert_count, experts, feed_forward, first_number
+from modelscan_catalog.fit.feed_forward import (
+    dense_width,
+    feed_forward,
+    first_number,
+)
 from modelscan_catalog.fit.fields import Fields, check_depth
 from modelscan_catalog.fit.layers import add_norms, cross_attention, deci_layers, hybrid_pattern
-from modelscan_catalog.fit.mixers import Family, attention_kinds, head_width, mamba, mixer_of, option
+from modelscan_catalog.fit.mixers import Family, attention_kinds, mamba, mixer_of
 from modelscan_catalog.fit.rope import rope_cache
 from modelscan_catalog.fit.tables import table
 from modelscan_catalog.fit.vision import vision_tower
@@ -53,7 +54,9 @@ def text_fields(config: Mapping[str, Any]) -> tuple[Fields, Fields]:
     kind = inner.get("model_type")
     defaults = table("fit/class_defaults.json")["defaults"].get(kind, {}) if isinstance(kind, str) else {}
     given = {key: value for key, value in inner.items() if value is not None}
-    return document, Fields({**defaults, **given} if path != "config" or "head_dim" in defaults else inner, path)
+    return document, Fields(
+        {**defaults, **given} if path != "config" or "head_dim" in defaults else inner, path
+    )
 
 
 def parse_architecture(
@@ -83,7 +86,9 @@ def parse_architecture(
     count = count or len(fields.sequence("layers_block_type"))
     missing = _missing(fields, count)
     if missing:
-        return Unsupported(model_type, f"{name}: the config leaves out {', '.join(missing)}", missing, context)
+        return Unsupported(
+            model_type, f"{name}: the config leaves out {', '.join(missing)}", missing, context
+        )
     if count > LARGEST_LAYERS:
         raise fields.wrong("num_hidden_layers", f"at most {LARGEST_LAYERS}")
     layers = _layers(fields, family, model_type, count)
@@ -113,13 +118,17 @@ def parse_architecture(
         head_bias=_vocabulary(fields, document) if fields.flag("lm_head_bias", False) else 0,
         encoder_only=bool(family.get("encoder")),
         assumed=assumed,
-        expert_fp4=fields.text("expert_dtype") == "fp4",
+        expert_fp4=fields.text("expert_dtype", str(family.get("expert_dtype", ""))) == "fp4",
     )
 
 
 def _nearest_family(model_type: str, families: Mapping[str, Family]) -> Family:
     """The rules of the longest known type that the unknown one starts with (`qwen3_9_moe` -> `qwen3`), else Llama's."""
-    known = [key for key in families if len(key) > 3 and model_type.startswith(key) and "unsupported" not in families[key]]
+    known = [
+        key
+        for key in families
+        if len(key) > 3 and model_type.startswith(key) and "unsupported" not in families[key]
+    ]
     return families[max(known, key=len)] if known else families["llama"]
 
 
@@ -155,7 +164,11 @@ def _layers(fields: Fields, family: Family, model_type: str, count: int) -> tupl
     layers = []
     seen: dict[str, Mixer | None] = {}
     for index, kind in enumerate(kinds):
-        if "num_attention_heads_per_layer" in fields or "compress_ratios" in fields or "sparse_attention_config" in fields:
+        if (
+            "num_attention_heads_per_layer" in fields
+            or "compress_ratios" in fields
+            or "sparse_attention_config" in fields
+        ):
             mixer = mixer_of(fields, family, kind, index, model_type)
         else:
             if kind not in seen:
@@ -196,7 +209,9 @@ def _draws_on(mixer: Mixer) -> bool:
 
 
 def _vocabulary(fields: Fields, document: Fields) -> int:
-    return fields.integer("vocab_size", "padded_vocab_size", default=0) or document.integer("vocab_size", default=0)
+    return fields.integer("vocab_size", "padded_vocab_size", default=0) or document.integer(
+        "vocab_size", default=0
+    )
 
 
 def _tied(fields: Fields, document: Fields, family: Family) -> bool:

@@ -143,7 +143,11 @@ def is_expert_layer(fields: Fields, family: Family, layer: int, count: int) -> b
 
 def feed_forward(fields: Fields, family: Family, layer: int, count: int) -> FeedForward:
     """The block of one layer of the usual decoder."""
-    if family.get("moe") != "none" and expert_count(fields) > 0 and is_expert_layer(fields, family, layer, count):
+    if (
+        family.get("moe") != "none"
+        and expert_count(fields) > 0
+        and is_expert_layer(fields, family, layer, count)
+    ):
         return experts(fields, family)
     width = dense_width(fields)
     if family.get("moe") == "llama4":

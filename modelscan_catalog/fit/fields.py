@@ -45,7 +45,8 @@ class Fields:
             return int(value)
         if default is None:
             raise FitInputError(
-                f"{self.path}.{names[0]} is missing; the architecture needs it", field=f"{self.path}.{names[0]}"
+                f"{self.path}.{names[0]} is missing; the architecture needs it",
+                field=f"{self.path}.{names[0]}",
             )
         return default
 
@@ -110,9 +111,12 @@ def check_depth(value: Any, path: str = "config") -> None:
         node, where, depth = stack.pop()
         if depth > DEEPEST:
             raise FitInputError(
-                f"{where[:80]} is nested more than {DEEPEST} deep; this is not a model's config", field=where[:80]
+                f"{where[:80]} is nested more than {DEEPEST} deep; this is not a model's config",
+                field=where[:80],
             )
         if isinstance(node, Mapping):
             stack.extend((child, f"{where}.{key}", depth + 1) for key, child in node.items())
         elif isinstance(node, list | tuple):
-            stack.extend((child, where, depth + 1) for child in node if isinstance(child, Mapping | list | tuple))
+            stack.extend(
+                (child, where, depth + 1) for child in node if isinstance(child, Mapping | list | tuple)
+            )

@@ -54,6 +54,8 @@ class VariantTerms:
     kv_bytes_per_token: Floats
     """Bytes one more token of a long request costs on one GPU (full-attention layers only)."""
     sampler_bytes_per_sequence: Floats
+    sampler_bytes_per_token: Floats
+    """Hidden states that live through sampling."""
     forward_bytes_per_token: Floats
     activation_fixed_gib: Floats
     """A floor under the activation peak: the vision encoder or an early engine's measured floor."""
@@ -119,7 +121,9 @@ def take_terms(terms: VariantTerms, index: Any) -> VariantTerms:
 
 def activation_gib(terms: VariantTerms, batched_tokens: Floats, max_sequences: Floats) -> Floats:
     """Peak activation of the profile run: the largest of sampler, forward pass and vision encoder."""
-    sampler = terms.sampler_bytes_per_sequence * max_sequences / GIB
+    sampler = (
+        terms.sampler_bytes_per_sequence * max_sequences + terms.sampler_bytes_per_token * batched_tokens
+    ) / GIB
     forward = terms.forward_bytes_per_token * batched_tokens / GIB
     peak: Floats = np.maximum(np.maximum(sampler, forward), terms.activation_fixed_gib)
     return peak + terms.activation_extra_gib

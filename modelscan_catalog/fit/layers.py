@@ -46,10 +46,17 @@ def deci_layers(fields: Fields, family: Family) -> tuple[Layer, ...]:
         mixer = feed = None
         one = block.mapping("attention")
         if one is not None and not one.flag("no_op", False) and not one.flag("replace_with_linear", False):
-            grouped = {**fields.values, "num_key_value_heads": heads // one.integer("n_heads_in_group", default=1, least=1)}
+            grouped = {
+                **fields.values,
+                "num_key_value_heads": heads // one.integer("n_heads_in_group", default=1, least=1),
+            }
             mixer = attention(Fields(grouped, block.path), family, "full")
         other = block.mapping("ffn")
-        if other is not None and not other.flag("no_op", False) and not other.flag("replace_with_linear", False):
+        if (
+            other is not None
+            and not other.flag("no_op", False)
+            and not other.flag("replace_with_linear", False)
+        ):
             width = int(2 * other.number("ffn_mult", 1.0) * hidden / 3)
             feed = Dense(-(-width // 256) * 256)
         layers.append(Layer(mixer, feed))

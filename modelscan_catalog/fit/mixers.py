@@ -51,7 +51,9 @@ def key_value_heads(fields: Fields, heads: int) -> int:
     if fields.flag("multi_query", False):
         return 1
     return (
-        fields.integer("num_key_value_heads", "multi_query_group_num", "n_head_kv", "num_kv_heads", default=heads)
+        fields.integer(
+            "num_key_value_heads", "multi_query_group_num", "n_head_kv", "num_kv_heads", default=heads
+        )
         or heads
     )
 
@@ -116,7 +118,9 @@ def _window_kinds(fields: Fields, family: Family, count: int) -> list[str]:
         first = fields.integer("max_window_layers", default=count)
         slides = fields.flag("use_sliding_window", False)
         return ["sliding" if slides and index >= first else "full" for index in range(count)]
-    every = fields.integer("sliding_window_pattern", "_sliding_window_pattern", default=int(rule.split(":")[1]))
+    every = fields.integer(
+        "sliding_window_pattern", "_sliding_window_pattern", default=int(rule.split(":")[1])
+    )
     return ["full" if every and (index + 1) % every == 0 else "sliding" for index in range(count)]
 
 
@@ -277,7 +281,8 @@ def mixer_of(fields: Fields, family: Family, kind: str, layer: int, model_type: 
         return mamba(fields, family)
     if kind == "conv":
         return ShortConvolution(
-            width=fields.integer("conv_dim", "hidden_size", least=1), kernel=fields.integer("conv_L_cache", default=3)
+            width=fields.integer("conv_dim", "hidden_size", least=1),
+            kernel=fields.integer("conv_L_cache", default=3),
         )
     if "compress_ratios" in fields:
         return compressed_attention(fields, layer)

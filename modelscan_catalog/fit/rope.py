@@ -27,7 +27,11 @@ def rope_cache(fields: Fields, family: Family, layers: tuple[Layer, ...], contex
     if scaling is not None and kind in {"yarn", "deepseek_yarn", "dynamic"}:
         original = scaling.integer("original_max_position_embeddings", default=0)
         factor = scaling.number("factor", 1.0)
-        positions = int(original * factor) if original else max(context, int(context * factor) if kind == "yarn" else context)
+        positions = (
+            int(original * factor)
+            if original
+            else max(context, int(context * factor) if kind == "yarn" else context)
+        )
     mixers = [layer.mixer for layer in layers] + [layer.second_mixer for layer in layers]
     latent = [mixer for mixer in mixers if isinstance(mixer, LatentAttention | CompressedAttention)]
     if latent:
@@ -35,7 +39,7 @@ def rope_cache(fields: Fields, family: Family, layers: tuple[Layer, ...], contex
     plain = [mixer for mixer in mixers if isinstance(mixer, Attention)]
     if not plain:
         return None
-    share = fields.number("partial_rotary_factor", 1.0)
+    share = fields.number("partial_rotary_factor", float(family.get("rotary_share", 1.0)))
     if scaling is not None:
         share = scaling.number("partial_rotary_factor", share)
     width = fields.integer("rotary_dim", default=0) or int(plain[0].head_dim * share)

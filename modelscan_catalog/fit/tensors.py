@@ -14,8 +14,8 @@ from modelscan_catalog.fit.architecture import (
     Architecture,
     Attention,
     CompressedAttention,
-    Dense,
     DeltaNet,
+    Dense,
     Experts,
     LatentAttention,
     Layer,
@@ -68,7 +68,10 @@ def _attention(mixer: Attention, path: str, layer: int, hidden: int) -> Iterator
     yield _linear(f"{path}.q_proj", layer, queries, hidden, "rows", mixer.qkv_bias)
     if mixer.query_gate == "per_head":
         yield _linear(f"{path}.g_proj", layer, mixer.heads, hidden, "rows")
-    for name, rows in (("k_proj", mixer.kv_heads * mixer.head_dim), ("v_proj", mixer.kv_heads * mixer.value_dim)):
+    for name, rows in (
+        ("k_proj", mixer.kv_heads * mixer.head_dim),
+        ("v_proj", mixer.kv_heads * mixer.value_dim),
+    ):
         yield Tensor(
             f"{path}.{name}",
             layer,
@@ -80,7 +83,9 @@ def _attention(mixer: Attention, path: str, layer: int, hidden: int) -> Iterator
             kv_heads=mixer.kv_heads,
             in_checkpoint=not (name == "v_proj" and mixer.value_is_key),
         )
-    yield _linear(f"{path}.o_proj", layer, hidden, mixer.heads * mixer.value_dim, "columns", mixer.output_bias)
+    yield _linear(
+        f"{path}.o_proj", layer, hidden, mixer.heads * mixer.value_dim, "columns", mixer.output_bias
+    )
     if mixer.qk_norm == "head":
         yield _small(f"{path}.qk_norm", layer, 2 * mixer.head_dim)
     elif mixer.qk_norm == "width":
@@ -88,7 +93,9 @@ def _attention(mixer: Attention, path: str, layer: int, hidden: int) -> Iterator
     if mixer.sinks:
         yield _small(f"{path}.sinks", layer, mixer.heads)
     if mixer.index_heads:
-        yield _linear(f"{path}.index_q_proj", layer, mixer.index_heads * mixer.index_dim, hidden, "replicated")
+        yield _linear(
+            f"{path}.index_q_proj", layer, mixer.index_heads * mixer.index_dim, hidden, "replicated"
+        )
         yield _linear(f"{path}.index_k_proj", layer, mixer.index_dim, hidden, "replicated")
 
 
@@ -219,7 +226,13 @@ def _dense(block: Dense, path: str, layer: int, hidden: int) -> Iterator[Tensor]
 
 def _experts(block: Experts, path: str, layer: int, hidden: int) -> Iterator[Tensor]:
     yield Tensor(
-        f"{path}.gate", layer, "router", block.experts, hidden, "replicated", bias=block.experts * block.router_bias
+        f"{path}.gate",
+        layer,
+        "router",
+        block.experts,
+        hidden,
+        "replicated",
+        bias=block.experts * block.router_bias,
     )
     if block.correction_bias:
         yield _small(f"{path}.gate.e_score_correction_bias", layer, block.experts, width=4)
@@ -270,7 +283,9 @@ def tensor_list(architecture: Architecture, *, with_draft: bool = False) -> list
     hidden, vocabulary = architecture.hidden, architecture.vocabulary
     tensors = [Tensor("model.embed_tokens", EMBEDDING, "embedding", vocabulary, hidden, "vocabulary")]
     if architecture.extra_embedding:
-        tensors.append(Tensor("model.extra_embed", EMBEDDING, "embedding", architecture.extra_embedding, 1, "rows"))
+        tensors.append(
+            Tensor("model.extra_embed", EMBEDDING, "embedding", architecture.extra_embedding, 1, "rows")
+        )
     for index, layer in enumerate(architecture.layers):
         tensors.extend(layer_tensors(layer, index, hidden, f"model.layers.{index}"))
     last = len(architecture.layers) - 1
@@ -301,4 +316,6 @@ def tensor_list(architecture: Architecture, *, with_draft: bool = False) -> list
 
 def parameter_count(architecture: Architecture, *, with_draft: bool = False) -> int:
     """Parameters in the checkpoint, as `safetensors.total` of an unquantized one counts them."""
-    return sum(tensor.elements for tensor in tensor_list(architecture, with_draft=with_draft) if tensor.in_checkpoint)
+    return sum(
+        tensor.elements for tensor in tensor_list(architecture, with_draft=with_draft) if tensor.in_checkpoint
+    )

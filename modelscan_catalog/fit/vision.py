@@ -18,7 +18,10 @@ def _transformer(depth: int, hidden: int, inner: int, gated: bool, bias: bool, n
 
 
 def _qwen2_vl(fields: Fields, hidden: int) -> int:
-    width, depth = fields.integer("embed_dim", "hidden_size", default=1280), fields.integer("depth", default=32)
+    width, depth = (
+        fields.integer("embed_dim", "hidden_size", default=1280),
+        fields.integer("depth", default=32),
+    )
     if "embed_dim" not in fields and width == hidden:
         width = 1280
     inner = int(width * fields.number("mlp_ratio", 4))
@@ -55,7 +58,10 @@ def _qwen3_vl(fields: Fields, hidden: int) -> int:
 
 def _siglip(fields: Fields, hidden: int, projector: int) -> int:
     width = fields.integer("hidden_size", default=1152)
-    depth, inner = fields.integer("num_hidden_layers", default=27), fields.integer("intermediate_size", default=4304)
+    depth, inner = (
+        fields.integer("num_hidden_layers", default=27),
+        fields.integer("intermediate_size", default=4304),
+    )
     size = fields.integer("patch_size", default=14)
     side = fields.integer("image_size", default=896) // size
     patch = 3 * size * size * width + width + side * side * width
@@ -70,14 +76,23 @@ def _gemma3(fields: Fields, hidden: int) -> int:
 def _gemma4(fields: Fields, hidden: int) -> int:
     width, depth = fields.integer("hidden_size", default=768), fields.integer("num_hidden_layers", default=16)
     inner, head = fields.integer("intermediate_size", default=3072), fields.integer("head_dim", default=64)
-    size, positions = fields.integer("patch_size", default=16), fields.integer("position_embedding_size", default=10240)
+    size, positions = (
+        fields.integer("patch_size", default=16),
+        fields.integer("position_embedding_size", default=10240),
+    )
     layer = 4 * width * width + 3 * width * inner + 4 * width + 2 * head
     return depth * layer + 3 * size * size * width + 2 * positions * width + width * hidden
 
 
 def _llama4(fields: Fields, hidden: int) -> int:
-    width, depth = fields.integer("hidden_size", default=1408), fields.integer("num_hidden_layers", default=34)
-    inner, out = fields.integer("intermediate_size", default=5632), fields.integer("vision_output_dim", default=4096)
+    width, depth = (
+        fields.integer("hidden_size", default=1408),
+        fields.integer("num_hidden_layers", default=34),
+    )
+    inner, out = (
+        fields.integer("intermediate_size", default=5632),
+        fields.integer("vision_output_dim", default=4096),
+    )
     size = fields.integer("patch_size", default=14)
     side = fields.integer("image_size", default=336) // size
     embedding = 3 * size * size * width + (side * side + 2) * width + 4 * width
@@ -86,7 +101,10 @@ def _llama4(fields: Fields, hidden: int) -> int:
 
 
 def _mllama(fields: Fields, hidden: int) -> int:
-    width, depth = fields.integer("hidden_size", default=1280), fields.integer("num_hidden_layers", default=32)
+    width, depth = (
+        fields.integer("hidden_size", default=1280),
+        fields.integer("num_hidden_layers", default=32),
+    )
     depth += fields.integer("num_global_layers", default=8)
     inner, size = fields.integer("intermediate_size", default=5120), fields.integer("patch_size", default=14)
     tokens = (fields.integer("image_size", default=560) // size) ** 2 + 1
@@ -133,7 +151,9 @@ BUILDERS = {
 SHARDED = {"qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"}
 
 
-def vision_tower(document: Fields, hidden: int, family_default: str, names_vision: bool) -> VisionTower | None:
+def vision_tower(
+    document: Fields, hidden: int, family_default: str, names_vision: bool
+) -> VisionTower | None:
     """The tower of a config; the family's published one when the config names a multimodal class and omits it.
 
     `family_default` is the family's entry in `registry/fit/families.json`; `names_vision` says that the

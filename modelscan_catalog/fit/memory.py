@@ -1,0 +1,306 @@
+"""From architecture, storage scheme and plan to the `VariantTerms` that the formulas run on.
+
+Everything here is computed once for a variant under a plan; what depends on the card, the context or the
+concurrency is left to `formulas`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from modelscan_catalog.errors import FitInputError
+from modelscan_catalog.fit.architecture import Architecture, Attention, CompressedAttention, DeltaNet, Mamba
+from modelscan_catalog.fit.engine_rules import EngineRules, engine_rules
+from modelscan_catalog.fit.formulas import GIB, VariantTerms
+from modelscan_catalog.fit.kv import KvLayout, KvRules, kv_layout
+from modelscan_catalog.fit.quantization import Scheme
+from modelscan_catalog.fit.tables import table
+from modelscan_catalog.fit.tensors import parameter_count, tensor_list
+from modelscan_catalog.fit.weights import Parallel, StageWeights, largest_stage, stage_weights, tensor_bytes
+
+KV_BYTES = {
+    "auto": 2.0,
+    "bf16": 2.0,
+    "bfloat16": 2.0,
+    "fp16": 2.0,
+    "float16": 2.0,
+    "half": 2.0,
+    "fp8": 1.0,
+    "fp8_e4m3": 1.0,
+    "fp8_e5m2": 1.0,
+    "fp8_inc": 1.0,
+    "fp8_ds_mla": 1.0,
+    "int8": 1.0,
+    "q8_0": 1.0625,
+    "q4_0": 0.5625,
+    "nvfp4": 0.5625,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a variant is served, beside the card: parallel sizes, engine, KV dtype and options."""
+
+    parallel: Parallel = Parallel()
+    engine: str = "vllm"
+    engine_version: str = ""
+    kv_cache_dtype: str = "auto"
+    speculative_tokens: int = 0
+    enforce_eager: bool = False
+    platform: str = "cuda"
+    """`cuda` or `rocm`; ROCm builds log weights from the driver, with the runtime's own share."""
+    unified_memory: bool = False
+    exact_parameters: int | None = None
+    """The publisher's parameter count, which corrects what the shapes miss."""
+    checkpoint_bytes: int | None = None
+    """The safetensors index's total_size, or the file sizes' sum."""
+    lora_rank: int = 0
+    lora_count: int = 1
+    draft_gib: float = 0.0
+    """Weights of a separate draft model, per GPU."""
+    prefix_states: bool = False
+    vision: bool = True
+
+    @property
+    def rules(self) -> EngineRules:
+        """The engine version's rules; raises FitInputError for unknown ones."""
+        return engine_rules(self.engine, self.engine_version)
+
+
+def kv_element_bytes(plan: Plan, scheme: Scheme, architecture: Architecture) -> float:
+    """Bytes of a cached number: the dtype asked for, or for `auto` the checkpoint's own scheme or dtype.
+
+    Raises FitInputError for an unknown dtype.
+    """
+    name = plan.kv_cache_dtype.strip().lower() or "auto"
+    if name not in KV_BYTES:
+        raise FitInputError(
+            f"kv_cache_dtype {name[:40]!r} is not known; use one of {', '.join(sorted(KV_BYTES))}",
+            field="kv_cache_dtype",
+        )
+    if name == "auto":
+        if scheme.kv_fp8 and plan.rules.checkpoint_kv_dtype:
+            return 1.0
+        return float(architecture.dtype_bytes) if architecture.dtype_bytes == 2 else 4.0
+    return KV_BYTES[name]
+
+
+def uses_draft_layers(architecture: Architecture, plan: Plan) -> bool:
+    """Whether speculation loads the model's own multi-token-prediction layers."""
+    return plan.speculative_tokens > 0 and bool(architecture.draft_layers) and plan.draft_gib == 0
+
+
+def correction_factor(architecture: Architecture, exact_parameters: int | None) -> float:
+    """How much the shapes are off by the publisher's count, 1 when they agree within 0.02 % or it cannot be meant.
+
+    Counts with or without draft layers and tied heads all occur; packed checkpoints count words, not weights, so
+    only differences under 8 % are taken as parameters that the shapes miss.
+    """
+    if not exact_parameters:
+        return 1.0
+    bare = parameter_count(architecture)
+    head = architecture.vocabulary * architecture.hidden
+    drafted = parameter_count(architecture, with_draft=True)
+    text = bare - (architecture.vision.parameters if architecture.vision else 0)
+    for known in (bare, drafted, bare + head, drafted + 2 * head, text):
+        if abs(exact_parameters / known - 1) < 2e-4:
+            return 1.0
+    ratio = exact_parameters / bare
+    return ratio if abs(ratio - 1) < 0.08 else 1.0
+
+
+def plan_weights(architecture: Architecture, scheme: Scheme, plan: Plan) -> list[StageWeights]:
+    """Weights of each pipeline stage's rank, as the engine would log them."""
+    model = architecture if plan.vision else replace(architecture, vision=None)
+    rules = plan.rules
+    padded = scheme.default is not None and scheme.default.name == "mxfp4" and scheme.experts_only
+    stages = stage_weights(
+        model,
+        scheme,
+        plan.parallel,
+        with_draft=uses_draft_layers(architecture, plan),
+        latent_copies=rules.latent_copies,
+        expert_multiple=256 if padded and rules.engine != "llama.cpp" else 1,
+        correction=correction_factor(architecture, plan.exact_parameters),
+    )
+    if plan.checkpoint_bytes:
+        whole = stage_weights(model, scheme, Parallel(), latent_copies=False)[0].weights_bytes
+        share = plan.checkpoint_bytes / whole
+        if abs(share - 1) < 0.5:
+            stages = [replace(stage, weights_bytes=stage.weights_bytes * share) for stage in stages]
+    return stages
+
+
+def lora_gib(architecture: Architecture, plan: Plan) -> float:
+    """Buffers of `lora_count` adapters of `lora_rank` on every linear layer: rank x (inputs + outputs) x 2 B each."""
+    if not plan.lora_rank:
+        return 0.0
+    edges = sum(
+        tensor.copies * (tensor.rows + tensor.columns)
+        for tensor in tensor_list(architecture)
+        if tensor.role == "linear" and tensor.layer >= 0
+    )
+    return (
+        plan.lora_rank * plan.lora_count * edges * 2.0 / plan.parallel.tensor / plan.parallel.pipeline / GIB
+    )
+
+
+def repack_gib(architecture: Architecture, scheme: Scheme, plan: Plan) -> float:
+    """The largest fused layer that Marlin repacks: the engine logs the peak of loading, which holds it twice.
+
+    Only 4-bit integer schemes are repacked one layer at a time (vLLM's `awq_marlin`, `gptq_marlin`, WNA16).
+    """
+    if plan.rules.engine not in {"v0", "v1"} or plan.platform != "cuda" or scheme.default is None:
+        return 0.0
+    if scheme.default.bits != 4 or scheme.default.name not in {"int4_zeros", "int4_group", "int4_g32"}:
+        return 0.0
+    largest = 0.0
+    by_layer: dict[str, float] = {}
+    for tensor in tensor_list(architecture):
+        chosen = scheme.format_of(tensor)
+        if tensor.layer < 0 or chosen is None:
+            continue
+        path, _, name = tensor.name.rpartition(".")
+        fused = f"{path}.{'gate_up' if name in {'gate_proj', 'up_proj'} else name}"
+        packed = (
+            tensor_bytes(tensor, scheme, plan.parallel, architecture.dtype_bytes)
+            * 4
+            / (4 + chosen.group_bits / (chosen.group or 1))
+        )
+        by_layer[fused] = by_layer.get(fused, 0.0) + packed
+        largest = max(largest, by_layer[fused])
+    return largest / GIB
+
+
+def layout_of(architecture: Architecture, scheme: Scheme, plan: Plan, first: int, last: int) -> KvLayout:
+    """The KV layout of the layers of a stage on one rank."""
+    rules = plan.rules
+    kv: KvRules = replace(rules.kv, prefix_states=plan.prefix_states)
+    element = kv_element_bytes(plan, scheme, architecture)
+    layout = kv_layout(
+        architecture,
+        kv,
+        first_layer=first,
+        last_layer=last,
+        ranks=plan.parallel.tensor,
+        kv_bytes=element,
+        sparse_fp8=element == 1.0 and rules.engine == "v1",
+        drafts=plan.speculative_tokens,
+        draft_layers=uses_draft_layers(architecture, plan),
+        decode_context=plan.parallel.decode_context,
+    )
+    return (
+        _pools_apart(architecture, layout, plan, first, last, element) if rules.engine == "sglang" else layout
+    )
+
+
+def _pools_apart(
+    architecture: Architecture, layout: KvLayout, plan: Plan, first: int, last: int, element: float
+) -> KvLayout:
+    """SGLang: a token costs its full layers, a fixed share of its sliding layers, and the states' share on top."""
+    rules, ranks = plan.rules, plan.parallel.tensor
+    mixers = [layer.mixer for layer in architecture.layers[first:last]]
+    sliding = [mixer for mixer in mixers if isinstance(mixer, Attention) and mixer.kind == "sliding"]
+    window = sum(max(1.0, one.kv_heads / ranks) * (one.head_dim + one.value_dim) * element for one in sliding)
+    size = layout.token_bytes if layout.token_bytes else layout.bytes_per_block
+    if len(sliding) < len([mixer for mixer in mixers if isinstance(mixer, Attention)]):
+        size = size - window * (1 - rules.window_share)
+    if any(isinstance(mixer, DeltaNet | Mamba) for mixer in mixers):
+        size *= 1 + rules.state_share
+    return replace(
+        layout,
+        bytes_per_block=size,
+        block_tokens=layout.block_tokens[:1] * 0 + plan.parallel.decode_context,
+        limit_tokens=layout.limit_tokens[:1] * 0 + float("inf"),
+        in_flight=layout.in_flight[:1] * 0,
+        extra_blocks=layout.extra_blocks[:1] * 0,
+        groups=layout.groups[:1] * 0 + 1,
+    )
+
+
+def non_torch_gib(ranks: int) -> float:
+    """Communication buffers and the driver's own, by the ranks of a group; between the fitted sizes the next one."""
+    fitted = table("fit/constants.json")["non_torch_gib"]
+    size = next((size for size in (1, 2, 4, 8) if ranks <= size), 8)
+    return float(fitted[str(size)])
+
+
+def forward_bytes_per_token(architecture: Architecture, ranks: int) -> float:
+    """Activation bytes a batched token: the dense block's, or the experts' where they are wider."""
+    constants = table("fit/constants.json")
+    hidden = architecture.hidden
+    dense = constants["dense_forward"]["value"] * (architecture.intermediate / ranks + hidden)
+    experts = architecture.experts
+    if experts is None:
+        return float(dense)
+    routed = experts.top_k * (3 * experts.intermediate / ranks + hidden) + 3 * hidden
+    return float(constants["expert_forward"]["value"] * routed)
+
+
+def graphs_estimate_gib(architecture: Architecture, plan: Plan) -> float:
+    """What vLLM sets aside for CUDA graphs: more with speculation and with recurrent layers; 0 when eager."""
+    if plan.enforce_eager:
+        return 0.0
+    fitted = table("fit/constants.json")["graphs_gib"]
+    if plan.speculative_tokens:
+        return float(fitted["speculative"])
+    recurrent = any(isinstance(layer.mixer, DeltaNet | Mamba) for layer in architecture.layers)
+    return float(fitted["hybrid" if recurrent else "plain"])
+
+
+def bands_of(architecture: Architecture, scheme: Scheme, plan: Plan) -> tuple[float, float, float]:
+    """Half widths of the 90 % bands: weights (share), overhead (share) and overhead (GiB)."""
+    bands = table("fit/bands.json")
+    weights = bands["weights"]["exact" if scheme.default is None and not scheme.rules else "quantized"]
+    if not scheme.certain:
+        weights = bands["weights"]["label"]
+    if architecture.assumed or any(
+        isinstance(layer.mixer, CompressedAttention) for layer in architecture.layers
+    ):
+        weights = bands["weights"]["assumed"]
+    kind = "unified" if plan.unified_memory else "discrete"
+    return float(weights), float(bands["overhead"][kind]["share"]), float(bands["overhead"][kind]["gib"])
+
+
+def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> VariantTerms:
+    """All that the formulas need of a variant under a plan, for the rank that holds the most.
+
+    Raises FitInputError for an unknown engine, version or KV dtype, or more stages than layers.
+    """
+    if plan.parallel.pipeline > len(architecture.layers):
+        raise FitInputError(
+            f"pp {plan.parallel.pipeline} is more than the model's {len(architecture.layers)} layers",
+            field="pp",
+        )
+    rules, constants = plan.rules, table("fit/constants.json")
+    stage = largest_stage(plan_weights(architecture, scheme, plan))
+    layout = layout_of(architecture, scheme, plan, stage.first_layer, stage.last_layer)
+    extra = lora_gib(architecture, plan) + plan.draft_gib + repack_gib(architecture, scheme, plan)
+    if plan.platform == "rocm":
+        extra += constants["rocm_weights_gib"]["value"]
+    sampler = constants["sampler_bytes_per_logit"][rules.sampler] * architecture.vocabulary
+    vision = architecture.vision if plan.vision else None
+    weights_error, share, error_gib = bands_of(architecture, scheme, plan)
+    return VariantTerms(
+        weights_gib=stage.total_gib + extra,
+        weights_relative_error=weights_error,
+        bytes_per_block=layout.bytes_per_block,
+        kv_bytes_per_token=layout.token_bytes,
+        sampler_bytes_per_sequence=sampler,
+        sampler_bytes_per_token=constants["sampler_hidden_bytes"]["value"] * architecture.hidden,
+        forward_bytes_per_token=forward_bytes_per_token(architecture, plan.parallel.tensor),
+        activation_fixed_gib=16_384 * 6.0 * 5 * vision.hidden / GIB if vision else 0.0,
+        activation_extra_gib=constants["unified_extra_gib"]["value"] if plan.unified_memory else 0.0,
+        activation_share=0.0 if rules.engine == "sglang" else 1.0,
+        graphs_gib=graphs_estimate_gib(architecture, plan),
+        graphs_share=1.0 if rules.graphs_deducted else 0.0,
+        non_torch_gib=non_torch_gib(plan.parallel.tensor),
+        overhead_relative_error=share,
+        overhead_error_gib=error_gib,
+        declared_context_tokens=float(architecture.context),
+        kind_block_tokens=layout.block_tokens,
+        kind_limit_tokens=layout.limit_tokens,
+        kind_in_flight=layout.in_flight,
+        kind_extra_blocks=layout.extra_blocks,
+        kind_groups=layout.groups,
+    )

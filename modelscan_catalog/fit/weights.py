@@ -1,0 +1,151 @@
+"""Bytes of weights on each rank: every tensor by its shape, its split over the ranks and its storage format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelscan_catalog.fit.architecture import Architecture, LatentAttention
+from modelscan_catalog.fit.formulas import GIB
+from modelscan_catalog.fit.quantization import Scheme
+from modelscan_catalog.fit.tensors import EMBEDDING, HEAD, VISION, Tensor, tensor_list
+
+VOCABULARY_MULTIPLE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """How many ranks share a model: tensor, pipeline, expert, data and decode-context parallel sizes."""
+
+    tensor: int = 1
+    pipeline: int = 1
+    expert: int = 1
+    data: int = 1
+    decode_context: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StageWeights:
+    """Weights of one rank of a pipeline stage."""
+
+    first_layer: int
+    last_layer: int
+    weights_bytes: float
+    """Tensors as stored, with scales."""
+    rope_bytes: float
+    derived_bytes: float
+    """Copies that the engine makes after loading (absorbed latent projections)."""
+
+    @property
+    def total_gib(self) -> float:
+        """What the engine logs as its model's memory."""
+        return (self.weights_bytes + self.rope_bytes + self.derived_bytes) / GIB
+
+
+def stage_ranges(layers: int, stages: int) -> list[tuple[int, int]]:
+    """vLLM's split of layers over pipeline stages: what is left over goes to the stages before the last.
+
+    Half-open ranges. (`vllm/distributed/utils.py`, get_pp_indices.)
+    """
+    sizes = [layers // stages] * stages
+    for index in range(2, layers % stages + 2):
+        sizes[-index] += 1
+    starts = [sum(sizes[:stage]) for stage in range(stages)]
+    return [(start, start + size) for start, size in zip(starts, sizes, strict=True)]
+
+
+def local_shape(tensor: Tensor, parallel: Parallel) -> tuple[float, float, float]:
+    """Rows, columns and copies of a tensor on one rank."""
+    ranks = parallel.tensor
+    rows, columns, copies = float(tensor.rows), float(tensor.columns), float(tensor.copies)
+    if tensor.split == "rows":
+        rows /= ranks
+    elif tensor.split == "columns":
+        columns /= ranks
+    elif tensor.split == "vocabulary":
+        padded = -(-tensor.rows // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
+        rows = padded / ranks
+    elif tensor.split == "kv":
+        rows = rows / tensor.kv_heads * max(1.0, tensor.kv_heads / ranks)
+    elif tensor.split == "experts":
+        if parallel.expert > 1:
+            copies = -(-tensor.copies // parallel.expert)
+        elif tensor.name.endswith("down_proj"):
+            columns /= ranks
+        else:
+            rows /= ranks
+    return rows, columns, copies
+
+
+def tensor_bytes(
+    tensor: Tensor, scheme: Scheme, parallel: Parallel, dtype_bytes: int, expert_multiple: int = 1
+) -> float:
+    """Bytes of a tensor on one rank. Experts' inner widths are padded to `expert_multiple`, as MXFP4 kernels do."""
+    rows, columns, copies = local_shape(tensor, parallel)
+    if tensor.split == "experts" and expert_multiple > 1:
+        if tensor.name.endswith("down_proj"):
+            columns = -(-columns // expert_multiple) * expert_multiple
+        else:
+            rows = 2 * (-(-rows // 2 // expert_multiple) * expert_multiple)
+    bias = tensor.bias * copies * rows / (tensor.copies * tensor.rows) * dtype_bytes if tensor.bias else 0.0
+    if tensor.element_bytes:
+        return rows * columns * copies * tensor.element_bytes + bias
+    chosen = scheme.format_of(tensor)
+    if chosen is None:
+        return rows * columns * copies * dtype_bytes + bias
+    return copies * chosen.bytes_of(rows, columns) + bias
+
+
+def stage_weights(
+    architecture: Architecture,
+    scheme: Scheme,
+    parallel: Parallel,
+    *,
+    with_draft: bool = False,
+    latent_copies: bool = True,
+    expert_multiple: int = 1,
+    correction: float = 1.0,
+) -> list[StageWeights]:
+    """Weights of one rank of every pipeline stage.
+
+    `latent_copies`: the engine keeps bf16 copies of the latent up-projections that it absorbs (vLLM's V1 MLA).
+    `correction` scales the tensors where an index or a parameter count says that the shapes miss something.
+    """
+    tensors = tensor_list(architecture, with_draft=with_draft)
+    ranges = stage_ranges(len(architecture.layers), parallel.pipeline)
+    sums = [0.0] * parallel.pipeline
+    stage_of = [stage for stage, (start, end) in enumerate(ranges) for _ in range(end - start)]
+    for tensor in tensors:
+        if tensor.role == "head" and architecture.tied and parallel.pipeline == 1:
+            continue
+        size = tensor_bytes(tensor, scheme, parallel, architecture.dtype_bytes, expert_multiple) * correction
+        if tensor.layer in (EMBEDDING, VISION):
+            sums[0] += size
+        elif tensor.layer == HEAD:
+            sums[-1] += size
+        else:
+            sums[stage_of[tensor.layer]] += size
+    rope = 0.0
+    if architecture.rope is not None:
+        one = architecture.rope
+        rope = float(one.positions * one.rotary_dim * one.element_bytes * one.copies)
+    return [
+        StageWeights(
+            start, end, size, rope, _latent_copies(architecture, start, end, parallel) * latent_copies
+        )
+        for (start, end), size in zip(ranges, sums, strict=True)
+    ]
+
+
+def _latent_copies(architecture: Architecture, start: int, end: int, parallel: Parallel) -> float:
+    mixers = [layer.mixer for layer in architecture.layers[start:end]]
+    return sum(
+        mixer.heads * (mixer.nope_dim + mixer.value_dim) * mixer.kv_rank * 2.0 / parallel.tensor
+        for mixer in mixers
+        if isinstance(mixer, LatentAttention)
+    )
+
+
+def largest_stage(stages: Sequence[StageWeights]) -> StageWeights:
+    """The stage whose rank holds the most."""
+    return max(stages, key=lambda stage: stage.total_gib)
