@@ -1,0 +1,86 @@
+"""Writes registry/snapshot/ from the last good documents: what a fresh clone without network builds from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelscan_catalog.errors import SourceError
+from modelscan_catalog.records import SourceName
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.sources.adapter import Adapter, Document, SourceResult
+from modelscan_catalog.sources.runner import ADAPTERS, latest
+from modelscan_catalog.sources.snapshot_format import LARGEST_SNAPSHOT_BYTES, snapshot_file, write_snapshot
+from modelscan_catalog.store import json_bytes, write_bytes
+
+
+@dataclass(frozen=True)
+class SnapshotReport:
+    """What was written: bytes and row counts by source."""
+
+    bytes_by_source: dict[SourceName, int]
+    rows_by_source: dict[SourceName, dict[str, int]]
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all snapshot files."""
+        return sum(self.bytes_by_source.values())
+
+
+def save_snapshot(settings: Settings) -> SnapshotReport:
+    """Write the snapshot of every source from its last good documents, and the notice of where they are from.
+
+    The documents are reduced to what the pipeline reads and carry the sources' public addresses, whatever
+    base URL they were fetched from. The same documents give the same bytes. Raises ``SourceError`` when a
+    source has never been read, ``DocumentError`` when a file would be too large; the old files then stay.
+    """
+    results: dict[SourceName, SourceResult] = {}
+    for name in ADAPTERS:
+        result = latest(name, settings)
+        if result is None:
+            raise SourceError(f"{name}: no documents to make a snapshot of; run a live build first")
+        results[name] = result
+    sizes: dict[SourceName, int] = {}
+    for name, adapter in ADAPTERS.items():
+        documents, bodies = _pruned(adapter, results[name])
+        sizes[name] = write_snapshot(snapshot_file(settings.registry_dir, name), documents, bodies)
+    report = SnapshotReport(
+        sizes, {name: {t: len(rows) for t, rows in r.tables.items()} for name, r in results.items()}
+    )
+    if report.total_bytes > LARGEST_SNAPSHOT_BYTES:
+        raise SourceError(
+            f"the snapshot is {report.total_bytes} bytes, more than {LARGEST_SNAPSHOT_BYTES}; lower "
+            "popular_repos_per_task, fetch again and save again"
+        )
+    directory = snapshot_file(settings.registry_dir, "models_dev").parent
+    notice = [_notice(ADAPTERS[name], results[name]) for name in ADAPTERS]
+    write_bytes(directory / "NOTICE.json", json_bytes({"sources": notice}, indent=1))
+    return report
+
+
+def _pruned(adapter: Adapter, result: SourceResult) -> tuple[dict[str, Document], Mapping[str, Any]]:
+    parsed = {
+        name: adapter.parse(name, document.body)
+        for name, document in result.raw.items()
+        if not document.is_negative
+    }
+    bodies = dict(adapter.prune(parsed, result.tables))
+    # Negative answers about a repository are rows of the account; those about a file of a revision are not.
+    bodies |= {name: None for name, d in result.raw.items() if d.is_negative and "@" not in name}
+    public = {
+        name: replace(result.raw[name], base_url=adapter.public_url, etag=None, last_modified=None)
+        for name in bodies
+    }
+    return public, bodies
+
+
+def _notice(adapter: Adapter, result: SourceResult) -> dict[str, Any]:
+    dates = [document.fetched_at for document in result.documents]
+    return {
+        "source": adapter.name,
+        "url": adapter.public_url,
+        "licence": adapter.licence,
+        "fetched_at": {"first": min(dates), "last": max(dates)},
+        "documents": len(result.documents),
+        "rows": {table: len(rows) for table, rows in result.tables.items()},
+        "contents": "facts only: ids, numbers, flags, dates, licences; no descriptions or other prose",
+    }
