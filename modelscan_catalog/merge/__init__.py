@@ -1,0 +1,1 @@
+"""Join what the sources say: identity crosswalk, field authority, records, changes."""

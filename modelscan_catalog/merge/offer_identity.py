@@ -1,0 +1,228 @@
+"""Which model an offer sells, where models.dev does not say: exact ids first, then names with evidence."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from modelscan_catalog.merge.names import name_key, slug, split_labels
+from modelscan_catalog.merge.repo_identity import Home
+from modelscan_catalog.merge.tables import MergeTables
+from modelscan_catalog.records import Ambiguity
+from modelscan_catalog.sources.staged import ModelsDevOffer
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """What is known of a model before its offers are linked: enough to confirm a match by name."""
+
+    id: str
+    families: frozenset[str] = frozenset()
+    open_weights: bool | None = None
+    contexts: frozenset[int] = frozenset()
+    named_by_lab: bool = False
+
+
+class OfferLinker:
+    """Links sellers' ids to models; ``repo_homes`` maps repository ids of both hubs in lower case."""
+
+    def __init__(
+        self,
+        models: Mapping[str, KnownModel],
+        repo_homes: Mapping[str, str],
+        tables: MergeTables,
+        names: Mapping[str, Sequence[str]],
+    ) -> None:
+        """``names`` gives further names of each model: of its repositories and model sets."""
+        self._models, self._repo_homes, self._tables = dict(models), repo_homes, tables
+        self._by_name: dict[str, set[str]] = defaultdict(set)
+        self._by_lab_name: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._labs_of_family: dict[str, set[str]] = defaultdict(set)
+        self._labs_of_first_token: dict[str, set[str]] = defaultdict(set)
+        for identifier, known in sorted(models.items()):
+            lab, _, name = identifier.partition("/")
+            for text in (name, *names.get(identifier, ())):
+                self._remember(identifier, lab, text)
+            if known.named_by_lab:
+                for family in known.families:
+                    self._labs_of_family[family].add(lab)
+                self._labs_of_first_token[name_key(name).split("-")[0]].add(lab)
+
+    def _remember(self, model: str, lab: str, name: str) -> None:
+        self._by_name[name_key(name)].add(model)
+        self._by_lab_name[lab, name_key(name)].add(model)
+
+    def link_all(
+        self, offers: Sequence[ModelsDevOffer]
+    ) -> tuple[dict[tuple[str, str], Home], list[Ambiguity]]:
+        """Homes by (provider, id), and an ambiguity for each offer that no rule links.
+
+        Offers of a lab's own provider come first: a model that only they name is a model of that lab.
+        """
+        homes: dict[tuple[str, str], Home] = {}
+        doubts: list[Ambiguity] = []
+        rest: list[ModelsDevOffer] = []
+        for offer in offers:
+            if offer.canonical_model_id is not None:
+                homes[offer.provider, offer.id] = Home(offer.canonical_model_id, "models_dev_canonical", 1.0)
+            elif offer.provider in self._tables.lab_of_provider:
+                found = self._link(offer) or self._first_party(offer)
+                if isinstance(found, Home):
+                    homes[offer.provider, offer.id] = found
+                else:
+                    rest.append(offer)
+            else:
+                rest.append(offer)
+        for offer in rest:
+            found = self._link(offer)
+            if isinstance(found, Home):
+                homes[offer.provider, offer.id] = found
+            else:
+                doubts.append(found or self._nothing(offer, (), "no known model has this id or name"))
+        return homes, doubts
+
+    def _link(self, offer: ModelsDevOffer) -> Home | Ambiguity | None:
+        raw = offer.id.lower().lstrip("~")
+        bare = raw
+        for suffix in self._tables.seller_suffixes:
+            bare = bare.removesuffix(suffix)
+        for text in dict.fromkeys((raw, bare)):
+            if text in self._models:
+                return Home(text, "lab_model_id", 0.99, None)
+            if text in self._repo_homes:
+                return Home(self._repo_homes[text], "repo_id", 0.98, "the seller's id is a repository id")
+        segments = [part for part in bare.split("/") if part]
+        if not segments:
+            return None
+        lab = self._stated_lab(segments)
+        names = self._names(segments[-1], lab)
+        if lab is not None:
+            for name in names:
+                found = self._by_lab_name.get((lab, name_key(name)), set())
+                if len(found) == 1:
+                    return Home(
+                        next(iter(found)),
+                        "lab_spelling_and_name",
+                        0.95,
+                        f"the seller writes {lab} before the name",
+                    )
+        own_lab = self._tables.lab_of_provider.get(offer.provider)
+        for name in names:
+            found = self._by_name.get(name_key(name), set())
+            if own_lab is not None and self._by_lab_name.get((own_lab, name_key(name))):
+                found = self._by_lab_name[own_lab, name_key(name)]
+            if lab is not None:
+                found = {model for model in found if model.startswith(f"{lab}/")}
+            if found:
+                return self._confirmed(offer, found)
+        return None
+
+    def _stated_lab(self, segments: Sequence[str]) -> str | None:
+        if len(segments) > 1:
+            return self._tables.lab_of_spelling.get(segments[-2])
+        for separator in (".", "-", ":"):
+            head, cut, tail = segments[0].partition(separator)
+            if cut and tail and head in self._tables.labs and not self._by_name.get(name_key(segments[0])):
+                return head
+        return None
+
+    def _names(self, last: str, lab: str | None) -> list[str]:
+        names = [last]
+        if lab is not None and last.startswith(lab) and len(last) > len(lab) + 1:
+            names.append(last[len(lab) + 1 :])
+        stem, labels = split_labels(last, self._tables)
+        if labels:
+            names.append(stem)
+        return names
+
+    def _confirmed(self, offer: ModelsDevOffer, found: set[str]) -> Home | Ambiguity:
+        scores = {
+            model: self._evidence(offer, self._models[model]) for model in found if model in self._models
+        }
+        named_by_lab = {m for m in scores if self._models[m].named_by_lab}
+        pool = named_by_lab or set(scores)
+        possible = {m: scores[m] for m in pool if scores[m] is not None}
+        agreeing = {m: text for m, text in possible.items() if text}
+        if len(agreeing) == 1:
+            ((model, text),) = agreeing.items()
+            return Home(model, "unique_name_same_facts", 0.9, text)
+        reason = (
+            "several models bear this name"
+            if len(possible) > 1
+            else "a model bears this name, but no fact agrees"
+        )
+        return self._nothing(offer, tuple(sorted(found)), reason)
+
+    def _evidence(self, offer: ModelsDevOffer, model: KnownModel) -> str | None:
+        """What agrees; an empty text when nothing can be compared, None when a fact speaks against it."""
+        agree: list[str] = []
+        if offer.family and model.families:
+            if offer.family in model.families:
+                agree.append("same family")
+            elif not any(offer.family.startswith(f) or f.startswith(offer.family) for f in model.families):
+                return None
+        if offer.open_weights is not None and model.open_weights is not None:
+            if offer.open_weights == model.open_weights:
+                agree.append("same open_weights")
+            elif not agree:
+                return None
+        if offer.limits.context and offer.limits.context in model.contexts:
+            agree.append("same context")
+        return ", ".join(agree)
+
+    def _first_party(self, offer: ModelsDevOffer) -> Home | None:
+        """A lab's own provider names a model of the lab, unless its family or name is another lab's."""
+        lab = self._tables.lab_of_provider[offer.provider]
+        name = offer.id.lower().lstrip("~")
+        if "/" in name:
+            return None
+        labs = self._labs_of_family.get(offer.family or "", set())
+        first = self._labs_of_first_token.get(name_key(name).split("-")[0], set())
+        if (labs and lab not in labs) or (first and lab not in first):
+            return None
+        model = f"{lab}/{slug(name)}"
+        if model not in self._models:
+            self._models[model] = KnownModel(
+                model,
+                frozenset({offer.family} if offer.family else ()),
+                offer.open_weights,
+                frozenset({offer.limits.context} if offer.limits.context else ()),
+                named_by_lab=True,
+            )
+            self._remember(model, lab, name)
+        return Home(model, "first_party_id", 0.97, f"{offer.provider} sells its own model")
+
+    def _nothing(self, offer: ModelsDevOffer, candidates: Sequence[str], reason: str) -> Ambiguity:
+        return Ambiguity(
+            kind="models_dev", id=f"{offer.provider}/{offer.id}", candidates=tuple(candidates), reason=reason
+        )
+
+
+def known_models(
+    canonical: Sequence[str], offers: Sequence[ModelsDevOffer], repos: Mapping[str, Sequence[int]]
+) -> dict[str, KnownModel]:
+    """Canonical models with the facts of their offers, and models of repositories with their contexts."""
+    families: dict[str, Counter[str]] = defaultdict(Counter)
+    opens: dict[str, Counter[bool]] = defaultdict(Counter)
+    contexts: dict[str, set[int]] = defaultdict(set)
+    for offer in offers:
+        model = offer.canonical_model_id
+        if model is None:
+            continue
+        if offer.family:
+            families[model][offer.family] += 1
+        if offer.open_weights is not None:
+            opens[model][offer.open_weights] += 1
+        if offer.limits.context:
+            contexts[model].add(offer.limits.context)
+    known: dict[str, KnownModel] = {}
+    by_lab = frozenset(canonical)
+    for model in sorted({*canonical, *repos}):
+        votes = opens[model].most_common(1)
+        known[model] = KnownModel(
+            model,
+            frozenset(families[model]),
+            votes[0][0] if votes else (True if model in repos else None),
+            frozenset(contexts[model] | set(repos.get(model, ()))),
+            named_by_lab=model in by_lab,
+        )
+    return known

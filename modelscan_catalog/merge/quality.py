@@ -1,0 +1,109 @@
+"""How good the crosswalk is: precision and recall on pairs it was not taught, and on pairs that are none."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from modelscan_catalog.merge.facts import RepoFacts
+from modelscan_catalog.merge.labelled_pairs import (
+    LabelledPair,
+    grouped_aliases,
+    learn_owner_aliases,
+    read_pairs,
+)
+from modelscan_catalog.merge.tables import MergeTables, load_tables
+from modelscan_catalog.merge.twins import Hub, Twin, TwinLinker
+from modelscan_catalog.records import Ambiguity
+
+
+def crosswalk_quality(
+    huggingface: Mapping[str, RepoFacts | None],
+    modelscope: Mapping[str, RepoFacts | None],
+    *,
+    pairs: Sequence[LabelledPair] | None = None,
+    tables: MergeTables | None = None,
+) -> dict[str, Any]:
+    """Measure the ModelScope links on the held-out half of the labelled pairs.
+
+    ``huggingface`` and ``modelscope`` give facts by repository id, where they are known; ids that only the
+    pairs name count as repositories without facts. Owner aliases are learned from the other half alone, and
+    no stated pair is used. Every ModelScope id is offered all HuggingFace ids, so a wrong link has a chance.
+
+    Returns ``pairs``, ``linked``, ``right``, ``wrong``, ``missed``, ``precision``, ``recall``, the same by
+    kind of pair (``same_id``, ``other_case``, ``other_owner``, ``other_name``) and by rule, and up to 50
+    ``errors`` as texts. Precision and recall are null where there is nothing to divide by.
+    """
+    tables = tables or load_tables()
+    labelled = read_pairs() if pairs is None else tuple(pairs)
+    taught = [pair for pair in labelled if not pair.held_out]
+    asked = [pair for pair in labelled if pair.held_out and pair.usable]
+    learned = replace(tables, owner_aliases=grouped_aliases(learn_owner_aliases(taught, tables)))
+    named: dict[str, RepoFacts | None] = {p.huggingface: None for p in labelled if p.huggingface and p.usable}
+    linker = TwinLinker(
+        Hub({**named, **huggingface}),
+        Hub({**{p.modelscope: None for p in labelled}, **modelscope}),
+        learned,
+    )
+    acceptable: dict[str, set[str]] = {}
+    for pair in labelled:
+        if pair.usable and pair.huggingface:
+            acceptable.setdefault(pair.modelscope, set()).add(pair.huggingface.lower())
+    outcomes = [(pair, linker.link(pair.modelscope)) for pair in asked]
+    return _score(outcomes, acceptable) | {
+        "taught_pairs": len(taught),
+        "learned_aliases": sum(len(rows) for rows in learned.owner_aliases.values()),
+    }
+
+
+def _score(
+    outcomes: Iterable[tuple[LabelledPair, Twin | Ambiguity | None]], acceptable: Mapping[str, set[str]]
+) -> dict[str, Any]:
+    right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
+    rules: dict[str, Counter[str]] = {}
+    errors: list[str] = []
+    for pair, found in outcomes:
+        kind = kind_of(pair)
+        if not isinstance(found, Twin):
+            missed[kind] += 1
+            why = f"ambiguous: {', '.join(found.candidates)}" if found else "no candidate"
+            errors.append(f"missed {pair.modelscope} = {pair.huggingface} ({why})")
+            continue
+        hit = found.huggingface.lower() in acceptable[pair.modelscope]
+        (right if hit else wrong)[kind] += 1
+        rules.setdefault(found.rule, Counter())["right" if hit else "wrong"] += 1
+        if not hit:
+            errors.append(
+                f"wrong {pair.modelscope} = {found.huggingface} by {found.rule}, not {pair.huggingface}"
+            )
+    total = {kind: _ratio(right[kind], wrong[kind], missed[kind]) for kind in sorted(right | wrong | missed)}
+    return {
+        **_ratio(right.total(), wrong.total(), missed.total()),
+        "by_kind": total,
+        "by_rule": {rule: dict(sorted(counts.items())) for rule, counts in sorted(rules.items())},
+        "errors": sorted(errors)[:50],
+    }
+
+
+def _ratio(right: int, wrong: int, missed: int) -> dict[str, Any]:
+    linked, pairs = right + wrong, right + wrong + missed
+    return {
+        "pairs": pairs,
+        "linked": linked,
+        "right": right,
+        "wrong": wrong,
+        "missed": missed,
+        "precision": round(right / linked, 4) if linked else None,
+        "recall": round(right / pairs, 4) if pairs else None,
+    }
+
+
+def kind_of(pair: LabelledPair) -> str:
+    """How the two ids of a pair differ."""
+    one, other = pair.modelscope, pair.huggingface or ""
+    if one == other:
+        return "same_id"
+    if one.lower() == other.lower():
+        return "other_case"
+    same_name = one.rsplit("/", 1)[-1].lower() == other.rsplit("/", 1)[-1].lower()
+    return "other_owner" if same_name else "other_name"

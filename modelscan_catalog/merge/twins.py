@@ -1,0 +1,223 @@
+"""Which HuggingFace repository a ModelScope repository is a copy of: rules with evidence, never a guess."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from modelscan_catalog.merge.facts import Comparison, RepoFacts, compare_twins
+from modelscan_catalog.merge.names import bare_name, hub_key, name_key, owner_of, sizes_of
+from modelscan_catalog.merge.tables import MergeTables
+from modelscan_catalog.records import Ambiguity
+
+STRONG_FACTS = frozenset(
+    {"model_type", "architectures", "layers", "hidden_size", "parameters", "config_sha256", "weight_sha256"}
+)
+_SHAPE_FACTS = frozenset({"layers", "hidden_size", "parameters"})
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Two repositories that hold the same weights on two hubs."""
+
+    modelscope: str
+    huggingface: str
+    rule: str
+    confidence: float
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The repositories of one hub: facts by id, none where the repository is only named by others."""
+
+    facts: Mapping[str, RepoFacts | None]
+    derived: frozenset[str] = frozenset()
+    """Ids that declare another repository as their base."""
+
+    def fact(self, identifier: str) -> RepoFacts:
+        return self.facts.get(identifier) or RepoFacts()
+
+
+class TwinLinker:
+    """Links ModelScope ids to HuggingFace ids; built once per pair of hubs."""
+
+    def __init__(
+        self,
+        huggingface: Hub,
+        modelscope: Hub,
+        tables: MergeTables,
+        *,
+        stated: Mapping[str, tuple[str, str]] | None = None,
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
+        """``stated`` maps a ModelScope id to a HuggingFace id and the source that states the pair;
+        ``renamed`` maps former HuggingFace ids to present ones."""
+        self._hf, self._ms, self._tables = huggingface, modelscope, tables
+        self._stated = stated or {}
+        self._by_lower: dict[str, str] = {}
+        for former, present in sorted((renamed or {}).items()):
+            self._by_lower[former.lower()] = present
+        for identifier in sorted(huggingface.facts, reverse=True):
+            self._by_lower[identifier.lower()] = identifier
+        self._owners = {owner_of(identifier).lower() for identifier in huggingface.facts}
+        self._by_key = _group(huggingface.facts, lambda i: name_key(bare_name(i)))
+        self._by_hub_key = _group(huggingface.facts, lambda i: hub_key(bare_name(i), tables))
+        self._by_sha: dict[str, set[str]] = defaultdict(set)
+        for identifier, facts in huggingface.facts.items():
+            for sha in facts.weight_sha256s if facts else ():
+                self._by_sha[sha].add(identifier)
+
+    def link_all(self) -> tuple[list[Twin], list[Ambiguity]]:
+        """One twin or one ambiguity or nothing for each ModelScope repository, sorted by id."""
+        twins: list[Twin] = []
+        doubts: list[Ambiguity] = []
+        for identifier in sorted(self._ms.facts):
+            found = self.link(identifier)
+            if isinstance(found, Twin):
+                twins.append(found)
+            elif found is not None:
+                doubts.append(found)
+        return twins, doubts
+
+    def link(self, identifier: str) -> Twin | Ambiguity | None:
+        """The twin of a ModelScope id, an ambiguity when several could be, None when none could."""
+        facts = self._ms.fact(identifier)
+        shared = {i for sha in facts.weight_sha256s for i in self._by_sha.get(sha, ())}
+        if len(shared) == 1:
+            return Twin(identifier, shared.pop(), "weight_sha256", 1.0, "a weight file with the same sha256")
+        if identifier in self._stated:
+            other, source = self._stated[identifier]
+            return Twin(identifier, self._by_lower.get(other.lower(), other), "stated_pair", 0.98, source)
+        same = self._by_lower.get(identifier.lower())
+        if same is not None:
+            return self._same_id(identifier, same)
+        key = name_key(bare_name(identifier))
+        candidates = [i for i in self._by_key.get(key, ()) if i != identifier]
+        if not candidates:
+            loose = self._by_hub_key.get(hub_key(bare_name(identifier), self._tables), ())
+            candidates = [i for i in loose if sizes_of(bare_name(i)) == sizes_of(bare_name(identifier))]
+        return self._by_name(identifier, candidates)
+
+    def _same_id(self, identifier: str, same: str) -> Twin | Ambiguity:
+        compared = compare_twins(self._ms.fact(identifier), self._hf.fact(same))
+        if _contradicts(compared):
+            return Ambiguity(
+                kind="modelscope",
+                id=identifier,
+                candidates=(same,),
+                reason=f"the HuggingFace repository of the same id has other facts: {compared}",
+            )
+        if identifier == same:
+            return Twin(identifier, same, "same_id", 0.98, str(compared))
+        return Twin(identifier, same, "same_id_other_case", 0.97, str(compared))
+
+    def _by_name(self, identifier: str, named: Sequence[str]) -> Twin | Ambiguity | None:
+        compared = {i: compare_twins(self._ms.fact(identifier), self._hf.fact(i)) for i in named}
+        possible = {i: result for i, result in compared.items() if not _contradicts(result)}
+        if not possible:
+            return None
+        aliases = {
+            a.huggingface.lower(): a for a in self._tables.owner_aliases.get(owner_of(identifier).lower(), ())
+        }
+        own = [i for i in possible if owner_of(i).lower() == owner_of(identifier).lower()]
+        if len(own) == 1:
+            return Twin(identifier, own[0], "same_owner_other_spelling", 0.93, str(possible[own[0]]))
+        known = [i for i in possible if owner_of(i).lower() in aliases]
+        if len(known) == 1:
+            alias = aliases[owner_of(known[0]).lower()]
+            evidence = f"{alias.modelscope} publishes {alias.pairs} repositories of {alias.huggingface}; "
+            return Twin(
+                identifier, known[0], "owner_alias_same_name", 0.96, evidence + str(possible[known[0]])
+            )
+        if len(possible) == 1:
+            (only, result), *_ = possible.items()
+            return self._unique(identifier, only, result)
+        return self._one_of_several(identifier, known or sorted(possible), possible)
+
+    def _unique(self, identifier: str, only: str, result: Comparison) -> Twin | Ambiguity:
+        strong = STRONG_FACTS & set(result.agree)
+        if strong:
+            return Twin(identifier, only, "unique_name_same_facts", 0.92, str(result))
+        own_account = owner_of(identifier).lower() in self._owners and not self._is_mirror(
+            owner_of(identifier)
+        )
+        copier = owner_of(only).lower() in self._tables.reuploaders
+        distinctive = bool(sizes_of(bare_name(only))) or name_key(bare_name(only)).count("-") >= 2
+        if distinctive and not own_account and not copier:
+            return Twin(identifier, only, "unique_name", 0.8, f"the only repository of that name; {result}")
+        return Ambiguity(
+            kind="modelscope",
+            id=identifier,
+            candidates=(only,),
+            reason="a repository of another owner has the same name, and no fact shows that it is the same",
+        )
+
+    def _is_mirror(self, owner: str) -> bool:
+        """Whether a ModelScope account is known to copy several HuggingFace owners."""
+        return len(self._tables.owner_aliases.get(owner.lower(), ())) > 1
+
+    def _one_of_several(
+        self, identifier: str, several: Sequence[str], possible: Mapping[str, Comparison]
+    ) -> Twin | Ambiguity:
+        spelled = [i for i in several if bare_name(i) == bare_name(identifier)] or list(several)
+        originals = [
+            i
+            for i in spelled
+            if owner_of(i).lower() not in self._tables.reuploaders and i not in self._hf.derived
+        ]
+        official = [i for i in originals if owner_of(i).lower() in self._tables.lab_of_owner]
+        for left, rule in ((official, "name_of_official_repo"), (originals, "name_of_original_repo")):
+            if left and len({self._tables.lab_of(owner_of(i)) for i in left}) == 1:
+                return Twin(identifier, left[0], rule, 0.85, f"the others are copies; {possible[left[0]]}")
+        return Ambiguity(
+            kind="modelscope",
+            id=identifier,
+            candidates=tuple(sorted(several)),
+            reason="several HuggingFace repositories bear the same name",
+        )
+
+
+def _contradicts(compared: Comparison) -> bool:
+    """Whether the facts rule out one and the same checkpoint: another shape, or another type and nothing
+    in common (hubs spell the type of one model differently now and then)."""
+    if "config_sha256" in compared.agree or "weight_sha256" in compared.agree:
+        return False
+    if _SHAPE_FACTS & set(compared.differ):
+        return True
+    return bool(compared.differ) and not STRONG_FACTS & set(compared.agree)
+
+
+def _group(identifiers: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for identifier in sorted(identifiers):
+        groups[key(identifier)].append(identifier)
+    return groups
+
+
+def gpustack_pairs(
+    specs_by_set: Mapping[tuple[str, str], Sequence[str]],
+    drafts: Mapping[tuple[str, str], str],
+) -> dict[str, tuple[str, str]]:
+    """Pairs that GPUStack's two catalogues state, as ModelScope id -> (HuggingFace id, evidence).
+
+    ``specs_by_set`` lists the repositories by (catalogue, set name). Two repositories of one set are paired
+    when they bear the same name, or when each catalogue's set knows only one.
+    """
+    pairs: dict[str, tuple[str, str]] = {}
+    for (catalogue, name), repos in sorted(specs_by_set.items()):
+        if catalogue != "modelscope":
+            continue
+        others = sorted(set(specs_by_set.get(("huggingface", name), ())))
+        mine = sorted(set(repos))
+        evidence = f"GPUStack catalogues, set {name}"
+        for repo in mine:
+            same = [other for other in others if name_key(bare_name(other)) == name_key(bare_name(repo))]
+            if len(same) == 1:
+                pairs[repo] = (same[0], evidence)
+            elif len(mine) == 1 and len(others) == 1:
+                pairs[repo] = (others[0], evidence)
+    for (catalogue, name), repo in sorted(drafts.items()):
+        other = drafts.get(("huggingface", name))
+        if catalogue == "modelscope" and other is not None:
+            pairs[repo] = (other, f"GPUStack catalogues, draft model {name}")
+    return pairs
