@@ -1,0 +1,27 @@
+"""``python -m modelscan_catalog.router``: the router process without the rest of the command line."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from modelscan_catalog.errors import ModelScanError
+from modelscan_catalog.router.app import run
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), required=True, help="router.json to serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, help="0 takes a free one")
+@click.option("--token", help="reference to the token that clients must give: env:NAME or file:PATH")
+def main(config: Path, host: str, port: int, token: str | None) -> None:
+    """Serve OpenAI-compatible requests from a router configuration."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    try:
+        run(config, host, port, token)
+    except ModelScanError as error:
+        raise click.ClickException(str(error)) from error
+
+
+main()

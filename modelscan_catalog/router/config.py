@@ -1,0 +1,204 @@
+"""``router.json``: which models are served, by whom, in which order, and with whose key."""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.secret_refs import SecretRef
+
+SCHEMA_VERSION = "1.0.0"
+MAX_CONFIG_BYTES = 32 * 1024 * 1024
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _http_url(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("http", "https") or not separator or not rest or "${" in url or "@" in rest:
+        raise ValueError("expected http:// or https://, a host, no ${variables} and no credentials")
+    return url.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class RouterProvider(_Part):
+    """Someone who answers OpenAI-compatible requests below ``base_url``.
+
+    ``model`` names the one model that a local deployment serves. A provider that is not enabled is
+    listed and never called.
+    """
+
+    name: str = Field(min_length=1)
+    type: Literal["api", "local"]
+    base_url: HttpUrl
+    key: SecretRef | None = None
+    model: str | None = None
+    enabled: bool = True
+
+
+class Target(_Part):
+    """One way to reach a model. Lower ``priority`` first; among equals a draw by ``weight``."""
+
+    provider: str
+    model: str = Field(min_length=1, description="the provider's own id")
+    priority: int = Field(default=0, ge=0)
+    weight: float = Field(default=1.0, gt=0)
+    context: int | None = Field(default=None, gt=0, description="tokens; null while unknown")
+    input_price: float | None = Field(default=None, ge=0, description="USD per million tokens")
+    output_price: float | None = Field(default=None, ge=0, description="USD per million tokens")
+
+
+class RouterModel(_Part):
+    """A model that applications ask for; ``fallbacks`` are other models, tried in order after it.
+
+    ``lossy_fallbacks`` are those of them that hold less context or fewer modalities, on purpose.
+    """
+
+    id: str = Field(min_length=1)
+    aliases: tuple[str, ...] = ()
+    context: int | None = Field(default=None, gt=0, description="tokens; null while unknown")
+    input: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
+    deprecated: bool = False
+    targets: tuple[Target, ...] = Field(min_length=1)
+    fallbacks: tuple[str, ...] = ()
+    lossy_fallbacks: tuple[str, ...] = ()
+
+
+class Policy(_Part):
+    """Bounds and rules of every request; seconds, bytes and counts."""
+
+    max_body_bytes: int = Field(gt=0)
+    connect_timeout_s: float = Field(gt=0)
+    first_byte_timeout_s: float = Field(gt=0, description="from the request sent to the first byte back")
+    silence_timeout_s: float = Field(gt=0, description="longest pause within an answer")
+    max_attempts: int = Field(ge=1)
+    fallback_statuses: tuple[int, ...] = Field(description="upstream answers that send a request onwards")
+    max_fallbacks_per_model: int = Field(ge=0)
+
+
+class Unroutable(_Part):
+    """A seller that this router cannot speak to, and why."""
+
+    provider: str
+    reason: str
+
+
+class DirectRouting(_Part):
+    """Mode ``direct``: this process calls the providers itself."""
+
+    providers: tuple[RouterProvider, ...]
+
+
+class Routing(_Part):
+    """How requests reach providers."""
+
+    mode: Literal["direct"] = "direct"
+    direct: DirectRouting
+
+
+class RouterConfig(_Part):
+    """The whole of ``router.json``; every name in it resolves."""
+
+    schema_version: str = Field(default=SCHEMA_VERSION, pattern=r"^1\.\d+\.\d+$")
+    routing: Routing
+    models: tuple[RouterModel, ...] = ()
+    default_model: str | None = None
+    policy: Policy
+    unroutable: tuple[Unroutable, ...] = ()
+
+    @cached_property
+    def providers(self) -> dict[str, RouterProvider]:
+        """Providers by name."""
+        return {provider.name: provider for provider in self.routing.direct.providers}
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Self:
+        providers = self.routing.direct.providers
+        if len(self.providers) != len(providers):
+            names = [provider.name for provider in providers]
+            raise ValueError(f"provider listed twice: {next(n for n in names if names.count(n) > 1)}")
+        known = {model.id for model in self.models}
+        if len(known) != len(self.models):
+            raise ValueError("a model is listed twice")
+        for model in self.models:
+            for target in model.targets:
+                if target.provider not in self.providers:
+                    raise ValueError(f"model {model.id}: no provider is called {target.provider!r}")
+            for other in (*model.fallbacks, *model.lossy_fallbacks):
+                if other not in known or other == model.id:
+                    raise ValueError(f"model {model.id}: {other!r} cannot be its fallback")
+        if self.default_model is not None and self.default_model not in known:
+            raise ValueError(f"default_model {self.default_model!r} is not among the models")
+        return self
+
+
+def parse_config(content: bytes, name: str = "router.json") -> RouterConfig:
+    """The configuration in ``content``.
+
+    Raises ``SettingsError`` with the field and what to change; a literal key is refused unrepeated.
+    """
+    try:
+        return RouterConfig.model_validate(json.loads(content))
+    except (ValueError, RecursionError) as error:
+        if not isinstance(error, ValidationError):
+            raise SettingsError(f"{name}: not JSON: {error}") from error
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise SettingsError(f"{name}: {where}: {first['msg']}") from None
+
+
+def read_config(path: Path) -> RouterConfig:
+    """The configuration in the file at ``path``; raises ``SettingsError``."""
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise SettingsError(f"{path}: larger than {MAX_CONFIG_BYTES // 2**20} MiB: not a router.json")
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    return parse_config(content, str(path))
+
+
+def config_bytes(config: RouterConfig) -> bytes:
+    """``router.json``: defaults left out, one provider or model a line, equal values give equal bytes."""
+    document = config.model_dump(mode="json", exclude_defaults=True)
+    document["schema_version"] = config.schema_version
+    routing = document.pop("routing")
+    groups = {
+        '"routing": {"mode": "direct", "direct": {"providers"': (routing["direct"]["providers"], "}}"),
+        '"models"': (document.pop("models", []), ""),
+        '"unroutable"': (document.pop("unroutable", []), ""),
+    }
+    parts = [f" {json.dumps(key)}: {_line(value)}" for key, value in sorted(document.items())]
+    for head, (rows, tail) in groups.items():
+        lines = ",\n".join(f"  {_line(row)}" for row in rows)
+        parts.append(f" {head}: [\n{lines}\n ]{tail}")
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
+
+
+def with_local(config: RouterConfig, name: str, base_url: str) -> RouterConfig:
+    """``config`` with its local deployment ``name`` enabled at ``base_url``.
+
+    Raises ``SettingsError`` when no local deployment has that name or the address is unusable.
+    """
+    provider = config.providers.get(name)
+    if provider is None or provider.type != "local":
+        known = ", ".join(p.name for p in config.routing.direct.providers if p.type == "local")
+        raise SettingsError(f"no local deployment is called {name!r}; there are: {known or 'none'}")
+    document: dict[str, Any] = config.model_dump(mode="json")
+    for entry in document["routing"]["direct"]["providers"]:
+        if entry["name"] == name:
+            entry |= {"enabled": True, "base_url": base_url}
+    return parse_config(json.dumps(document).encode(), f"--local {name}")
+
+
+def _line(value: Mapping[str, Any] | Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,245 @@
+"""The catalogue's offers and launch plans as a router configuration."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Protocol
+
+from modelscan_catalog.records import Model, Offer, Provider
+from modelscan_catalog.router.config import (
+    DirectRouting,
+    Policy,
+    RouterConfig,
+    RouterModel,
+    RouterProvider,
+    Routing,
+    Target,
+    Unroutable,
+)
+from modelscan_catalog.router.lint import lost_by
+from modelscan_catalog.settings import REPOSITORY_ROOT
+
+ROUTER_DATA = REPOSITORY_ROOT / "registry" / "router"
+
+_CHAT_CATEGORIES = {"llm", "vlm", None}
+_KEY_VARIABLE = re.compile(r"(KEY|TOKEN|PAT|SECRET)$")
+_LOCAL_PORTS = {"vllm": 8000, "sglang": 30000}
+_OUTPUT_SHARE = 0.25
+"""Share of output tokens in the price that targets are ordered by."""
+
+
+class LocalPlan(Protocol):
+    """What the router needs to know of a launch plan."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def served_model_name(self) -> str: ...
+    @property
+    def max_model_len(self) -> int | None: ...
+
+
+def router_config(
+    providers: Iterable[Provider],
+    offers: Iterable[Offer],
+    models: Iterable[Model],
+    plans: Iterable[LocalPlan] = (),
+    *,
+    default_model: str | None = None,
+) -> RouterConfig:
+    """Everything that can be routed directly: each model with its sellers and its planned deployments.
+
+    A planned deployment is listed but not enabled: nobody has started it yet. Sellers that speak another
+    protocol, need account variables in their address or have no known key variable are listed apart,
+    with the reason. Deprecated offers are left out; the cheapest seller comes first.
+    """
+    policy = default_policy()
+    models = sorted(models, key=lambda model: model.id)
+    sellers, unroutable = _sellers(providers)
+    targets: dict[str, list[Target]] = {}
+    extra: dict[str, RouterProvider] = {}
+    for offer in sorted(offers, key=lambda offer: offer.id):
+        seller = sellers.get(offer.provider)
+        if seller is None or offer.model is None or not _is_chat(offer):
+            continue
+        own = _own_address(offer, seller)
+        if own is None:
+            continue
+        if own is not seller:
+            extra[own.name] = own
+        targets.setdefault(offer.model, []).append(_target(offer, own.name))
+    local = _local_providers(plans, targets)
+    routed = [
+        _routed(model, targets[model.id])
+        for model in models
+        if model.id in targets and model.category in _CHAT_CATEGORIES
+    ]
+    used = {target.provider for model in routed for target in model.targets}
+    return RouterConfig(
+        routing=Routing(
+            direct=DirectRouting(
+                providers=tuple(
+                    provider
+                    for _, provider in sorted({**sellers, **extra, **local}.items())
+                    if provider.name in used
+                )
+            )
+        ),
+        models=tuple(_with_aliases(_with_fallbacks(routed, policy.max_fallbacks_per_model), models)),
+        default_model=default_model,
+        policy=policy,
+        unroutable=tuple(unroutable),
+    )
+
+
+@cache
+def default_policy() -> Policy:
+    """The committed policy."""
+    return Policy.model_validate_json((ROUTER_DATA / "policy.json").read_bytes())
+
+
+@cache
+def _known_addresses() -> Mapping[str, Any]:
+    return dict(json.loads((ROUTER_DATA / "base_urls.json").read_text("utf-8"))["base_urls"])
+
+
+def _sellers(providers: Iterable[Provider]) -> tuple[dict[str, RouterProvider], list[Unroutable]]:
+    sellers: dict[str, RouterProvider] = {}
+    unroutable = []
+    for provider in sorted(providers, key=lambda provider: provider.id):
+        known = _known_addresses().get(provider.id)
+        base_url = known["base_url"] if known else provider.base_url
+        key = next((name for name in provider.env if _KEY_VARIABLE.search(name)), None)
+        reason = None
+        if not known and provider.api_type != "openai-compatible":
+            reason = f"its interface is {provider.api_type}"
+        elif base_url is None:
+            reason = "its address is not known"
+        elif "$" in base_url:
+            reason = "its address depends on account variables"
+        elif not base_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            reason = "its address is not https"
+        elif key is None:
+            reason = "no environment variable is known for its key"
+        if reason:
+            unroutable.append(Unroutable(provider=provider.id, reason=reason))
+        elif base_url is not None:
+            sellers[provider.id] = RouterProvider(
+                name=provider.id, type="api", base_url=base_url, key=f"env:{key}"
+            )
+    return sellers, unroutable
+
+
+def _is_chat(offer: Offer) -> bool:
+    return offer.status != "deprecated" and (not offer.modalities.output or "text" in offer.modalities.output)
+
+
+def _own_address(offer: Offer, seller: RouterProvider) -> RouterProvider | None:
+    """The seller, or its other address when this one offer has its own; null when not routable."""
+    if offer.api_type not in (None, "openai-compatible"):
+        return None
+    if offer.base_url is None or offer.base_url.rstrip("/") == seller.base_url:
+        return seller
+    if "$" in offer.base_url or not offer.base_url.startswith("https://"):
+        return None
+    path = re.sub(r"[^a-z0-9]+", "-", offer.base_url.removeprefix("https://").lower()).strip("-")
+    return RouterProvider(name=f"{seller.name}@{path}", type="api", base_url=offer.base_url, key=seller.key)
+
+
+def _target(offer: Offer, provider: str) -> Target:
+    price = offer.price
+    return Target(
+        provider=provider,
+        model=offer.provider_model,
+        context=offer.limits.context,
+        input_price=price.input if price else None,
+        output_price=price.output if price else None,
+    )
+
+
+def _local_providers(
+    plans: Iterable[LocalPlan], targets: dict[str, list[Target]]
+) -> dict[str, RouterProvider]:
+    """One provider a planned deployment, added to its model's targets; the first plan of a name counts."""
+    local: dict[str, RouterProvider] = {}
+    for plan in plans:
+        name = f"local/{plan.served_model_name}/{plan.engine}"
+        if name in local:
+            continue
+        local[name] = RouterProvider(
+            name=name,
+            type="local",
+            base_url=f"http://127.0.0.1:{_LOCAL_PORTS.get(plan.engine, 8000)}/v1",
+            model=plan.model_id,
+            enabled=False,
+        )
+        target = Target(provider=name, model=plan.served_model_name, context=plan.max_model_len)
+        targets.setdefault(plan.model_id, []).append(target)
+    return local
+
+
+def _routed(model: Model, targets: Sequence[Target]) -> RouterModel:
+    """Local first, then the cheapest; sellers without a price last."""
+
+    def cost(target: Target) -> float:
+        if target.input_price is None or target.output_price is None:
+            return float("inf")
+        return (1 - _OUTPUT_SHARE) * target.input_price + _OUTPUT_SHARE * target.output_price
+
+    ordered = sorted(
+        targets, key=lambda t: (not t.provider.startswith("local/"), cost(t), t.provider, t.model)
+    )
+    contexts = [target.context for target in targets if target.context is not None]
+    return RouterModel(
+        id=model.id,
+        context=model.limits.context or (min(contexts) if contexts else None),
+        input=model.modalities.input,
+        output=model.modalities.output,
+        deprecated=model.status == "deprecated",
+        targets=tuple(target.model_copy(update={"priority": rank}) for rank, target in enumerate(ordered)),
+    )
+
+
+def _with_fallbacks(models: Sequence[RouterModel], limit: int) -> list[RouterModel]:
+    """Each model with the nearest larger ones of its lab and name that lose nothing."""
+    by_lab: dict[str, list[RouterModel]] = {}
+    for model in models:
+        if not model.deprecated:
+            by_lab.setdefault(model.id.partition("/")[0], []).append(model)
+    chained = []
+    for model in models:
+        near = [
+            other
+            for other in by_lab.get(model.id.partition("/")[0], [])
+            if other.id != model.id and model.context is not None and lost_by(model, other) is None
+        ]
+        near.sort(key=lambda other: (-_shared_prefix(model.id, other.id), other.context or 0, other.id))
+        chained.append(model.model_copy(update={"fallbacks": tuple(o.id for o in near[:limit])}))
+    return chained
+
+
+def _shared_prefix(one: str, other: str) -> int:
+    for place, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return place
+    return min(len(one), len(other))
+
+
+def _with_aliases(routed: Iterable[RouterModel], models: Iterable[Model]) -> list[RouterModel]:
+    """Hub names and bare names as aliases, where exactly one routed model bears them."""
+    routed = list(routed)
+    ids = {model.id for model in routed}
+    bearers: dict[str, set[str]] = {}
+    for model in models:
+        if model.id in ids:
+            names = {alias.id for alias in model.aliases if alias.kind in ("huggingface", "modelscope")}
+            for name in names | {model.id.partition("/")[2]}:
+                bearers.setdefault(name, set()).add(model.id)
+    own: dict[str, list[str]] = {}
+    for name, bearing in bearers.items():
+        if len(bearing) == 1 and name not in ids:
+            own.setdefault(next(iter(bearing)), []).append(name)
+    return [model.model_copy(update={"aliases": tuple(sorted(own.get(model.id, ())))}) for model in routed]

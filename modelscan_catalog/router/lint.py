@@ -1,0 +1,104 @@
+"""Checks of a router configuration that its schema cannot express."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from modelscan_catalog.router.config import RouterConfig, RouterModel
+
+
+@dataclass(frozen=True, order=True)
+class RouterFault:
+    """One fault; an error must not be published."""
+
+    severity: Literal["error", "warning"]
+    code: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.where}: {self.message} [{self.code}]"
+
+
+def lint_router(config: RouterConfig) -> list[RouterFault]:
+    """Faults of ``config``, errors first.
+
+    A fallback never holds less context or fewer modalities than what it stands in for unless marked,
+    nothing deprecated is a default or a fallback, and every seller has a key reference.
+    """
+    return sorted([*_providers(config), *_models(config), *_names(config)])
+
+
+def lost_by(primary: RouterModel, fallback: RouterModel) -> str | None:
+    """What a request made for ``primary`` could lose on ``fallback``; null when nothing known."""
+    if primary.context is not None and (fallback.context is None or fallback.context < primary.context):
+        return f"context {fallback.context} after {primary.context} tokens"
+    missing = {*primary.input} - {*fallback.input} or {*primary.output} - {*fallback.output}
+    return f"no {', '.join(sorted(missing))}" if missing else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _providers(config: RouterConfig) -> list[RouterFault]:
+    faults = []
+    for provider in config.routing.direct.providers:
+        where = f"provider {provider.name}"
+        url = urlsplit(provider.base_url)
+        here = is_loopback(url.hostname or "")
+        if provider.type == "api" and provider.key is None:
+            faults.append(
+                RouterFault("error", "no_key", where, "a seller needs a key reference: add key env:NAME")
+            )
+        if url.scheme == "http" and not here and provider.key is not None:
+            faults.append(
+                RouterFault("error", "key_in_clear", where, "would send its key unencrypted: use https")
+            )
+    return faults
+
+
+def _models(config: RouterConfig) -> list[RouterFault]:
+    models = {model.id: model for model in config.models}
+    faults = []
+    for model in config.models:
+        where = f"model {model.id}"
+        for name in model.fallbacks:
+            fallback = models[name]
+            lost = lost_by(model, fallback)
+            if lost and name not in model.lossy_fallbacks:
+                faults.append(
+                    RouterFault(
+                        "error",
+                        "lossy_fallback",
+                        where,
+                        f"fallback {name} has {lost}: remove it or list it in lossy_fallbacks",
+                    )
+                )
+            if fallback.deprecated:
+                faults.append(
+                    RouterFault("error", "deprecated", where, f"fallback {name} is deprecated: remove it")
+                )
+    default = models.get(config.default_model or "")
+    if default and default.deprecated:
+        faults.append(RouterFault("error", "deprecated", "default_model", f"{default.id} is deprecated"))
+    return faults
+
+
+def _names(config: RouterConfig) -> list[RouterFault]:
+    owners: dict[str, set[str]] = {}
+    for model in config.models:
+        for name in (model.id, *model.aliases):
+            owners.setdefault(name, set()).add(model.id)
+    return [
+        RouterFault("error", "ambiguous_name", f"name {name}", f"means {' and '.join(sorted(ids))}")
+        for name, ids in owners.items()
+        if len(ids) > 1
+    ]
