@@ -316,8 +316,8 @@ def prune(parsed: Mapping[str, Any], tables: Tables) -> dict[str, Any]:
         if kind in ("author", "popular"):
             bodies[name] = []
             for item in parsed[name]:
-                repo = item.get("id") if isinstance(item, dict) else None
-                if not is_repo_id(repo) or repo.lower() not in kept:
+                repo = str(item.get("id")) if isinstance(item, dict) else ""
+                if repo.lower() not in kept:
                     continue
                 if repo.lower() not in described:
                     bodies[name].append(item)

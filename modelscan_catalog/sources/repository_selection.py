@@ -110,10 +110,9 @@ def owner_aliases(registry_dir: Path) -> dict[str, set[str]]:
     content = _read_object(registry_dir / "merge" / "owner_aliases.json")
     aliases: dict[str, set[str]] = {}
     for alias in content.get("aliases", []):
-        if isinstance(pair, dict) and all(
-            isinstance(pair.get(k), str) for k in ("modelscope", "huggingface")
-        ):
-            aliases.setdefault(pair["modelscope"], set()).add(pair["huggingface"])
+        match alias:
+            case {"modelscope": str(modelscope), "huggingface": str(huggingface)}:
+                aliases.setdefault(modelscope, set()).add(huggingface)
     return aliases
 
 
