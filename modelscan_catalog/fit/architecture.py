@@ -202,8 +202,6 @@ class Architecture:
     encoder_only: bool = False
     assumed: bool = False
     """No rule is known for this model type; the common decoder layout was assumed."""
-    expert_fp4: bool = False
-    """The routed experts of an otherwise FP8 checkpoint are stored as FP4 with 32-wide scales (DeepSeek V4)."""
 
     @property
     def experts(self) -> Experts | None:

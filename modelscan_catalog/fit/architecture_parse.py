@@ -118,7 +118,6 @@ def parse_architecture(
         head_bias=_vocabulary(fields, document) if fields.flag("lm_head_bias", False) else 0,
         encoder_only=bool(family.get("encoder")),
         assumed=assumed,
-        expert_fp4=fields.text("expert_dtype", str(family.get("expert_dtype", ""))) == "fp4",
     )
 
 

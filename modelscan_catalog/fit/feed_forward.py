@@ -91,6 +91,8 @@ def experts(fields: Fields, family: Family) -> Experts:
     single = first_number(fields, "shared_intermediate_size")
     if not shared and number_shared:
         shared = number_shared * (single or width)
+    if family.get("shared_gate") and "shared_expert_intermediate_size" not in fields:
+        shared = width
     beside = family.get("experts_beside_dense")
     return Experts(
         experts=count,

@@ -174,7 +174,7 @@ def _single_group(
         size = sum(cache.state_bytes for cache in caches)
         return _layout([("state", 0, 1, 1)], size, 0.0, block, decode_context, drafts, rules)
     size = block * sum(cache.token_bytes for cache in growing)
-    kinds = [(growing[0].kind, growing[0].window, block, 1)]
+    kinds: list[tuple[KvKind, int, int, float]] = [(growing[0].kind, growing[0].window, block, 1.0)]
     for window in {cache.window for cache in caches if cache not in growing}:
         share = sum(c.token_bytes for c in caches if c not in growing and c.window == window) * block / size
         kinds.append(("sliding", window, block, share))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.architecture import Architecture, Attention, CompressedAttention, DeltaNet, Mamba
-from modelscan_catalog.fit.engine_rules import EngineRules, engine_rules
+from modelscan_catalog.fit.engine_rules import EngineRules, batch_defaults, engine_rules
 from modelscan_catalog.fit.formulas import GIB, VariantTerms
 from modelscan_catalog.fit.kv import KvLayout, KvRules, kv_layout
 from modelscan_catalog.fit.quantization import Scheme
@@ -37,19 +37,19 @@ KV_BYTES = {
 }
 
 
+SINGLE = Parallel()
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a variant is served, beside the card: parallel sizes, engine, KV dtype and options."""
 
-    parallel: Parallel = Parallel()
+    parallel: Parallel = SINGLE
     engine: str = "vllm"
     engine_version: str = ""
     kv_cache_dtype: str = "auto"
     speculative_tokens: int = 0
     enforce_eager: bool = False
-    platform: str = "cuda"
-    """`cuda` or `rocm`; ROCm builds log weights from the driver, with the runtime's own share."""
-    unified_memory: bool = False
     exact_parameters: int | None = None
     """The publisher's parameter count, which corrects what the shapes miss."""
     checkpoint_bytes: int | None = None
@@ -150,7 +150,7 @@ def repack_gib(architecture: Architecture, scheme: Scheme, plan: Plan) -> float:
 
     Only 4-bit integer schemes are repacked one layer at a time (vLLM's `awq_marlin`, `gptq_marlin`, WNA16).
     """
-    if plan.rules.engine not in {"v0", "v1"} or plan.platform != "cuda" or scheme.default is None:
+    if plan.rules.engine not in {"v0", "v1"} or scheme.default is None:
         return 0.0
     if scheme.default.bits != 4 or scheme.default.name not in {"int4_zeros", "int4_group", "int4_g32"}:
         return 0.0
@@ -248,7 +248,7 @@ def graphs_estimate_gib(architecture: Architecture, plan: Plan) -> float:
     return float(fitted["hybrid" if recurrent else "plain"])
 
 
-def bands_of(architecture: Architecture, scheme: Scheme, plan: Plan) -> tuple[float, float, float]:
+def bands_of(architecture: Architecture, scheme: Scheme) -> tuple[float, float, float]:
     """Half widths of the 90 % bands: weights (share), overhead (share) and overhead (GiB)."""
     bands = table("fit/bands.json")
     weights = bands["weights"]["exact" if scheme.default is None and not scheme.rules else "quantized"]
@@ -258,8 +258,7 @@ def bands_of(architecture: Architecture, scheme: Scheme, plan: Plan) -> tuple[fl
         isinstance(layer.mixer, CompressedAttention) for layer in architecture.layers
     ):
         weights = bands["weights"]["assumed"]
-    kind = "unified" if plan.unified_memory else "discrete"
-    return float(weights), float(bands["overhead"][kind]["share"]), float(bands["overhead"][kind]["gib"])
+    return float(weights), float(bands["overhead"]["share"]), float(bands["overhead"]["gib"])
 
 
 def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> VariantTerms:
@@ -276,11 +275,9 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
     stage = largest_stage(plan_weights(architecture, scheme, plan))
     layout = layout_of(architecture, scheme, plan, stage.first_layer, stage.last_layer)
     extra = lora_gib(architecture, plan) + plan.draft_gib + repack_gib(architecture, scheme, plan)
-    if plan.platform == "rocm":
-        extra += constants["rocm_weights_gib"]["value"]
     sampler = constants["sampler_bytes_per_logit"][rules.sampler] * architecture.vocabulary
     vision = architecture.vision if plan.vision else None
-    weights_error, share, error_gib = bands_of(architecture, scheme, plan)
+    weights_error, share, error_gib = bands_of(architecture, scheme)
     return VariantTerms(
         weights_gib=stage.total_gib + extra,
         weights_relative_error=weights_error,
@@ -290,7 +287,7 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
         sampler_bytes_per_token=constants["sampler_hidden_bytes"]["value"] * architecture.hidden,
         forward_bytes_per_token=forward_bytes_per_token(architecture, plan.parallel.tensor),
         activation_fixed_gib=16_384 * 6.0 * 5 * vision.hidden / GIB if vision else 0.0,
-        activation_extra_gib=constants["unified_extra_gib"]["value"] if plan.unified_memory else 0.0,
+        activation_extra_gib=0.0,
         activation_share=0.0 if rules.engine == "sglang" else 1.0,
         graphs_gib=graphs_estimate_gib(architecture, plan),
         graphs_share=1.0 if rules.graphs_deducted else 0.0,
@@ -303,4 +300,47 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
         kind_in_flight=layout.in_flight,
         kind_extra_blocks=layout.extra_blocks,
         kind_groups=layout.groups,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CardRules:
+    """What an engine does on a card by default, whatever the variant."""
+
+    utilization: float
+    batched_tokens: int
+    max_sequences: int
+    edge: float
+    """Share of the budget within which a verdict is `tight`."""
+    weights_extra_gib: float
+    """Logged with the weights on this platform (ROCm's runtime)."""
+    reserve_gib: float
+    """Taken off the budget on this platform (unified memory holds the system too)."""
+    reserve_error_gib: float
+
+
+def card_rules(
+    total_gib: float,
+    name: str = "",
+    *,
+    rocm: bool = False,
+    unified: bool = False,
+    engine: str = "vllm",
+    version: str = "",
+    max_model_len: int = 8192,
+) -> CardRules:
+    """An engine version's defaults on a card of `total_gib` (driver's figure), by its name and kind.
+
+    Raises FitInputError for an unknown engine or version.
+    """
+    rules, constants = engine_rules(engine, version), table("fit/constants.json")
+    sequences, tokens = batch_defaults(rules, total_gib, name, max_model_len)
+    return CardRules(
+        utilization=rules.utilization,
+        batched_tokens=tokens,
+        max_sequences=min(sequences, tokens),
+        edge=float(constants["verdict_edge"]["value"]),
+        weights_extra_gib=float(constants["rocm_weights_gib"]["value"]) if rocm else 0.0,
+        reserve_gib=float(constants["unified_extra_gib"]["value"]) if unified else 0.0,
+        reserve_error_gib=float(table("fit/bands.json")["unified_gib"]) if unified else 0.0,
     )

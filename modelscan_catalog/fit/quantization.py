@@ -244,6 +244,9 @@ def from_document(values: Mapping[str, Any], path: str = "quantization_config") 
     method = (document.text("quant_method") or document.text("quant_type")).lower()
     algorithm = document.text("quant_algo")
     ignored, kv_fp8 = _ignored(document), _kv_is_fp8(document)
+    if method == "fp8" and document.text("moe_quant_algo"):
+        experts = _algorithm(document.text("moe_quant_algo"), 16)
+        return Scheme("fp8", format_named("fp8_block"), kv_fp8=kv_fp8, expert_format=experts)
     layers = document.mapping("quantized_layers")
     if layers is not None and len(layers.values):
         by_format: dict[Format, list[str]] = {}
@@ -328,8 +331,8 @@ def label_key(label: str) -> str:
 
 
 NAME_HINTS = (
-    (r"nvfp4|fp4", "nvfp4"),
     (r"mxfp4", "mxfp4"),
+    (r"nvfp4|fp4", "nvfp4"),
     (r"w4a16|int4|4bit-gptq|4bit-awq", "w4a16"),
     (r"awq", "awq"),
     (r"gptq", "gptq"),
@@ -358,6 +361,16 @@ def scheme_of(
     with the label, decides which tensors. A label that only repeats the compute dtype (`bf16/fp16`) does not
     overrule a quantized checkpoint. Raises FitInputError for unknown labels and bad fields.
     """
+    scheme = _scheme(config, quant_config, label, model)
+    four = config.get("expert_dtype") or {"deepseek_v4": "fp4"}.get(str(config.get("model_type", "")))
+    if four == "fp4" and scheme.default is not None and scheme.default.bits == 8:
+        return replace(scheme, expert_format=format_named("mxfp4"))
+    return scheme
+
+
+def _scheme(
+    config: Mapping[str, Any], quant_config: Mapping[str, Any] | None, label: str | None, model: str
+) -> Scheme:
     names = table("fit/quant_formats.json")
     nested = config.get("text_config")
     found = config.get("quantization_config") or (
@@ -380,8 +393,10 @@ def scheme_of(
 
 def _agrees(own: Scheme, key: str) -> bool:
     """Whether a checkpoint's own scheme is of the family that the label names."""
-    if key in {"compressed-tensors", "modelopt", "modelopt_mixed", "modelopt_fp4"}:
-        return True
+    if key == "compressed-tensors":
+        return own.label == key
+    if key in {"modelopt", "modelopt_mixed", "modelopt_fp4"}:
+        return own.label != "compressed-tensors"
     bits = format_named(table("fit/quant_formats.json")["names"][key]).bits
     chosen = [own.default, *(rule for _, rule in own.rules)]
     return any(one is not None and round(one.bits) == round(bits) for one in chosen)

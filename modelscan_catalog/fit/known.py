@@ -1,0 +1,83 @@
+"""Configs of well-known models (facts of `registry/fit/configs.json`) for requests that only name one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from modelscan_catalog.fit.tables import table
+
+SUFFIXES = re.compile(
+    r"[-_.](fp8|fp8[-_](dynamic|block|static.*|kv)|awq|awq[-_]int4|gptq|gptq[-_]int[48]|int[48]|w4a16|w8a8|w8a16|nvfp4(a16)?|mxfp4"
+    r"|bnb[-_]4bit|unsloth[-_]bnb[-_]4bit|4bit|8bit|bf16|fp16|quantized|gguf|q\d[_a-z0-9]*|hf|marlin|autoround|g32|g128)$",
+    re.IGNORECASE,
+)
+VARIANTS = re.compile(r"[-_](instruct|it|chat|base|thinking|\d{4}|v\d+(\.\d+)?)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownConfig:
+    """A model's config, with how sure it is that it belongs to the name."""
+
+    name: str
+    config: Mapping[str, Any]
+    exact_params: int | None
+    exact: bool
+    """False where a sibling's architecture stands in (another quantization, base or instruct)."""
+
+
+@lru_cache(maxsize=1)
+def _by_tail() -> dict[str, str]:
+    names: dict[str, str] = {}
+    for name in table("fit/configs.json")["models"]:
+        tail = name.rpartition("/")[2].lower()
+        names.setdefault(tail, name)
+        names.setdefault(_stripped(tail, SUFFIXES), name)
+    return names
+
+
+def _stripped(tail: str, pattern: re.Pattern[str]) -> str:
+    while True:
+        shorter = pattern.sub("", tail)
+        if shorter == tail:
+            return tail
+        tail = shorter
+
+
+def known_config(model: str) -> KnownConfig | None:
+    """The config of a named model: its own, the same name under another owner or quantization, or a sibling's."""
+    models = table("fit/configs.json")["models"]
+    if model in models:
+        return _entry(model, models[model], True)
+    tail = re.sub(r"\.gguf$", "", model.rpartition("/")[2].lower())
+    plain = re.sub(r"^meta-", "", _stripped(tail, SUFFIXES))
+    index = _by_tail()
+    for candidate, exact in ((tail, True), (plain, True), (f"meta-{plain}", True)):
+        if candidate in index:
+            return _entry(index[candidate], models[index[candidate]], exact)
+    family = _stripped(plain, VARIANTS)
+    siblings = {_stripped(_stripped(key, SUFFIXES), VARIANTS): name for key, name in index.items()}
+    if family in siblings:
+        return _entry(siblings[family], models[siblings[family]], False)
+    return None
+
+
+def _entry(name: str, facts: Mapping[str, Any], exact: bool) -> KnownConfig:
+    return KnownConfig(name, facts["config"], facts.get("parameters"), exact)
+
+
+def corrected_config(model: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A given config with the context length that the named model really declares.
+
+    Configs are often copied from a base or sibling of the same shape whose `max_position_embeddings` differs, and
+    the rotary cache follows it. Only that and the scaling beside it are replaced, and only for models known by name.
+    """
+    facts = table("fit/configs.json")["contexts"]
+    tail = _stripped(re.sub(r"\.gguf$", "", model.rpartition("/")[2].lower()), SUFFIXES)
+    for pattern, context in facts.items():
+        if re.fullmatch(pattern, tail):
+            return {**config, "max_position_embeddings": context}
+    return config
