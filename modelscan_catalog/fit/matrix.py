@@ -1,0 +1,252 @@
+"""The fit of the whole catalogue on every card, by the single answer's formulas: one Parquet file a profile.
+
+A partition holds variants x counts x KV dtypes x contexts. It needs only the stacked terms and its profile,
+so partitions run in this process, in a pool of processes, or on a Dask cluster, and give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from modelscan_catalog.fit.matrix_cells import (
+    BINDINGS,
+    CONTEXTS,
+    UNSUPPORTED,
+    VERDICTS,
+    CardCells,
+    Codes,
+    card_cells,
+    evaluate_cells,
+    refusals,
+)
+from modelscan_catalog.fit.matrix_terms import (
+    COUNTS,
+    KV_DTYPES,
+    FitVariant,
+    MatrixTerms,
+    build_terms,
+    slice_terms,
+)
+from modelscan_catalog.fit.profiles import GpuProfile
+from modelscan_catalog.fit.speed import BASIS
+from modelscan_catalog.store import write_bytes
+
+CHUNK_VARIANTS = 256
+"""Variants computed at a time: their arrays stay in the processor's cache. The bytes do not depend on it."""
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_WORD = pa.dictionary(pa.int8(), pa.string())
+MATRIX_SCHEMA = pa.schema(
+    [
+        pa.field("variant_id", _TEXT, nullable=False),
+        pa.field("gpu", _TEXT, nullable=False),
+        pa.field("count", pa.int8(), nullable=False),
+        pa.field("tp", pa.int8()),
+        pa.field("pp", pa.int8()),
+        pa.field("context", pa.int32()),
+        pa.field("context_is_declared", pa.bool_(), nullable=False),
+        pa.field("kv_dtype", _WORD, nullable=False),
+        pa.field("verdict", _WORD, nullable=False),
+        pa.field("binding", _WORD),
+        pa.field("weights_gib", pa.float32()),
+        pa.field("kv_pool_gib", pa.float32()),
+        pa.field("max_context", pa.int32()),
+        pa.field("max_concurrency", pa.float32()),
+        pa.field("missing_gib", pa.float32()),
+        pa.field("headroom_gib", pa.float32()),
+        pa.field("decode_tok_s_low", pa.float32()),
+        pa.field("decode_tok_s_high", pa.float32()),
+        pa.field("basis", _WORD),
+    ]
+)
+"""GiB are per GPU of the largest rank; tokens, requests and tokens per second are for the whole engine."""
+
+
+def _numbers(values: Any, known: Any, shape: tuple[int, ...], dtype: Any) -> pa.Array[Any]:
+    """A column of `dtype`, null where `known` is false."""
+    mask = ~np.broadcast_to(known, shape)
+    data = np.where(mask, 0, np.broadcast_to(values, shape)).astype(dtype)
+    column: Any = pa.array(data.reshape(-1), mask=mask.reshape(-1))
+    return cast("pa.Array[Any]", column)
+
+
+def _words(codes: NDArray[Any], words: Sequence[str]) -> pa.Array[Any]:
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    indices: Any = pa.array(flat, type=pa.int8(), mask=flat < 0)
+    column: Any = pa.DictionaryArray.from_arrays(indices, pa.array(words, type=pa.string()))
+    return cast("pa.Array[Any]", column)
+
+
+def _block(
+    terms: MatrixTerms,
+    profile: GpuProfile,
+    card: CardCells,
+    refusal: tuple[Codes, Codes],
+    start: int,
+    names: pa.Array[Any],
+    gpu: pa.Array[Any],
+) -> pa.RecordBatch:
+    cells = evaluate_cells(terms, profile, card, refusal)
+    shape = cells.verdict.shape
+    size, per_variant = int(np.prod(shape)), int(np.prod(shape[1:]))
+    places: Any = pa.array(np.repeat(np.arange(start, start + shape[0], dtype=np.int32), per_variant))
+    zeros: Any = pa.array(np.zeros(size, dtype=np.int32))
+    short = cells.required_gib - card.budget_gib
+    has_speed = cells.started & np.isfinite(cells.decode_low)
+    legal = terms.split_legal[:, :, None, None]
+    weighed = cells.counted | (terms.has_weights[:, None, None, None] & (cells.verdict != UNSUPPORTED))
+    counts = np.array(COUNTS, dtype=np.int8)[None, :, None, None]
+    declared = np.arange(len(CONTEXTS) + 1) == len(CONTEXTS)
+    dtypes = np.arange(len(KV_DTYPES), dtype=np.int8)[:, None]
+    columns = [
+        pa.DictionaryArray.from_arrays(places, names),
+        pa.DictionaryArray.from_arrays(zeros, gpu),
+        pa.array(np.broadcast_to(counts, shape).reshape(-1)),
+        _numbers(terms.tp[:, :, None, None], legal, shape, np.int8),
+        _numbers(terms.pp[:, :, None, None], legal, shape, np.int8),
+        _numbers(cells.contexts, np.isfinite(cells.contexts), shape, np.int32),
+        pa.array(np.broadcast_to(declared, shape).reshape(-1)),
+        _words(np.broadcast_to(dtypes, shape), KV_DTYPES),
+        _words(cells.verdict, VERDICTS),
+        _words(cells.binding, BINDINGS),
+        _numbers(terms.memory.weights_gib, weighed, shape, np.float32),
+        _numbers(cells.pool_gib, cells.modelled, shape, np.float32),
+        _numbers(cells.max_context, cells.modelled, shape, np.int32),
+        _numbers(cells.concurrency, cells.modelled, shape, np.float32),
+        _numbers(np.maximum(short, 0.0), cells.counted, shape, np.float32),
+        _numbers(np.maximum(-short, 0.0), cells.modelled, shape, np.float32),
+        _numbers(cells.decode_low, has_speed, shape, np.float32),
+        _numbers(cells.decode_high, has_speed, shape, np.float32),
+        _words(np.where(has_speed, np.int8(0), np.int8(-1)), (BASIS,)),
+    ]
+    return pa.record_batch(columns, schema=MATRIX_SCHEMA)
+
+
+def matrix_partition(terms: MatrixTerms, profile: GpuProfile) -> pa.Table:
+    """Every cell of one GPU profile as a table of `MATRIX_SCHEMA`: by variant, count, KV dtype, context."""
+    if not terms.variant_ids:
+        return MATRIX_SCHEMA.empty_table()
+    verdict, binding = refusals(terms, profile)
+    card = card_cells(profile, terms)
+    names = pa.array(terms.variant_ids, type=pa.string())
+    gpu = pa.array([profile.id], type=pa.string())
+    blocks = []
+    for start in range(0, len(terms.variant_ids), CHUNK_VARIANTS):
+        stop = start + CHUNK_VARIANTS
+        part = slice_terms(terms, start, stop)
+        refusal = (verdict[start:stop], binding[start:stop])
+        blocks.append(_block(part, profile, card.part(start, stop), refusal, start, names, gpu))
+    return pa.Table.from_batches(blocks, schema=MATRIX_SCHEMA)
+
+
+def partition_bytes(terms: MatrixTerms, profile: GpuProfile) -> bytes:
+    """A partition as a Parquet file: equal inputs give equal bytes, wherever it is computed."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        matrix_partition(terms, profile),
+        sink,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=1 << 20,
+    )
+    return bytes(sink.getvalue())
+
+
+class Executor(Protocol):
+    """A pool of processes or a Dask client: `submit` gives something with `result`."""
+
+    def submit(self, function: Callable[..., bytes], /, *args: Any) -> Any:
+        """Run `function(*args)` elsewhere."""
+
+
+def _results(
+    terms: MatrixTerms, profiles: Sequence[GpuProfile], executor: Executor | None
+) -> Iterator[bytes]:
+    """Partitions in the profiles' order; a few ahead at a time, so that memory stays bounded."""
+    if executor is None:
+        for profile in profiles:
+            yield partition_bytes(terms, profile)
+        return
+    scatter = getattr(executor, "scatter", None)
+    shared = scatter(terms, broadcast=True, hash=False) if scatter is not None else terms
+    ahead: deque[Any] = deque()
+    for profile in profiles:
+        ahead.append(executor.submit(partition_bytes, shared, profile))
+        if len(ahead) >= 8:
+            yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()
+
+
+def write_matrix(
+    variants: Sequence[FitVariant] | MatrixTerms,
+    profiles: Iterable[GpuProfile],
+    out_dir: Path,
+    executor: Executor | None = None,
+) -> dict[str, dict[str, int]]:
+    """Write `<out_dir>/<gpu>.parquet` for every profile and return its cells by verdict.
+
+    `executor`: None for this process, a `concurrent.futures` pool, or a `distributed.Client`; the files'
+    bytes do not depend on it. Each file appears whole or not at all.
+    """
+    terms = variants if isinstance(variants, MatrixTerms) else build_terms(variants)
+    chosen = list(profiles)
+    counts: dict[str, dict[str, int]] = {}
+    for profile, content in zip(chosen, _results(terms, chosen, executor), strict=True):
+        write_bytes(out_dir / f"{profile.id}.parquet", content)
+        counts[profile.id] = count_verdicts(content)
+    return counts
+
+
+def count_verdicts(content: bytes) -> dict[str, int]:
+    """Cells by verdict of a partition file."""
+    column = pq.read_table(pa.BufferReader(content), columns=["verdict"]).column("verdict")
+    counted: Any = column.value_counts()
+    return dict(sorted((str(entry["values"]), int(entry["counts"])) for entry in counted.to_pylist()))
+
+
+_SUMMARY = ("variant_id", "count", "tp", "pp", "context", "kv_dtype", "verdict", "max_context")
+_SPEED = ("decode_tok_s_low", "decode_tok_s_high")
+
+
+def partition_summary(table: pa.Table) -> dict[str, Any]:
+    """A partition for the registry: for each variant the fewest cards that hold each asked context.
+
+    `{gpu, variants: {id: {context or "declared": {count, tp, pp, context, kv_dtype, verdict, max_context,
+    decode_tok_s: [low, high]}}}}`; variants that fit nowhere in the partition are left out. `fits` goes
+    before `tight` whatever the count, a plain KV cache before fp8.
+    """
+    gpu = str(table.column("gpu")[0]) if len(table) else ""
+    codes = table.column("verdict").combine_chunks()
+    held: Any = pa.array(np.isin(np.asarray(codes.indices), [0, 1]))  # type: ignore[attr-defined]
+    best: dict[str, dict[str, tuple[tuple[bool, int, bool], dict[str, Any]]]] = {}
+    for row in table.select([*_SUMMARY, *_SPEED, "context_is_declared"]).filter(held).to_pylist():
+        name = "declared" if row["context_is_declared"] else str(row["context"])
+        rank = (row["verdict"] != "fits", row["count"], row["kv_dtype"] != "auto")
+        found = best.setdefault(row["variant_id"], {})
+        if name not in found or rank < found[name][0]:
+            speeds = [None if row[key] is None else float(f"{row[key]:.3g}") for key in _SPEED]
+            found[name] = (rank, {key: row[key] for key in _SUMMARY[1:]} | {"decode_tok_s": speeds})
+    variants = {
+        variant: {name: entry for name, (_, entry) in found.items()} for variant, found in best.items()
+    }
+    return {"gpu": gpu, "variants": variants}
+
+
+def summary_bytes(table: pa.Table) -> bytes:
+    """`partition_summary` as JSON with stable bytes, one variant a line."""
+    summary = partition_summary(table)
+    lines = ",\n".join(
+        f"{json.dumps(name)}: {json.dumps(found, sort_keys=True)}"
+        for name, found in sorted(summary["variants"].items())
+    )
+    return f'{{"gpu": {json.dumps(summary["gpu"])}, "variants": {{\n{lines}\n}}}}\n'.encode()

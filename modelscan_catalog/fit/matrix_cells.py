@@ -1,0 +1,249 @@
+"""The matrix's arithmetic: verdict, memory and speed of variants x counts x KV dtypes x contexts on a card.
+
+Arrays have those four axes, or broadcast to them. Nothing here knows Arrow or files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelscan_catalog.fit import formulas
+from modelscan_catalog.fit.formulas import Array
+from modelscan_catalog.fit.legality import kv_cache_support, quantization_support
+from modelscan_catalog.fit.matrix_terms import COUNTS, KV_DTYPES, MatrixTerms
+from modelscan_catalog.fit.memory import card_rules
+from modelscan_catalog.fit.profiles import GpuProfile
+from modelscan_catalog.fit.speed import compute_tflops, decode_tokens_per_s, hardware, speed_constants
+
+CONTEXTS = (4096, 32768, 131072)
+"""Asked of every variant, beside its own declared context, which is the last entry of the axis."""
+VERDICTS = ("fits", "tight", "does_not_fit", "unsupported", "unknown", "offload_only")
+FITS, TIGHT, DOES_NOT_FIT, UNSUPPORTED, UNKNOWN = range(5)
+BINDINGS = ("weights", "overhead", "kv_cache", "format", "split", "context", "architecture", "memory_facts")
+WEIGHTS, OVERHEAD, KV_CACHE, FORMAT, SPLIT, CONTEXT, ARCHITECTURE, NO_FACTS = range(8)
+
+Codes = NDArray[np.int8]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class CardCells:
+    """A card's memory, and each engine's settings on it spread over the variants, (V, 1, 1, 1)."""
+
+    total_gib: float
+    total_spread_gib: float
+    utilization: Array
+    batched_tokens: Array
+    max_sequences: Array
+    extra_gib: Array
+    """Beside the formulas' terms on this platform: ROCm's runtime, the system's part of unified memory."""
+    extra_spread_gib: Array
+    edge: float
+    tflops: Array
+
+    @property
+    def budget_gib(self) -> Array:
+        """What an engine may use of one card."""
+        return self.total_gib * self.utilization
+
+    def part(self, start: int, stop: int) -> CardCells:
+        """The card's settings for the variants [start, stop)."""
+        columns = {
+            field.name: getattr(self, field.name)[start:stop]
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), np.ndarray)
+        }
+        return replace(self, **columns)
+
+
+def engine_version(terms: MatrixTerms, engine: int) -> str | None:
+    """The matrix's engine has the version asked for, llama.cpp its newest."""
+    return terms.version if terms.engines[engine] != "llama.cpp" else None
+
+
+def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
+    """The engines' defaults on the card, spread over the variants that they serve."""
+    memory = profile.memory
+    rules = [
+        card_rules(
+            memory.gib,
+            profile.name,
+            rocm=profile.vendor == "amd",
+            unified=profile.unified_memory,
+            engine=engine,
+            version=engine_version(terms, code) or "",
+        )
+        for code, engine in enumerate(terms.engines)
+    ]
+    flops = np.array(
+        [
+            [compute_tflops(profile, name, engine, engine_version(terms, code)) for name in terms.schemes]
+            for code, engine in enumerate(terms.engines)
+        ]
+    )
+
+    def column(values: list[float]) -> Array:
+        return np.array(values, dtype=np.float64)[terms.engine_codes][:, None, None, None]
+
+    return CardCells(
+        total_gib=memory.gib,
+        total_spread_gib=(memory.high_gib - memory.low_gib) / 2,
+        utilization=column([rule.utilization for rule in rules]),
+        batched_tokens=column([float(rule.batched_tokens) for rule in rules]),
+        max_sequences=column([float(rule.max_sequences) for rule in rules]),
+        extra_gib=column([rule.weights_extra_gib + rule.reserve_gib for rule in rules]),
+        extra_spread_gib=column([rule.reserve_error_gib for rule in rules]),
+        edge=rules[0].edge,
+        tflops=flops[terms.engine_codes, terms.scheme_codes][:, None, None, None],
+    )
+
+
+def refusals(terms: MatrixTerms, profile: GpuProfile) -> tuple[Codes, Codes]:
+    """What no arithmetic changes: verdict code (or -1) and binding over (variant, count, KV dtype)."""
+    size = len(terms.variant_ids)
+    refused, unsure = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+    for scheme, engine in sorted(
+        set(zip(terms.scheme_codes.tolist(), terms.engine_codes.tolist(), strict=True))
+    ):
+        level = quantization_support(
+            terms.schemes[scheme], profile, terms.engines[engine], engine_version(terms, engine)
+        ).level
+        here = (terms.scheme_codes == scheme) & (terms.engine_codes == engine)
+        refused |= here & (level == "unsupported")
+        unsure |= here & (level == "unknown")
+    cache = np.array(
+        [
+            [kv_cache_support(dtype, profile, name, engine_version(terms, code)).level for dtype in KV_DTYPES]
+            for code, name in enumerate(terms.engines)
+        ]
+    )[terms.engine_codes][:, None, :]
+    shape = (size, len(COUNTS), len(KV_DTYPES))
+    verdict, binding = np.full(shape, -1, dtype=np.int8), np.full(shape, -1, dtype=np.int8)
+
+    def mark(where: Any, code: int, why: int) -> None:
+        spots = np.broadcast_to(where, shape) & (verdict < 0)
+        verdict[spots], binding[spots] = code, why
+
+    alone = profile.interconnect == "none"
+    mark(refused[:, None, None], UNSUPPORTED, FORMAT)
+    mark((alone & (np.array(COUNTS) > 1))[None, :, None], UNSUPPORTED, SPLIT)
+    mark(~terms.split_legal[:, :, None], UNSUPPORTED, SPLIT)
+    mark(cache == "unsupported", UNSUPPORTED, FORMAT)
+    mark(unsure[:, None, None], UNKNOWN, FORMAT)
+    mark(cache == "unknown", UNKNOWN, FORMAT)
+    return verdict, binding
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """All columns of a block of the matrix, and which of them hold a value."""
+
+    verdict: Codes
+    binding: Codes
+    contexts: Array
+    """(V, 1, 1, contexts); NaN where the declared context is unknown."""
+    pool_gib: Array
+    required_gib: Array
+    concurrency: Array
+    max_context: Array
+    decode_low: Array
+    decode_high: Array
+    started: Flags
+    counted: Flags
+    """The arithmetic decided the verdict."""
+    modelled: Flags
+    """Counted, with the architecture known."""
+
+
+def evaluate_cells(
+    terms: MatrixTerms, profile: GpuProfile, card: CardCells, refusal: tuple[Codes, Codes]
+) -> Cells:
+    """Verdict, capacity and speed of every cell: one request of the context must fit."""
+    size = len(terms.variant_ids)
+    contexts = np.empty((size, 1, 1, len(CONTEXTS) + 1))
+    contexts[..., :-1] = CONTEXTS
+    contexts[..., -1] = terms.declared_context[:, None, None]
+    cell, batch, sequences = terms.memory, card.batched_tokens, card.max_sequences
+    with np.errstate(all="ignore"):
+        raw = formulas.pool_gib(cell, card.total_gib, card.utilization, batch, sequences)
+        low, _ = formulas.pool_band_gib(cell, card.total_gib, card.utilization, batch, sequences)
+        pool = np.asarray(raw - card.extra_gib)
+        required = np.asarray(formulas.required_gib(cell, contexts, 1.0, batch, sequences) + card.extra_gib)
+        spread = np.sqrt(
+            np.square(raw - low)
+            + np.square(card.total_spread_gib * card.utilization)
+            + np.square(card.extra_spread_gib)
+        )
+        codes = formulas.verdict_codes(required, card.budget_gib, card.edge, spread)
+        concurrency = np.asarray(formulas.capacity_requests(cell, pool, contexts, batch), dtype=np.float64)
+        longest = np.asarray(formulas.max_context_tokens(cell, pool, 1.0, batch), dtype=np.float64)
+        overhead = np.asarray(formulas.overhead_gib(cell, batch, sequences)) + card.extra_gib
+        speeds = _decode(terms, profile, card, contexts)
+    verdict, binding = _verdicts(terms, card, codes, overhead, contexts, refusal)
+    started = (verdict == FITS) | (verdict == TIGHT)
+    counted = started | (verdict == DOES_NOT_FIT)
+    return Cells(
+        verdict=verdict,
+        binding=binding,
+        contexts=contexts,
+        pool_gib=pool,
+        required_gib=required,
+        concurrency=concurrency,
+        max_context=longest,
+        decode_low=speeds[0],
+        decode_high=speeds[1],
+        started=started,
+        counted=counted,
+        modelled=counted & terms.modelled[:, None, None, None],
+    )
+
+
+def _verdicts(
+    terms: MatrixTerms,
+    card: CardCells,
+    codes: Codes,
+    overhead: Array,
+    contexts: Array,
+    refusal: tuple[Codes, Codes],
+) -> tuple[Codes, Codes]:
+    """Verdict and binding codes: refusals first, then what is not known, then the arithmetic."""
+    shape = (*refusal[0].shape, contexts.shape[3])
+    verdict = np.array(np.broadcast_to(codes, shape), dtype=np.int8)
+    weights, budget = np.asarray(terms.memory.weights_gib), card.budget_gib
+    start = np.where(weights + overhead > budget, OVERHEAD, KV_CACHE)
+    start = np.where(weights > budget, WEIGHTS, start).astype(np.int8)
+    binding = np.where(verdict == FITS, np.int8(-1), start)
+
+    def put(where: Any, code: int, reason: int) -> None:
+        if where.any():
+            spots = np.broadcast_to(where, shape)
+            verdict[spots], binding[spots] = code, reason
+
+    blind = ~terms.modelled[:, None, None, None]
+    over = weights * (1.0 - terms.memory.weights_relative_error) > card.total_gib + card.total_spread_gib
+    put(blind & ~over, UNKNOWN, ARCHITECTURE)
+    put(blind & over, DOES_NOT_FIT, WEIGHTS)
+    put(~terms.has_weights[:, None, None, None], UNKNOWN, NO_FACTS)
+    put(~blind & np.isnan(contexts), UNKNOWN, CONTEXT)
+    put(contexts > terms.declared_context[:, None, None, None], UNSUPPORTED, CONTEXT)
+    refused = (refusal[0] >= 0)[..., None]
+    if refused.any():
+        verdict = np.where(refused, refusal[0][..., None], verdict)
+        binding = np.where(refused, refusal[1][..., None], binding)
+    return verdict, binding
+
+
+def _decode(terms: MatrixTerms, profile: GpuProfile, card: CardCells, contexts: Array) -> tuple[Array, Array]:
+    """Tokens per second of a single request at the cell's context, slow and fast end."""
+    machine = hardware(profile, card.tflops, terms.tp[:, :, None, None], terms.pp[:, :, None, None])
+    kv_gib = terms.memory.kv_bytes_per_token * contexts / formulas.GIB
+    constants = speed_constants()
+    low, high = (
+        decode_tokens_per_s(terms.speed, machine, terms.memory.weights_gib, kv_gib, 1.0, constants[end])
+        for end in ("low", "high")
+    )
+    return np.asarray(low), np.asarray(high)
