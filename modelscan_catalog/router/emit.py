@@ -1,14 +1,19 @@
 """The catalogue's offers and launch plans as a router configuration."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter, ValidationError
 
 from modelscan_catalog.records import Model, Offer, Provider
 from modelscan_catalog.router.config import (
     DirectRouting,
+    HttpUrl,
     Policy,
     RouterConfig,
     RouterModel,
@@ -17,16 +22,19 @@ from modelscan_catalog.router.config import (
     Target,
     Unroutable,
 )
-from modelscan_catalog.router.lint import lost_by
+from modelscan_catalog.router.lint import is_loopback, lost_by
 from modelscan_catalog.settings import REPOSITORY_ROOT
 
 ROUTER_DATA = REPOSITORY_ROOT / "registry" / "router"
 
 _CHAT_CATEGORIES = {"llm", "vlm", None}
-_KEY_VARIABLE = re.compile(r"(KEY|TOKEN|PAT|SECRET)$")
+_KEY_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*?(KEY|TOKEN|PAT|SECRET)$")
+"""Of a seller's variables, those that hold a key under a name that a shell can set."""
 _LOCAL_PORTS = {"vllm": 8000, "sglang": 30000}
 _OUTPUT_SHARE = 0.25
 """Share of output tokens in the price that targets are ordered by."""
+_COMPARABLE_PRICE_RATIO = 3.0
+"""A fallback that costs this many times more or less is another class of model."""
 
 
 class LocalPlan(Protocol):
@@ -88,7 +96,7 @@ def router_config(
                 )
             )
         ),
-        models=tuple(_with_aliases(_with_fallbacks(routed, policy.max_fallbacks_per_model), models)),
+        models=tuple(_with_aliases(_with_fallbacks(routed, models, policy.max_fallbacks_per_model), models)),
         default_model=default_model,
         policy=policy,
         unroutable=tuple(unroutable),
@@ -120,10 +128,10 @@ def _sellers(providers: Iterable[Provider]) -> tuple[dict[str, RouterProvider], 
             reason = "its address is not known"
         elif "$" in base_url:
             reason = "its address depends on account variables"
-        elif not base_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            reason = "its address is not https"
+        elif not _is_callable(base_url):
+            reason = "its address is not a plain https one"
         elif key is None:
-            reason = "no environment variable is known for its key"
+            reason = "no usable environment variable is known for its key"
         if reason:
             unroutable.append(Unroutable(provider=provider.id, reason=reason))
         elif base_url is not None:
@@ -131,6 +139,14 @@ def _sellers(providers: Iterable[Provider]) -> tuple[dict[str, RouterProvider], 
                 name=provider.id, type="api", base_url=base_url, key=f"env:{key}"
             )
     return sellers, unroutable
+
+
+def _is_callable(base_url: str) -> bool:
+    try:
+        url = TypeAdapter(HttpUrl).validate_python(base_url)
+    except ValidationError:
+        return False
+    return url.startswith("https://") or is_loopback(urlsplit(url).hostname or "")
 
 
 def _is_chat(offer: Offer) -> bool:
@@ -143,7 +159,7 @@ def _own_address(offer: Offer, seller: RouterProvider) -> RouterProvider | None:
         return None
     if offer.base_url is None or offer.base_url.rstrip("/") == seller.base_url:
         return seller
-    if "$" in offer.base_url or not offer.base_url.startswith("https://"):
+    if not _is_callable(offer.base_url):
         return None
     path = re.sub(r"[^a-z0-9]+", "-", offer.base_url.removeprefix("https://").lower()).strip("-")
     return RouterProvider(name=f"{seller.name}@{path}", type="api", base_url=offer.base_url, key=seller.key)
@@ -183,14 +199,8 @@ def _local_providers(
 
 def _routed(model: Model, targets: Sequence[Target]) -> RouterModel:
     """Local first, then the cheapest; sellers without a price last."""
-
-    def cost(target: Target) -> float:
-        if target.input_price is None or target.output_price is None:
-            return float("inf")
-        return (1 - _OUTPUT_SHARE) * target.input_price + _OUTPUT_SHARE * target.output_price
-
     ordered = sorted(
-        targets, key=lambda t: (not t.provider.startswith("local/"), cost(t), t.provider, t.model)
+        targets, key=lambda t: (not t.provider.startswith("local/"), _cost(t), t.provider, t.model)
     )
     contexts = [target.context for target in targets if target.context is not None]
     return RouterModel(
@@ -203,29 +213,52 @@ def _routed(model: Model, targets: Sequence[Target]) -> RouterModel:
     )
 
 
-def _with_fallbacks(models: Sequence[RouterModel], limit: int) -> list[RouterModel]:
-    """Each model with the nearest larger ones of its lab and name that lose nothing."""
-    by_lab: dict[str, list[RouterModel]] = {}
-    for model in models:
-        if not model.deprecated:
-            by_lab.setdefault(model.id.partition("/")[0], []).append(model)
-    chained = []
-    for model in models:
-        near = [
-            other
-            for other in by_lab.get(model.id.partition("/")[0], [])
-            if other.id != model.id and model.context is not None and lost_by(model, other) is None
-        ]
-        near.sort(key=lambda other: (-_shared_prefix(model.id, other.id), other.context or 0, other.id))
-        chained.append(model.model_copy(update={"fallbacks": tuple(o.id for o in near[:limit])}))
-    return chained
+def _with_fallbacks(routed: Sequence[RouterModel], models: Iterable[Model], limit: int) -> list[RouterModel]:
+    """Each model with up to ``limit`` of its lab's same family that lose nothing and cost about as much.
+
+    Price stands in for ability, which nobody has measured: where it is unknown no fallback is chosen.
+    """
+    records = {model.id: model for model in models}
+    families: dict[tuple[str, str], list[RouterModel]] = {}
+    for one in routed:
+        record = records[one.id]
+        if record.family is not None:
+            families.setdefault((record.lab, record.family), []).append(one)
+    chains: dict[str, tuple[str, ...]] = {}
+    for family in families.values():
+        for one in family:
+            near = [
+                (ratio, other.id)
+                for other in family
+                if other.id != one.id
+                and not other.deprecated
+                and lost_by(one, other) is None
+                and _keeps_capabilities(records[one.id], records[other.id])
+                and (ratio := _price_ratio(one, other)) is not None
+                and ratio <= _COMPARABLE_PRICE_RATIO
+            ]
+            chains[one.id] = tuple(name for _, name in sorted(near)[:limit])
+    return [one.model_copy(update={"fallbacks": chains.get(one.id, ())}) for one in routed]
 
 
-def _shared_prefix(one: str, other: str) -> int:
-    for place, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return place
-    return min(len(one), len(other))
+def _keeps_capabilities(one: Model, other: Model) -> bool:
+    needed = {name for name, has in one.capabilities if has}
+    return needed <= {name for name, has in other.capabilities if has}
+
+
+def _price_ratio(one: RouterModel, other: RouterModel) -> float | None:
+    """How many times the dearer of the two costs of the cheaper; null when a price is unknown or zero."""
+    costs = [min((_cost(target) for target in model.targets), default=math.inf) for model in (one, other)]
+    if not all(0 < cost < math.inf for cost in costs):
+        return None
+    return max(costs) / min(costs)
+
+
+def _cost(target: Target) -> float:
+    """USD for a million tokens of usual traffic; infinite while unknown."""
+    if target.input_price is None or target.output_price is None:
+        return math.inf
+    return (1 - _OUTPUT_SHARE) * target.input_price + _OUTPUT_SHARE * target.output_price
 
 
 def _with_aliases(routed: Iterable[RouterModel], models: Iterable[Model]) -> list[RouterModel]:

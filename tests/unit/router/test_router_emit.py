@@ -1,0 +1,174 @@
+"""Offers and plans become a configuration that passes its own lint."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelscan_catalog.records import Alias, Capabilities, Limits, Modalities, Model, Offer, Price, Provider
+from modelscan_catalog.router.config import config_bytes, parse_config
+from modelscan_catalog.router.emit import router_config
+from modelscan_catalog.router.lint import lint_router
+
+TEXT = Modalities(input=("text",), output=("text",))
+
+
+@dataclass(frozen=True)
+class Plan:
+    model_id: str
+    engine: str
+    served_model_name: str
+    max_model_len: int | None
+
+
+def seller(name, **changes):
+    fields = {
+        "api_type": "openai-compatible",
+        "base_url": f"https://{name}.example/v1",
+        "env": (f"{name.upper()}_API_KEY",),
+        **changes,
+    }
+    return Provider(id=name, name=name, **fields)
+
+
+def offer(provider, provider_model, price=None, **changes):
+    fields = {
+        "modalities": TEXT,
+        "limits": Limits(context=32768),
+        "price": None if price is None else Price(input=price, output=price),
+        "observed_at": "2026-01-01T00:00:00Z",
+        "name": provider_model,
+        "model": f"lab/{provider_model}",
+        **changes,
+    }
+    return Offer(
+        id=f"{provider}/{provider_model}", provider=provider, provider_model=provider_model, **fields
+    )
+
+
+def model(name, context=32768, **changes):
+    fields = {"modalities": TEXT, "limits": Limits(context=context), "category": "llm", **changes}
+    return Model(id=f"lab/{name}", name=name, lab="lab", **fields)
+
+
+def test_given_three_sellers_and_a_plan_when_emitted_then_local_comes_first_and_then_the_cheapest():
+    config = router_config(
+        [seller("dear"), seller("cheap"), seller("unpriced")],
+        [offer("dear", "m", 3.0), offer("cheap", "m", 1.0), offer("unpriced", "m")],
+        [model("m")],
+        [Plan("lab/m", "vllm", "m", 8192)],
+    )
+    [routed] = config.models
+    assert [target.provider for target in routed.targets] == ["local/m/vllm", "cheap", "dear", "unpriced"]
+    assert [target.priority for target in routed.targets] == [0, 1, 2, 3]
+    local = config.providers["local/m/vllm"]
+    assert (local.type, local.enabled, local.model) == ("local", False, "lab/m")
+    assert config.providers["cheap"].key == "env:CHEAP_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"api_type": "anthropic-compatible"}, "its interface is anthropic-compatible"),
+        ({"base_url": None}, "its address is not known"),
+        ({"base_url": "https://${ACCOUNT}.example"}, "its address depends on account variables"),
+        ({"base_url": "http://far.example/v1"}, "its address is not a plain https one"),
+        ({"base_url": "https://me:pw@s.example"}, "its address is not a plain https one"),
+        ({"env": ("302_API_KEY",)}, "no usable environment variable is known for its key"),
+        ({"env": ("REGION",)}, "no usable environment variable is known for its key"),
+    ],
+)
+def test_given_a_seller_that_cannot_be_called_when_emitted_then_it_is_listed_with_the_reason(changes, reason):
+    config = router_config([seller("s", **changes)], [offer("s", "m", 1.0)], [model("m")])
+    assert [(u.provider, u.reason) for u in config.unroutable] == [("s", reason)]
+    assert config.models == ()
+
+
+def test_given_a_seller_whose_address_only_its_library_knows_when_emitted_then_the_documented_one_is_used():
+    groq = Provider(id="groq", name="Groq", api_type="custom", env=("GROQ_API_KEY",))
+    config = router_config([groq], [offer("groq", "m", 1.0)], [model("m")])
+    assert config.providers["groq"].base_url == "https://api.groq.com/openai/v1"
+
+
+def test_given_deprecated_unlinked_and_image_offers_when_emitted_then_none_is_a_target():
+    offers = [
+        offer("s", "old", status="deprecated"),
+        offer("s", "loose", model=None),
+        offer("s", "painter", modalities=Modalities(input=("text",), output=("image",))),
+        offer("s", "embedder"),
+    ]
+    models = [model("old"), model("painter"), model("embedder", category="embedding")]
+    assert router_config([seller("s")], offers, models).models == ()
+
+
+def test_given_an_offer_with_its_own_address_when_emitted_then_it_is_called_there():
+    there = offer("s", "m", base_url="https://other.example/openai/v1")
+    config = router_config([seller("s")], [there], [model("m")])
+    [provider] = config.routing.direct.providers
+    assert (provider.name, provider.base_url, provider.key) == (
+        "s@other-example-openai-v1",
+        "https://other.example/openai/v1",
+        "env:S_API_KEY",
+    )
+
+
+def test_given_hub_names_when_emitted_then_unique_ones_are_aliases():
+    hub = Alias(kind="huggingface", id="Lab/M")
+    config = router_config([seller("s")], [offer("s", "m")], [model("m", aliases=(hub,))])
+    assert config.models[0].aliases == ("Lab/M", "m")
+
+
+def chain(one, *others, prices=(1.0, 1.2, 1.1)):
+    models = [model("one", family="f", **one)]
+    models += [model(f"other{n}", **{"family": "f", **other}) for n, other in enumerate(others)]
+    offers = [offer("s", m.name, price) for m, price in zip(models, prices, strict=False)]
+    return router_config([seller("s")], offers, models).models[0].fallbacks
+
+
+TOOLS = Capabilities(tool_call=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "taken"),
+    [
+        ({}, {}, True),
+        ({}, {"context": 65536}, True),
+        ({}, {"context": 16384}, False),
+        ({}, {"family": "g"}, False),
+        ({}, {"family": None}, False),
+        ({}, {"status": "deprecated"}, False),
+        ({"capabilities": TOOLS}, {}, False),
+        ({"capabilities": TOOLS}, {"capabilities": TOOLS}, True),
+    ],
+)
+def test_given_a_sibling_when_emitted_then_it_is_a_fallback_only_if_nothing_is_lost(one, other, taken):
+    assert chain(one, other) == (("lab/other0",) if taken else ())
+
+
+def test_given_two_siblings_when_emitted_then_the_nearer_price_comes_first_and_a_far_one_never():
+    assert chain({}, {}, {}) == ("lab/other1", "lab/other0")
+    assert chain({}, {}, {}, prices=(1.0, 9.0, None)) == ()
+
+
+modality = st.lists(st.sampled_from(["text", "image", "audio"]), unique=True).map(tuple)
+catalogue = st.lists(
+    st.builds(
+        model,
+        st.from_regex(r"[a-z]{1,5}", fullmatch=True),
+        st.none() | st.integers(1, 10**6),
+        modalities=st.builds(Modalities, input=modality, output=st.just(("text",))),
+        status=st.sampled_from([None, "stable", "deprecated"]),
+    ),
+    unique_by=lambda m: m.id,
+    max_size=6,
+)
+
+
+@given(catalogue, st.lists(st.floats(0, 100), min_size=6, max_size=6))
+def test_given_any_catalogue_when_emitted_then_it_passes_its_lint_and_reads_back(models, prices):
+    offers = [offer("s", m.name, price) for m, price in zip(models, prices, strict=False)]
+    config = router_config([seller("s")], offers, models)
+    assert lint_router(config) == []
+    assert parse_config(config_bytes(config)) == config
+    assert len(config.models) == len(models)
