@@ -61,6 +61,13 @@ def identify(staged: StagedTables, tables: MergeTables, pairs: Sequence[Labelled
         r for r in _named(staged, "modelscope") if is_repo_id(r)
     }
     twins, twin_doubts = _twins(staged, tables, pairs, facts, hf_ids, ms_ids, renamed)
+    served = {name.lower() for name in (*hf_ids, *renamed)}
+    hf_ids |= {twin.huggingface for twin in twins.values() if twin.huggingface.lower() not in served}
+    copied = {
+        ("huggingface", twin.huggingface): facts["modelscope", twin.modelscope]
+        for twin in twins.values()
+        if ("modelscope", twin.modelscope) in facts
+    }
     bases = {row.id: row.base_models for row in staged.huggingface if row.base_model_relation == "quantized"}
     sold_as: dict[str, Counter[str]] = defaultdict(Counter)
     for offer in staged.offers:
@@ -69,7 +76,7 @@ def identify(staged: StagedTables, tables: MergeTables, pairs: Sequence[Labelled
 
     huggingface = RepoIdentity(
         kind="huggingface",
-        repos=_views("huggingface", hf_ids, facts, bases, set_names),
+        repos=_views("huggingface", hf_ids, {**copied, **facts}, bases, set_names),
         tables=tables,
         canonical=frozenset(canonical.values()),
         weights={repo.lower(): models for repo, models in weights.items()},
@@ -78,11 +85,6 @@ def identify(staged: StagedTables, tables: MergeTables, pairs: Sequence[Labelled
         lab_of=tables.lab_of,
     )
     hf_homes = {identifier: huggingface.home(identifier) for identifier in sorted(hf_ids)}
-    hf_homes |= {
-        twin.huggingface: Home(huggingface.model_id(twin.huggingface), "stated_pair", 0.95, twin.evidence)
-        for twin in twins.values()
-        if twin.huggingface not in hf_homes
-    }
     for row in staged.huggingface:
         for former in row.requested_as:
             hf_homes.setdefault(

@@ -30,7 +30,12 @@ def name_key(name: str) -> str:
     version ``1`` of size ``5b``.
     """
     text = _POINT_ZERO.sub("", name.lower().replace("+", "-plus"))
-    return "-".join(_TOKEN.findall(text))
+    tokens: list[str] = []
+    for part in _TOKEN.findall(text):
+        if part == "0" and tokens and tokens[-1].isdigit():
+            continue  # 4-0 is version 4.0, and so version 4
+        tokens.append(part)
+    return "-".join(tokens)
 
 
 def sizes_of(name: str) -> frozenset[str]:

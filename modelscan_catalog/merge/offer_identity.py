@@ -113,7 +113,7 @@ class OfferLinker:
             if lab is not None:
                 found = {model for model in found if model.startswith(f"{lab}/")}
             if found:
-                return self._confirmed(offer, found)
+                return self._confirmed(offer, found, name)
         return None
 
     def _stated_lab(self, segments: Sequence[str]) -> str | None:
@@ -134,40 +134,27 @@ class OfferLinker:
             names.append(stem)
         return names
 
-    def _confirmed(self, offer: ModelsDevOffer, found: set[str]) -> Home | Ambiguity:
-        scores = {
-            model: self._evidence(offer, self._models[model]) for model in found if model in self._models
-        }
-        named_by_lab = {m for m in scores if self._models[m].named_by_lab}
-        pool = named_by_lab or set(scores)
-        possible = {m: scores[m] for m in pool if scores[m] is not None}
-        agreeing = {m: text for m, text in possible.items() if text}
+    def _confirmed(self, offer: ModelsDevOffer, found: set[str], name: str) -> Home | Ambiguity:
+        """One of the models that bear the name, when facts agree or the full name is distinctive.
+
+        Models that their lab names come before those of labs' repositories, and these before all others.
+        """
+        named_by_lab = {m for m in found if self._models[m].named_by_lab}
+        of_labs = {m for m in found if m.partition("/")[0] in self._tables.labs}
+        pool = {m: self._models[m] for m in named_by_lab or of_labs or found}
+        possible = {m: known for m, known in pool.items() if not _other_family(offer, known)}
+        agreeing = {m: text for m, known in possible.items() if (text := _agreement(offer, known))}
         if len(agreeing) == 1:
             ((model, text),) = agreeing.items()
             return Home(model, "unique_name_same_facts", 0.9, text)
+        if len(possible) == 1 and not agreeing and _is_distinctive(name):
+            ((model, known),) = possible.items()
+            if not (offer.open_weights and known.open_weights is False):
+                return Home(model, "unique_distinctive_name", 0.85, "no other model bears this full name")
         reason = (
-            "several models bear this name"
-            if len(possible) > 1
-            else "a model bears this name, but no fact agrees"
+            "several models bear this name" if len(possible) > 1 else "the model of this name has other facts"
         )
         return self._nothing(offer, tuple(sorted(found)), reason)
-
-    def _evidence(self, offer: ModelsDevOffer, model: KnownModel) -> str | None:
-        """What agrees; an empty text when nothing can be compared, None when a fact speaks against it."""
-        agree: list[str] = []
-        if offer.family and model.families:
-            if offer.family in model.families:
-                agree.append("same family")
-            elif not any(offer.family.startswith(f) or f.startswith(offer.family) for f in model.families):
-                return None
-        if offer.open_weights is not None and model.open_weights is not None:
-            if offer.open_weights == model.open_weights:
-                agree.append("same open_weights")
-            elif not agree:
-                return None
-        if offer.limits.context and offer.limits.context in model.contexts:
-            agree.append("same context")
-        return ", ".join(agree)
 
     def _first_party(self, offer: ModelsDevOffer) -> Home | None:
         """A lab's own provider names a model of the lab, unless its family or name is another lab's."""
@@ -195,6 +182,38 @@ class OfferLinker:
         return Ambiguity(
             kind="models_dev", id=f"{offer.provider}/{offer.id}", candidates=tuple(candidates), reason=reason
         )
+
+
+def _other_family(offer: ModelsDevOffer, model: KnownModel) -> bool:
+    """Whether the offer names a family that is none of the model's, nor a part of one's name."""
+    mine = offer.family
+    return bool(
+        mine
+        and model.families
+        and not any(mine.startswith(family) or family.startswith(mine) for family in model.families)
+    )
+
+
+def _agreement(offer: ModelsDevOffer, model: KnownModel) -> str:
+    agree = [
+        text
+        for text, same in (
+            ("same family", offer.family is not None and offer.family in model.families),
+            (
+                "same open_weights",
+                offer.open_weights is not None and offer.open_weights == model.open_weights,
+            ),
+            ("same context", offer.limits.context is not None and offer.limits.context in model.contexts),
+        )
+        if same
+    ]
+    return ", ".join(agree)
+
+
+def _is_distinctive(name: str) -> bool:
+    """Whether a name has a number and enough words that two models hardly share it by chance."""
+    tokens = name_key(name).split("-")
+    return len(tokens) >= 3 and any(token[0].isdigit() for token in tokens)
 
 
 def known_models(

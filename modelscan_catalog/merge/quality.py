@@ -37,7 +37,7 @@ def crosswalk_quality(
     tables = tables or load_tables()
     labelled = read_pairs() if pairs is None else tuple(pairs)
     taught = [pair for pair in labelled if not pair.held_out]
-    asked = [pair for pair in labelled if pair.held_out and pair.usable]
+    asked = list({(p.modelscope, p.huggingface): p for p in labelled if p.held_out and p.usable}.values())
     learned = replace(tables, owner_aliases=grouped_aliases(learn_owner_aliases(taught, tables)))
     named: dict[str, RepoFacts | None] = {p.huggingface: None for p in labelled if p.huggingface and p.usable}
     linker = TwinLinker(
@@ -50,10 +50,29 @@ def crosswalk_quality(
         if pair.usable and pair.huggingface:
             acceptable.setdefault(pair.modelscope, set()).add(pair.huggingface.lower())
     outcomes = [(pair, linker.link(pair.modelscope)) for pair in asked]
+    negatives = [
+        found
+        for pair in asked
+        if isinstance(
+            found := linker.link(
+                pair.modelscope, _spellings(acceptable[pair.modelscope], named, huggingface)
+            ),
+            Twin,
+        )
+    ]
     return _score(outcomes, acceptable) | {
+        "without_twin": {
+            "asked": len(asked),
+            "linked": len(negatives),
+            "links": sorted(f"{t.modelscope} = {t.huggingface} by {t.rule}" for t in negatives)[:50],
+        },
         "taught_pairs": len(taught),
         "learned_aliases": sum(len(rows) for rows in learned.owner_aliases.values()),
     }
+
+
+def _spellings(lowered: set[str], *hubs: Iterable[str]) -> frozenset[str]:
+    return frozenset(identifier for hub in hubs for identifier in hub if identifier.lower() in lowered)
 
 
 def _score(

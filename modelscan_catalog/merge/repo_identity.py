@@ -86,6 +86,8 @@ class RepoIdentity:
             self._open.add(identifier)
             self._homes[identifier] = self._find(identifier)
             self._open.discard(identifier)
+            if self._homes[identifier].rule != "own_repo":
+                self.ambiguities = [doubt for doubt in self.ambiguities if doubt.id != identifier]
         return self._homes[identifier]
 
     def _find(self, identifier: str) -> Home:
@@ -118,6 +120,11 @@ class RepoIdentity:
             return Home(
                 models[0], "models_dev_weights_link", 1.0, "models.dev models.json names it as the weights"
             )
+        tokens = set(name_key(bare_name(identifier)).split("-"))
+        spelled = [m for m in models if set(name_key(bare_name(m)).split("-")) <= tokens]
+        if len(spelled) == 1:
+            evidence = f"models.dev models.json links {', '.join(models)} to it; only one has its name"
+            return Home(spelled[0], "models_dev_weights_link", 0.95, evidence)
         if models:
             self._doubt(identifier, models, "several lab models of models.dev link to these weights")
         return None
@@ -217,7 +224,7 @@ class RepoIdentity:
             return None
         sizes = sizes_of(identifier)
         fitting = {m: n for m, n in votes.items() if not sizes or not sizes_of(m) or sizes & sizes_of(m)}
-        fitting = {m: n for m, n in fitting.items() if not self._weights_known(m)}
+        fitting = {m: n for m, n in fitting.items() if not self._weights_known(m, identifier)}
         if len(fitting) == 1:
             ((model, count),) = fitting.items()
             return Home(model, "sellers_repo_id", 0.93, f"{count} offers sell this repository id as {model}")
@@ -225,12 +232,12 @@ class RepoIdentity:
             self._doubt(identifier, sorted(fitting), "sellers of this repository id name different models")
         return None
 
-    def _weights_known(self, model: str) -> bool:
+    def _weights_known(self, model: str, besides: str) -> bool:
         """Whether a repository is the model's own by its name or by a weights link: then another id that
         sellers mix up with it is a sibling (another date, or instruct for base), not the model."""
         lab, _, name = model.partition("/")
         own = (i for i in self._plain_by_key.get(name_key(name), ()) if self.lab_of(owner_of(i)) == lab)
-        return any(own) or any(model in models for models in self.weights.values())
+        return any(own) or any(model in ms for repo, ms in self.weights.items() if repo != besides.lower())
 
     def _by_original(self, identifier: str) -> Home | None:
         """A known copier's repository of the same name and facts as the one that a lab publishes."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelscan_catalog.merge.facts import Comparison, RepoFacts, compare_twins
-from modelscan_catalog.merge.names import bare_name, hub_key, name_key, owner_of, sizes_of
+from modelscan_catalog.merge.names import bare_name, hub_key, name_key, owner_of, sizes_of, split_labels
 from modelscan_catalog.merge.tables import MergeTables
 from modelscan_catalog.records import Ambiguity
 
@@ -79,34 +79,34 @@ class TwinLinker:
                 doubts.append(found)
         return twins, doubts
 
-    def link(self, identifier: str) -> Twin | Ambiguity | None:
-        """The twin of a ModelScope id, an ambiguity when several could be, None when none could."""
+    def link(self, identifier: str, absent: frozenset[str] = frozenset()) -> Twin | Ambiguity | None:
+        """The twin of a ModelScope id, an ambiguity when several could be, None when none could.
+
+        ``absent`` are HuggingFace ids to do without, as if their hub had them not.
+        """
         facts = self._ms.fact(identifier)
-        shared = {i for sha in facts.weight_sha256s for i in self._by_sha.get(sha, ())}
+        shared = {i for sha in facts.weight_sha256s for i in self._by_sha.get(sha, ())} - absent
         if len(shared) == 1:
             return Twin(identifier, shared.pop(), "weight_sha256", 1.0, "a weight file with the same sha256")
         if identifier in self._stated:
             other, source = self._stated[identifier]
             return Twin(identifier, self._by_lower.get(other.lower(), other), "stated_pair", 0.98, source)
         same = self._by_lower.get(identifier.lower())
-        if same is not None:
+        if same is not None and same not in absent:
             return self._same_id(identifier, same)
         key = name_key(bare_name(identifier))
-        candidates = [i for i in self._by_key.get(key, ()) if i != identifier]
-        if not candidates:
-            loose = self._by_hub_key.get(hub_key(bare_name(identifier), self._tables), ())
-            candidates = [i for i in loose if sizes_of(bare_name(i)) == sizes_of(bare_name(identifier))]
-        return self._by_name(identifier, candidates)
+        candidates = [i for i in self._by_key.get(key, ()) if i not in absent]
+        if candidates:
+            return self._by_name(identifier, candidates)
+        loose = self._by_hub_key.get(hub_key(bare_name(identifier), self._tables), [])
+        loose = [i for i in loose if i not in absent and self._is_known_copy(identifier, i)]
+        return self._by_name(identifier, loose)
 
     def _same_id(self, identifier: str, same: str) -> Twin | Ambiguity:
         compared = compare_twins(self._ms.fact(identifier), self._hf.fact(same))
         if _contradicts(compared):
-            return Ambiguity(
-                kind="modelscope",
-                id=identifier,
-                candidates=(same,),
-                reason=f"the HuggingFace repository of the same id has other facts: {compared}",
-            )
+            reason = f"the HuggingFace repository of the same id has other facts: {compared}"
+            return _doubt(identifier, [same], reason)
         if identifier == same:
             return Twin(identifier, same, "same_id", 0.98, str(compared))
         return Twin(identifier, same, "same_id_other_case", 0.97, str(compared))
@@ -122,6 +122,9 @@ class TwinLinker:
         own = [i for i in possible if owner_of(i).lower() == owner_of(identifier).lower()]
         if len(own) == 1:
             return Twin(identifier, own[0], "same_owner_other_spelling", 0.93, str(possible[own[0]]))
+        if not split_labels(bare_name(identifier), self._tables)[1]:
+            # copiers are aliases for the quantized checkpoints that they make, not for what they copy
+            aliases = {owner: a for owner, a in aliases.items() if owner not in self._tables.reuploaders}
         known = [i for i in possible if owner_of(i).lower() in aliases]
         if len(known) == 1:
             alias = aliases[owner_of(known[0]).lower()]
@@ -129,32 +132,38 @@ class TwinLinker:
             return Twin(
                 identifier, known[0], "owner_alias_same_name", 0.96, evidence + str(possible[known[0]])
             )
-        if len(possible) == 1:
-            (only, result), *_ = possible.items()
-            return self._unique(identifier, only, result)
-        return self._one_of_several(identifier, known or sorted(possible), possible)
+        if known:
+            return self._one_of_several(identifier, known, possible)
+        if self._publishes_elsewhere(owner_of(identifier)):
+            reason = "its owner publishes on HuggingFace too, and this name is there under other owners only"
+            return _doubt(identifier, possible, reason)
+        if len(possible) > 1:
+            return self._one_of_several(identifier, sorted(possible), possible)
+        (only, result), *_ = possible.items()
+        if owner_of(only).lower() not in self._tables.reuploaders:
+            if STRONG_FACTS & set(result.agree):
+                return Twin(identifier, only, "unique_name_same_facts", 0.92, str(result))
+            if sizes_of(bare_name(only)) or name_key(bare_name(only)).count("-") >= 2:
+                evidence = f"the only repository of that name; {result}"
+                return Twin(identifier, only, "unique_name", 0.8, evidence)
+        reason = "a repository of another owner has the same name, and no fact shows that it is the same"
+        return _doubt(identifier, possible, reason)
 
-    def _unique(self, identifier: str, only: str, result: Comparison) -> Twin | Ambiguity:
-        strong = STRONG_FACTS & set(result.agree)
-        if strong:
-            return Twin(identifier, only, "unique_name_same_facts", 0.92, str(result))
-        own_account = owner_of(identifier).lower() in self._owners and not self._is_mirror(
-            owner_of(identifier)
-        )
-        copier = owner_of(only).lower() in self._tables.reuploaders
-        distinctive = bool(sizes_of(bare_name(only))) or name_key(bare_name(only)).count("-") >= 2
-        if distinctive and not own_account and not copier:
-            return Twin(identifier, only, "unique_name", 0.8, f"the only repository of that name; {result}")
-        return Ambiguity(
-            kind="modelscope",
-            id=identifier,
-            candidates=(only,),
-            reason="a repository of another owner has the same name, and no fact shows that it is the same",
-        )
+    def _publishes_elsewhere(self, owner: str) -> bool:
+        """Whether a ModelScope owner is no copier and has a HuggingFace account, its own or a known one."""
+        aliases = self._tables.owner_aliases.get(owner.lower(), ())
+        return len(aliases) == 1 or (not aliases and owner.lower() in self._owners)
 
-    def _is_mirror(self, owner: str) -> bool:
-        """Whether a ModelScope account is known to copy several HuggingFace owners."""
-        return len(self._tables.owner_aliases.get(owner.lower(), ())) > 1
+    def _is_known_copy(self, identifier: str, other: str) -> bool:
+        """Whether a name that differs in the loader's suffix may be compared at all.
+
+        The suffix can mean a converted checkpoint: only under an alias of the owner, or with equal facts.
+        """
+        aliases = {
+            a.huggingface.lower() for a in self._tables.owner_aliases.get(owner_of(identifier).lower(), ())
+        }
+        compared = compare_twins(self._ms.fact(identifier), self._hf.fact(other))
+        return owner_of(other).lower() in aliases or bool(STRONG_FACTS & set(compared.agree))
 
     def _one_of_several(
         self, identifier: str, several: Sequence[str], possible: Mapping[str, Comparison]
@@ -169,12 +178,11 @@ class TwinLinker:
         for left, rule in ((official, "name_of_official_repo"), (originals, "name_of_original_repo")):
             if left and len({self._tables.lab_of(owner_of(i)) for i in left}) == 1:
                 return Twin(identifier, left[0], rule, 0.85, f"the others are copies; {possible[left[0]]}")
-        return Ambiguity(
-            kind="modelscope",
-            id=identifier,
-            candidates=tuple(sorted(several)),
-            reason="several HuggingFace repositories bear the same name",
-        )
+        return _doubt(identifier, several, "several HuggingFace repositories bear the same name")
+
+
+def _doubt(identifier: str, candidates: Iterable[str], reason: str) -> Ambiguity:
+    return Ambiguity(kind="modelscope", id=identifier, candidates=tuple(sorted(candidates)), reason=reason)
 
 
 def _contradicts(compared: Comparison) -> bool:
