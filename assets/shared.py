@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, PrivateAttr, TypeAdapter
 
 from modelscan_catalog.publish.checks import CheckResult
 from modelscan_catalog.publish.documents import document
@@ -41,11 +41,8 @@ class Build(dg.ConfigurableResource[Any]):
         return DataDirectory(self.settings.data_dir)
 
     def mode(self, source: str) -> Mode:
-        """How ``source`` is to be read."""
-        named = self.source_modes.get(source)
-        if named is not None:
-            return Mode(named)
-        return Mode.OFFLINE if self.offline else Mode.AUTO
+        """How ``source`` is to be read; ``offline`` forbids a socket whatever this says."""
+        return TypeAdapter(Mode).validate_python(self.source_modes.get(source, "auto"))
 
 
 def column_schema(record: type[BaseModel]) -> dg.TableSchema:

@@ -1,13 +1,17 @@
 """Staged tables of the four sources: what each said, typed, with its rejects and its origin."""
 
+import dataclasses
+import json
 from typing import Any
 
 import dagster as dg
 
 from assets.shared import OWNERS, Build, check_outcome, table_metadata
 from modelscan_catalog import progress
-from modelscan_catalog.publish.checks import check_row_counts
-from modelscan_catalog.records import Reject, SourceState
+from modelscan_catalog.merge.documents import source_documents
+from modelscan_catalog.merge.staged_tables import SourceDocument
+from modelscan_catalog.publish.checks import CheckResult, check_row_counts
+from modelscan_catalog.records import Reject, SourceName, SourceState
 from modelscan_catalog.sources.runner import run_source
 from modelscan_catalog.store import write_json
 from modelscan_catalog.tables import SOURCES, STAGED
@@ -23,7 +27,7 @@ _DESCRIPTIONS = {
 _RETRY = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
-def _source_asset(source: str, deps: list[str]) -> dg.AssetsDefinition:
+def _source_asset(source: SourceName, deps: list[str]) -> dg.AssetsDefinition:
     @dg.asset(
         name=source,
         deps=deps,
@@ -38,6 +42,7 @@ def _source_asset(source: str, deps: list[str]) -> dg.AssetsDefinition:
             source,
             build.settings,
             build.mode(source),
+            offline=build.offline,
             accept_shrink=build.accept_shrink,
             on_progress=lambda name, done, total, note: progress.report("sources", name, done, total, note),
         )
@@ -48,7 +53,11 @@ def _source_asset(source: str, deps: list[str]) -> dg.AssetsDefinition:
             metadata[f"{table} rows"] = len(rows)
             metadata[f"{table} preview"] = table_metadata(STAGED[name], rows)["preview"]
         build.data.write("staged", f"{source}_rejects", Reject, result.rejects)
-        build.data.write("staged", f"{source}_documents", DocumentInfo, result.documents)
+        write_json(
+            build.data.staged / f"{source}_documents.json",
+            [dataclasses.asdict(entry) for entry in result.documents],
+        )
+        write_json(build.data.staged / f"{source}_refused.json", list(result.refused))
         write_json(build.data.staged / f"{source}_state.json", result.state.model_dump(mode="json"))
         state = result.state
         progress.report("sources", source, 1, 1, f"{state.origin}, {state.rows_kept} rows")
@@ -72,19 +81,41 @@ def read_state(build: Build, source: str) -> SourceState:
     return SourceState.model_validate_json((build.data.staged / f"{source}_state.json").read_bytes())
 
 
-def _row_check(source: str) -> dg.AssetChecksDefinition:
+def read_documents(build: Build, source: SourceName) -> list[SourceDocument]:
+    """The documents that ``source``'s rows were read from, for provenance."""
+    entries = json.loads((build.data.staged / f"{source}_documents.json").read_bytes())
+    return source_documents(source, entries)
+
+
+def staged_rejects(build: Build) -> list[Reject]:
+    """What the adapters could not use."""
+    return [row for source in SOURCES for row in build.data.read("staged", f"{source}_rejects", Reject)]
+
+
+def _checks(source: SourceName) -> list[dg.AssetChecksDefinition]:
     tables = [name for name in STAGED if name.startswith(source)]
 
     @dg.asset_check(asset=source, name="row_counts", blocking=True, description="No staged table is empty.")
-    def check(build: Build) -> dg.AssetCheckResult:
+    def row_counts(build: Build) -> dg.AssetCheckResult:
         counts = {name: len(build.data.read("staged", name, STAGED[name])) for name in tables}
         return check_outcome([check_row_counts(counts)])
 
-    return check
+    @dg.asset_check(
+        asset=source,
+        name="shrink",
+        blocking=True,
+        description="What came live did not lose most of its rows.",
+    )
+    def shrink(build: Build) -> dg.AssetCheckResult:
+        refused = json.loads((build.data.staged / f"{source}_refused.json").read_bytes())
+        fix = "run with --accept-shrink if that is right"
+        return check_outcome([CheckResult("shrink", tuple(f"{source}: {line}; {fix}" for line in refused))])
+
+    return [row_counts, shrink]
 
 
 # Each source after those whose repositories it is asked for.
 SOURCE_ASSETS = [
     _source_asset(source, list(SOURCES[:place]) if place > 1 else []) for place, source in enumerate(SOURCES)
 ]
-SOURCE_CHECKS = [_row_check(source) for source in SOURCES]
+SOURCE_CHECKS = [check for source in SOURCES for check in _checks(source)]

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from modelscan_catalog import records
+from modelscan_catalog.records import SourceName
 from modelscan_catalog.sources import staged
 from modelscan_catalog.store import read_records, write_records
 
@@ -33,12 +34,14 @@ MERGED: Mapping[str, type[BaseModel]] = {
     "ambiguities": records.Ambiguity,
     "provenance": records.Provenance,
     "conflicts": records.Conflict,
+    "price_history": records.PastTerms,
     "tombstones": records.Tombstone,
     "changes": records.Change,
+    "rejects": records.Reject,
 }
 """Merged tables; each is published as well."""
 
-SOURCES = ("models_dev", "gpustack", "modelscope", "huggingface")
+SOURCES: tuple[SourceName, ...] = ("models_dev", "gpustack", "modelscope", "huggingface")
 """In the order in which they are read: the later ones ask for repositories that the earlier ones name."""
 
 

@@ -9,10 +9,11 @@ from rich.console import Console
 from modelscan_catalog import progress
 from modelscan_catalog.errors import CheckFailedError, ModelScanError, SettingsError
 from modelscan_catalog.settings import load_settings
-from modelscan_catalog.sources.runner import MODES
 from modelscan_catalog.tables import SOURCES
 from pipelines.display import LiveProgress, print_report
 from pipelines.execution import failures, run_refresh
+
+MODES = ("live", "cached", "snapshot")
 
 
 def _source_modes(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -21,7 +22,7 @@ def _source_modes(pairs: tuple[str, ...]) -> dict[str, str]:
         name, _, mode = pair.partition("=")
         if name not in SOURCES or mode not in MODES:
             raise SettingsError(
-                f"--source {pair}: write NAME=MODE with a name of {', '.join(SOURCES)} and a mode of {', '.join(MODES)}"
+                f"--source {pair}: write NAME=MODE; names are {', '.join(SOURCES)}, modes {', '.join(MODES)}"
             )
         modes[name] = mode
     return modes

@@ -1,6 +1,7 @@
 """Run the refresh job in this process and say in plain words what failed."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,7 +17,7 @@ def run_refresh(build_config: dict[str, Any]) -> dg.ExecuteInProcessResult:
     """Materialize every asset; runs are recorded in ``DAGSTER_HOME`` when that is set."""
     job = build_definitions().resolve_job_def("refresh")
     home = os.environ.get("DAGSTER_HOME")
-    recorded = home is not None and os.path.isfile(os.path.join(home, "dagster.yaml"))
+    recorded = home is not None and (Path(home) / "dagster.yaml").is_file()
     instance = dg.DagsterInstance.get() if recorded else dg.DagsterInstance.ephemeral()
     with instance:
         return job.execute_in_process(
@@ -30,7 +31,7 @@ def run_refresh(build_config: dict[str, Any]) -> dg.ExecuteInProcessResult:
 def failures(result: dg.ExecuteInProcessResult) -> tuple[list[str], list[str]]:
     """Failed blocking checks and failed steps, a line each: name, record and fix."""
     checks = [
-        f"{check.asset_key.to_user_string()}.{check.check_name}: {check.description or 'see its metadata in the UI'}"
+        f"{check.asset_key.to_user_string()}.{check.check_name}: {check.description or 'see its metadata'}"
         for check in result.get_asset_check_evaluations()
         if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
     ]

@@ -8,12 +8,19 @@ import dagster as dg
 from modelscan_catalog.settings import load_settings
 from pipelines.jobs import rebuild_offline, refresh
 
+_STORED_HUBS = {"huggingface": "cached", "modelscope": "cached"}
+
 daily = dg.ScheduleDefinition(
     name="daily_refresh",
     job=refresh,
     cron_schedule="30 4 * * 2-7",
     execution_timezone="UTC",
-    description="Tuesday to Sunday; unchanged documents cost a 304 each.",
+    run_config={
+        "resources": {
+            "build": {"config": {"source_modes": {"huggingface": "cached", "modelscope": "cached"}}}
+        }
+    },
+    description="Prices and recipes, Tuesday to Sunday: models.dev and GPUStack live, the hubs as stored.",
 )
 
 weekly = dg.ScheduleDefinition(
@@ -21,10 +28,7 @@ weekly = dg.ScheduleDefinition(
     job=refresh,
     cron_schedule="0 3 * * 1",
     execution_timezone="UTC",
-    run_config={
-        "resources": {"build": {"config": {"source_modes": {"huggingface": "live", "modelscope": "live"}}}}
-    },
-    description="Monday; the hubs must answer, a stored copy of theirs is not enough.",
+    description="Everything live, Mondays: new repositories and revisions on the hubs too.",
 )
 
 

@@ -10,8 +10,7 @@ from rich.table import Table
 from modelscan_catalog.cli.console import table_console
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile, load_profiles
 
-
-_CAPTION = "GiB as sold and as the driver reports it (~ estimated); memory GB/s; dense TFLOPS; GB/s between cards; - unknown"
+_CAPTION = "memory in GiB, ~ estimated; bf16 and fp8 in dense TFLOPS; link GB/s between cards; - unknown"
 
 
 @click.group(invoke_without_command=True)

@@ -11,10 +11,12 @@ from pydantic import BaseModel
 
 from modelscan_catalog import __version__
 from modelscan_catalog.errors import PublishError
+from modelscan_catalog.merge.catalogue import Catalogue
+from modelscan_catalog.merge.changes import PreviousBuild, diff_catalogues
 from modelscan_catalog.publish.documents import document
 from modelscan_catalog.publish.index import PublishedFile, RegistryIndex
 from modelscan_catalog.publish.schemas import SCHEMA_VERSION, schema_files
-from modelscan_catalog.records import Offer, SourceState
+from modelscan_catalog.records import Change, Offer, SourceState
 from modelscan_catalog.store import read_jsonl, write_bytes, write_json, write_jsonl, write_records
 from modelscan_catalog.tables import MERGED
 
@@ -28,6 +30,7 @@ RECORD_NAMES: Mapping[str, str] = {
     "ambiguities": "ambiguity",
     "provenance": "provenance",
     "conflicts": "conflict",
+    "price_history": "past_terms",
     "tombstones": "tombstone",
     "changes": "change",
     "rejects": "reject",
@@ -165,9 +168,41 @@ def verify_published(published: Path) -> list[str]:
     return faults
 
 
-def json_lines_of(path: Path) -> list[dict[str, Any]]:
-    """All objects of a JSON or JSON Lines file, for checks that look at any published file."""
+def read_previous(published: Path) -> PreviousBuild | None:
+    """The published records that the next merge compares itself with; None before the first publish."""
+    index = read_index(published)
+    if index is None:
+        return None
+
+    def keyed(table: str) -> dict[str, Any]:
+        return {row.id: row for row in read_published(published, table)}
+
+    return PreviousBuild(
+        models=keyed("models"),
+        variants=keyed("variants"),
+        offers=keyed("offers"),
+        providers=keyed("providers"),
+        deployments=keyed("deployments"),
+        tombstones=tuple(read_published(published, "tombstones")),
+        price_history=tuple(
+            row.model_dump(mode="json") for row in read_published(published, "price_history")
+        ),
+        sources={state.source: state.fetched_at for state in index.sources},
+    )
+
+
+def changes_to_publish(published: Path, previous: PreviousBuild | None, current: Catalogue) -> list[Change]:
+    """What differs from the published registry; while nothing does, what its last change was.
+
+    The first publish changes nothing. Keeping the last difference makes a repeated build give equal bytes.
+    """
+    if previous is None:
+        return []
+    return list(diff_catalogues(previous, current)) or read_published(published, "changes")
+
+
+def json_documents(path: Path) -> list[Any]:
+    """All JSON values of a published file: the lines of JSON Lines, else the one document."""
     if path.suffix == ".jsonl":
-        return read_jsonl(path)
-    loaded = json.loads(path.read_bytes())
-    return loaded if isinstance(loaded, list) else [loaded]
+        return list(read_jsonl(path))
+    return [json.loads(path.read_bytes())]

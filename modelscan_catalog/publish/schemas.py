@@ -28,6 +28,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "model": records.Model,
     "offer": records.Offer,
     "override": records.Override,
+    "past_terms": records.PastTerms,
     "provenance": records.Provenance,
     "provider": records.Provider,
     "reject": records.Reject,

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from modelscan_catalog.records.base import IdKind, Record, SourceName
+from modelscan_catalog.records.catalog import Limits, Price, Status
 
 
 class SourceState(Record):
@@ -49,7 +50,7 @@ class Ambiguity(Record):
 
     kind: IdKind
     id: str
-    candidates: tuple[str, ...]
+    candidates: tuple[str, ...] = ()
     reason: str
 
 
@@ -99,6 +100,17 @@ class Tombstone(Record):
     last_seen: str
     model: str | None = None
     reason: str
+
+
+class PastTerms(Record):
+    """What a seller asked before its present offer."""
+
+    offer: str
+    observed_at: str
+    until: str
+    price: Price | None = None
+    limits: Limits = Limits()
+    status: Status | None = None
 
 
 class Change(Record):

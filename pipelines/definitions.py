@@ -1,0 +1,29 @@
+"""Everything that Dagster loads; ``build_definitions`` takes other resources for tests."""
+
+from typing import Any
+
+import dagster as dg
+
+from assets.catalogue import CATALOGUE_CHECKS, merge
+from assets.fit import fit_matrix
+from assets.registry import REGISTRY_ASSETS, REGISTRY_CHECKS
+from assets.shared import Build
+from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
+from pipelines.jobs import rebuild_offline, refresh
+from pipelines.schedules import changed_overrides, daily, weekly
+
+
+def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions:
+    """The definitions, with ``resources`` in place of the default ones of the same name."""
+    return dg.Definitions(
+        assets=[*SOURCE_ASSETS, merge, fit_matrix, *REGISTRY_ASSETS],
+        asset_checks=[*SOURCE_CHECKS, *CATALOGUE_CHECKS, *REGISTRY_CHECKS],
+        jobs=[refresh, rebuild_offline],
+        schedules=[daily, weekly],
+        sensors=[changed_overrides],
+        resources={"build": Build()} | (resources or {}),
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()
