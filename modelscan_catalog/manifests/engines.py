@@ -143,6 +143,14 @@ def accelerators() -> Any:
     return _read(ENGINE_DATA / "accelerators.json")["vendors"]
 
 
+@cache
+def gpustack_versions(engine: Engine, vendor: str | None = None) -> tuple[str, ...]:
+    """Versions of ``engine`` that the recorded GPUStack can start, oldest first; of any vendor when null."""
+    vendors = _read(ENGINE_DATA / "gpustack_backends.json")["vendors"]
+    chosen = vendors.values() if vendor is None else [vendors.get(vendor, {})]
+    return tuple(sorted({v for engines in chosen for v in engines.get(engine, ())}, key=Version))
+
+
 def flag_name(engine: Engine, concept: str) -> str:
     """What ``engine`` calls ``concept`` (``context``, ``batch``, ``tool_parser``, ...).
 

@@ -1,11 +1,14 @@
 """A plan as the body of GPUStack's ``POST /v2/models``, and as an entry of its catalogue."""
 
 import re
+from dataclasses import replace
 from typing import Any
+
+from packaging.version import Version
 
 from modelscan_catalog.errors import ManifestError
 from modelscan_catalog.manifests.commands import engine_parameters
-from modelscan_catalog.manifests.engines import Engine
+from modelscan_catalog.manifests.engines import Engine, gpustack_versions
 from modelscan_catalog.manifests.plan_input import LaunchPlan, WeightSource
 
 BACKENDS: dict[Engine, str] = {"vllm": "vLLM", "sglang": "SGLang"}
@@ -34,7 +37,11 @@ def model_body(plan: LaunchPlan, *, replicas: int = 1, cluster_id: int | None = 
 
     Secrets are left out: the server and its workers hold their own hub tokens, and the body would store
     the value. The revision is only recorded in the description: GPUStack fetches the default branch.
+    The version is the newest that GPUStack has and that is not newer than the plan's, or left to the
+    server. Raises ``ManifestError`` when that version does not know one of the plan's flags.
     """
+    version = gpustack_version(plan)
+    parameters = engine_parameters(replace(plan, engine_version=version) if version else plan)
     where = f"{plan.gpu_count}x {plan.gpu_profile_id}"
     pinned = f"@{plan.revision}" if plan.revision else ""
     body: dict[str, Any] = {
@@ -48,9 +55,8 @@ def model_body(plan: LaunchPlan, *, replicas: int = 1, cluster_id: int | None = 
         "cpu_offloading": False,
         "distributed_inference_across_workers": plan.pipeline_parallel > 1,
         "backend": BACKENDS[plan.engine],
-        "backend_version": plan.engine_version,
-        "backend_parameters": engine_parameters(plan),
-        "gpu_selector": {"gpus_per_replica": plan.gpu_count},
+        "backend_version": version,
+        "backend_parameters": parameters,
         "restart_on_error": True,
         "enable_model_route": True,
     }
@@ -61,12 +67,23 @@ def model_body(plan: LaunchPlan, *, replicas: int = 1, cluster_id: int | None = 
     return body
 
 
+def gpustack_version(plan: LaunchPlan) -> str | None:
+    """The engine version to ask GPUStack for; null when it has none that old, and picks its default."""
+    usable = [
+        version
+        for version in gpustack_versions(plan.engine, plan.gpu_vendor)
+        if Version(version) <= Version(plan.engine_version)
+    ]
+    return usable[-1] if usable else None
+
+
 def gpustack_name(name: str) -> str:
     """``name`` as GPUStack accepts it: letters, digits and ``_-.:``, from a letter to a letter or digit.
 
     Raises ``ManifestError`` when nothing usable is left.
     """
-    cleaned = re.sub(r"[^A-Za-z0-9_.:-]+", "-", name.rsplit("/", 1)[-1])
+    last = next((part for part in reversed(name.split("/")) if re.search("[A-Za-z]", part)), "")
+    cleaned = re.sub(r"[^A-Za-z0-9_.:-]+", "-", last)
     cleaned = re.sub(r"^[^A-Za-z]+", "", cleaned)
     cleaned = re.sub(r"[^A-Za-z0-9]+$", "", cleaned)
     if not cleaned:

@@ -14,6 +14,7 @@ from modelscan_catalog.manifests.engines import (
     EngineTable,
     canonical_engine,
     flag_name,
+    gpustack_versions,
     launch_names,
     load_engine,
 )
@@ -113,9 +114,24 @@ def gpustack_spec_findings(spec: Mapping[str, Any], prefix: str) -> list[Finding
             )
         )
     engine = canonical_engine(str(backend)) if backend in _BACKENDS else None
+    version = spec.get("backend_version")
+    if spec.get("image_name") and version:
+        findings.append(
+            Finding("error", "refused_field", f"{prefix}image_name", "cannot go with a backend_version")
+        )
     if engine is not None:
+        known = gpustack_versions(engine)
+        if version is not None and version not in known:
+            findings.append(
+                Finding(
+                    "warning",
+                    "unknown_version",
+                    f"{prefix}backend_version",
+                    f"GPUStack has no {backend} {version} of its own: its newest is {known[-1]}",
+                )
+            )
         findings += check_flags(
-            load_engine(engine, spec.get("backend_version")),
+            load_engine(engine, version),
             spec.get("backend_parameters") or (),
             where=f"{prefix}backend_parameters",
             target="gpustack",

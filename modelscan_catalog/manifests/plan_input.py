@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from packaging.version import InvalidVersion, Version
+
 from modelscan_catalog.errors import ManifestError
 from modelscan_catalog.manifests.engines import Engine
 from modelscan_catalog.secret_refs import check_reference
@@ -51,6 +53,12 @@ class LaunchPlan:
 
     def __post_init__(self) -> None:
         needed = self.tensor_parallel * self.pipeline_parallel
+        try:
+            Version(self.engine_version)
+        except InvalidVersion:
+            raise ManifestError(
+                f"{self.variant_id}: engine_version {self.engine_version!r} is no version number"
+            ) from None
         if min(self.tensor_parallel, self.pipeline_parallel, self.gpu_count) < 1:
             raise ManifestError(f"{self.variant_id}: GPU and parallel counts start at 1")
         if needed > self.gpu_count:

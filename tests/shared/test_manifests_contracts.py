@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
-from modelscan_catalog.manifests.carry import carry_all
+from modelscan_catalog.manifests.carry import carry_all, compact_schema
 from modelscan_catalog.manifests.commands import launch_command, serve_arguments
 from modelscan_catalog.manifests.engines import launch_names
 from modelscan_catalog.manifests.gpustack import model_body
@@ -93,6 +94,15 @@ def test_given_a_model_body_when_validated_against_the_recorded_schemas_then_it_
 def test_given_an_inference_service_when_validated_against_the_recorded_crd_then_it_is_valid(plan):
     crd = json.loads((CONTRACTS / "crds/kserve_inferenceservices_v1beta1.schema.json").read_text())
     Draft202012Validator(crd).validate(inference_service(plan))
+
+
+def test_given_the_released_crd_when_an_inference_service_is_checked_strictly_then_it_is_valid(plan):
+    released = CONTRACTS / "crds/v0.20.0/serving.kserve.io_inferenceservices.yaml"
+    crd = yaml.load(released.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    [version] = [v for v in crd["spec"]["versions"] if v["name"] == "v1beta1"]
+    strict = Draft202012Validator(compact_schema(version["schema"]["openAPIV3Schema"]))
+    for model_format in ("vLLM", "huggingface"):
+        strict.validate(inference_service(plan, model_format=model_format))
 
 
 def test_given_the_recorded_samples_when_linted_then_only_their_known_slips_are_found():

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.errors import ManifestError
@@ -68,6 +68,7 @@ plans = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(plans)
 def test_given_any_plan_when_written_for_every_target_then_each_document_passes_its_lint(plan):
     documents = [
@@ -82,6 +83,30 @@ def test_given_any_plan_when_written_for_every_target_then_each_document_passes_
     ]
     for _, document in documents[:-1]:
         assert yaml.safe_load(yaml_text(document)) == document
+
+
+@pytest.mark.parametrize(
+    ("engine", "vendor", "planned", "asked"),
+    [
+        ("vllm", "nvidia", "0.33.0", "0.32.0"),
+        ("vllm", "nvidia", "0.22.1", "0.22.1"),
+        ("vllm", "amd", "0.11.0", None),
+        ("vllm", "intel", "0.33.0", None),
+        ("sglang", "amd", "0.5.23", "0.5.22"),
+    ],
+)
+def test_given_a_planned_version_when_asked_of_gpustack_then_it_is_one_that_it_can_start(
+    engine, vendor, planned, asked
+):
+    plan = dataclasses.replace(
+        PLAN,
+        engine=engine,
+        gpu_vendor=vendor,
+        engine_version=planned,
+        tool_parser=None,
+        reasoning_parser=None,
+    )
+    assert model_body(plan)["backend_version"] == asked
 
 
 def test_given_one_plan_when_written_twice_then_the_bytes_are_equal():
@@ -166,6 +191,11 @@ def test_given_a_plan_that_kserve_cannot_serve_when_written_then_the_reason_is_s
 def test_given_more_ranks_than_gpus_when_planned_then_it_is_refused():
     with pytest.raises(ManifestError, match="needs 8 GPUs, the plan has 2"):
         dataclasses.replace(PLAN, tensor_parallel=4, pipeline_parallel=2)
+
+
+def test_given_no_version_number_when_planned_then_it_is_refused():
+    with pytest.raises(ManifestError, match="'latest' is no version number"):
+        dataclasses.replace(PLAN, engine_version="latest")
 
 
 def test_given_the_inference_service_then_the_pod_is_hardened():

@@ -82,6 +82,13 @@ MODEL = ["spec", "predictor", "model"]
         ("gpustack_model", changed(BODY, ["source"], "model_scope"), "schema", "model_scope_model_id"),
         ("gpustack_model", changed(BODY, ["repo_id"], "x"), "schema", "document"),
         ("gpustack_model", changed(BODY, ["replicas"], -1), "schema", "replicas"),
+        (
+            "gpustack_model",
+            changed(BODY, ["backend_version"], "0.33.0"),
+            "unknown_version",
+            "backend_version",
+        ),
+        ("gpustack_model", changed(BODY, ["image_name"], "a/b"), "refused_field", "image_name"),
         ("gpustack_model", changed(BODY, ["backend"], "vllm"), "unknown_backend", "backend"),
         (
             "gpustack_model",
