@@ -42,6 +42,8 @@ from modelscan_catalog.store import write_bytes
 
 CHUNK_VARIANTS = 256
 """Variants computed at a time: their arrays stay in the processor's cache. The bytes do not depend on it."""
+BATCH, AHEAD = 4, 8
+"""Profiles a task computes, so that a process gets the terms seldom; tasks under way at once."""
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _WORD = pa.dictionary(pa.int8(), pa.string())
@@ -151,40 +153,60 @@ def matrix_partition(terms: MatrixTerms, profile: GpuProfile) -> pa.Table:
 def partition_bytes(terms: MatrixTerms, profile: GpuProfile) -> bytes:
     """A partition as a Parquet file: equal inputs give equal bytes, wherever it is computed."""
     sink = pa.BufferOutputStream()
+    words: Any = [field.name for field in MATRIX_SCHEMA if pa.types.is_dictionary(field.type)]
     pq.write_table(
         matrix_partition(terms, profile),
         sink,
         compression="zstd",
         compression_level=1,
         row_group_size=1 << 20,
+        use_dictionary=words,
+        write_statistics=False,
     )
-    return bytes(sink.getvalue())
+    return sink.getvalue().to_pybytes()
+
+
+def count_verdicts(content: bytes) -> dict[str, int]:
+    """Cells by verdict of a partition file."""
+    column = pq.read_table(pa.BufferReader(content), columns=["verdict"]).column("verdict")
+    counted: Any = column.value_counts()
+    return dict(sorted((str(entry["values"]), int(entry["counts"])) for entry in counted.to_pylist()))
+
+
+Written = tuple[bytes, dict[str, int]]
+
+
+def partitions(terms: MatrixTerms, profiles: Sequence[GpuProfile]) -> list[Written]:
+    """Files of some profiles with their cells by verdict; the unit of work of an executor."""
+    contents = [partition_bytes(terms, profile) for profile in profiles]
+    return [(content, count_verdicts(content)) for content in contents]
 
 
 class Executor(Protocol):
     """A pool of processes or a Dask client: `submit` gives something with `result`."""
 
-    def submit(self, function: Callable[..., bytes], /, *args: Any) -> Any:
+    def submit(self, function: Callable[..., list[Written]], /, *args: Any) -> Any:
         """Run `function(*args)` elsewhere."""
 
 
 def _results(
     terms: MatrixTerms, profiles: Sequence[GpuProfile], executor: Executor | None
-) -> Iterator[bytes]:
-    """Partitions in the profiles' order; a few ahead at a time, so that memory stays bounded."""
+) -> Iterator[Written]:
+    """Partitions in the profiles' order; a few batches ahead at a time, so that memory stays bounded."""
+    batches = [profiles[start : start + BATCH] for start in range(0, len(profiles), BATCH)]
     if executor is None:
-        for profile in profiles:
-            yield partition_bytes(terms, profile)
+        for batch in batches:
+            yield from partitions(terms, batch)
         return
     scatter = getattr(executor, "scatter", None)
     shared = scatter(terms, broadcast=True, hash=False) if scatter is not None else terms
     ahead: deque[Any] = deque()
-    for profile in profiles:
-        ahead.append(executor.submit(partition_bytes, shared, profile))
-        if len(ahead) >= 8:
-            yield ahead.popleft().result()
+    for batch in batches:
+        ahead.append(executor.submit(partitions, shared, batch))
+        if len(ahead) >= AHEAD:
+            yield from ahead.popleft().result()
     while ahead:
-        yield ahead.popleft().result()
+        yield from ahead.popleft().result()
 
 
 def write_matrix(
@@ -201,17 +223,10 @@ def write_matrix(
     terms = variants if isinstance(variants, MatrixTerms) else build_terms(variants)
     chosen = list(profiles)
     counts: dict[str, dict[str, int]] = {}
-    for profile, content in zip(chosen, _results(terms, chosen, executor), strict=True):
+    for profile, (content, counted) in zip(chosen, _results(terms, chosen, executor), strict=True):
         write_bytes(out_dir / f"{profile.id}.parquet", content)
-        counts[profile.id] = count_verdicts(content)
+        counts[profile.id] = counted
     return counts
-
-
-def count_verdicts(content: bytes) -> dict[str, int]:
-    """Cells by verdict of a partition file."""
-    column = pq.read_table(pa.BufferReader(content), columns=["verdict"]).column("verdict")
-    counted: Any = column.value_counts()
-    return dict(sorted((str(entry["values"]), int(entry["counts"])) for entry in counted.to_pylist()))
 
 
 _SUMMARY = ("variant_id", "count", "tp", "pp", "context", "kv_dtype", "verdict", "max_context")
