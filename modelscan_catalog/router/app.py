@@ -27,6 +27,8 @@ LOGGER = logging.getLogger("modelscan.router")
 _OPEN_PATHS = {"/health", "/healthz"}
 _SHUTDOWN_TIMEOUT_S = 10.0
 _MAX_CONNECTIONS = 1024
+_KEEP_ALIVE_S = 4.0
+"""Below uvicorn's 5 s, which engines keep: a connection that is being closed must not be used again."""
 
 Loader = Callable[[], RouterConfig]
 
@@ -68,7 +70,7 @@ class Router:
         del app
         policy = self.table.config.policy
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_timeout_s)
-        connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=60)
+        connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_S)
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, auto_decompress=True, trust_env=False
         ) as session:
@@ -214,7 +216,7 @@ async def _serve(router: Router, host: str, port: int) -> None:
 
 def _chat_body(content: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(content)
+        body = json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise RouterError(400, "invalid_json", f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
@@ -226,6 +228,10 @@ def _chat_body(content: bytes) -> dict[str, Any]:
     if not isinstance(body.get("stream", False), bool | None):
         raise RouterError(400, "invalid_request", "stream must be true or false")
     return body
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _fingerprint(config: RouterConfig) -> str:

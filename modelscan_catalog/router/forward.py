@@ -89,7 +89,10 @@ async def _attempt(
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     if attempt.key is not None:
         headers["Authorization"] = f"Bearer {attempt.key}"
-    content = json.dumps({**body, "model": attempt.model}, ensure_ascii=False).encode()
+    try:
+        content = json.dumps({**body, "model": attempt.model}).encode()
+    except RecursionError:
+        raise RouterError(400, "invalid_json", "the body is nested too deeply") from None
     upstream: aiohttp.ClientResponse | None = None
     try:
         try:

@@ -134,6 +134,7 @@ def test_given_a_break_after_the_first_byte_when_streamed_then_an_error_event_en
         (b"{nonsense", (400, "invalid_json")),
         (b"\xff\xfe", (400, "invalid_json")),
         (b"[" * 100_000, (400, "invalid_json")),
+        (b'{"model": "m", "messages": [1], "temperature": NaN}', (400, "invalid_json")),
         (b"[]", (400, "invalid_request")),
         (b'{"model": "m"}', (400, "invalid_request")),
         (b'{"model": 3, "messages": [1]}', (400, "invalid_request")),
@@ -149,6 +150,18 @@ def test_given_a_bad_request_when_sent_then_the_error_has_the_openai_shape(monke
         monkeypatch.delenv("UP_KEY")
     answer = ask({"m": [("up", "echo")], "offline": [("up", "echo")]}, data=data, max_body_bytes=limit)
     assert error_of(answer) == error
+
+
+def test_given_odd_but_legal_json_when_sent_then_the_upstream_gets_it_unchanged():
+    async def asking():
+        async with serving({"m": [("up", "echo")]}) as (session, upstream):
+            for value in [{"x": "\ud800"}, {"x": "\u0000é漢"}, {"n": 10**40}, {"f": 1e-9}]:
+                body = {"model": "m", "messages": MESSAGES, **value}
+                async with session.post("/v1/chat/completions", data=json.dumps(body)) as answer:
+                    assert answer.status == 200
+                assert upstream.requests[-1] == {**body, "model": "echo"}
+
+    asyncio.run(asking())
 
 
 def test_given_a_client_that_leaves_when_streaming_then_the_upstream_is_let_go():
