@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import json
+import socket
+import subprocess
+import sys
 
 import aiohttp
 import pytest
@@ -281,3 +284,22 @@ def test_given_a_bad_file_when_run_then_it_is_refused_before_listening(tmp_path)
 def test_given_the_committed_policy_then_an_empty_configuration_is_valid():
     document = {"routing": {"direct": {"providers": []}}, "policy": default_policy().model_dump()}
     assert parse_config(json.dumps(document).encode()).models == ()
+
+
+def test_given_a_taken_port_when_run_then_it_is_told(tmp_path):
+    path = tmp_path / "router.json"
+    document = {"routing": {"direct": {"providers": []}}, "policy": default_policy().model_dump()}
+    path.write_text(json.dumps(document))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}"):
+            run(path, port=port)
+
+
+def test_given_the_router_when_imported_then_no_heavy_library_comes_with_it():
+    program = (
+        "import sys, modelscan_catalog.router.app; "
+        "print([m for m in ('dagster', 'pandas', 'numpy', 'pyarrow', 'duckdb') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"

@@ -1,0 +1,54 @@
+"""A plan becomes linted text for every target that can serve it, and a reason for each that cannot."""
+
+import json
+
+import pytest
+import yaml
+
+from modelscan_catalog.errors import ManifestError
+from modelscan_catalog.manifests import written
+from modelscan_catalog.manifests.findings import Finding
+from modelscan_catalog.manifests.plan_input import LaunchPlan
+from modelscan_catalog.manifests.written import write_plan
+
+
+def plan(**changes):
+    fields = {
+        "model_id": "lab/m",
+        "variant_id": "Lab/M",
+        "repo": "Lab/M",
+        "engine": "vllm",
+        "engine_version": "0.33.0",
+        "served_model_name": "m",
+        "gpu_profile_id": "h100-80gb",
+        "gpu_vendor": "nvidia",
+        "gpu_count": 1,
+        "max_model_len": 4096,
+        **changes,
+    }
+    return LaunchPlan(**fields)
+
+
+def test_given_a_vllm_plan_when_written_then_all_four_targets_have_readable_text():
+    result = write_plan(plan())
+    texts = {manifest.file_name: manifest.text for manifest in result.manifests}
+    assert result.refused == {}
+    assert texts["launch.sh"].startswith("vllm serve Lab/M ")
+    assert json.loads(texts["gpustack.json"])["backend"] == "vLLM"
+    assert yaml.safe_load(texts["kserve.yaml"])["kind"] == "InferenceService"
+    assert list(yaml.safe_load(texts["compose.yaml"])["services"]) == ["m"]
+    assert write_plan(plan()) == result
+
+
+def test_given_an_sglang_plan_on_amd_when_written_then_the_targets_without_it_say_why():
+    result = write_plan(plan(engine="sglang", engine_version="0.5.23", gpu_vendor="amd"))
+    assert [manifest.kind for manifest in result.manifests] == ["sglang_command", "gpustack_model"]
+    assert set(result.refused) == {"kserve_inferenceservice", "compose"}
+    assert "no sglang container image is known for amd" in result.refused["compose"]
+
+
+def test_given_a_document_that_fails_its_lint_when_written_then_nothing_is_handed_out(monkeypatch):
+    fault = Finding("error", "schema", "name", "wrong")
+    monkeypatch.setattr(written, "lint_manifest", lambda kind, document: [fault])
+    with pytest.raises(ManifestError, match=r"launch\.sh fails its lint: error: name: wrong"):
+        write_plan(plan())
