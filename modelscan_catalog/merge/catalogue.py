@@ -80,7 +80,7 @@ def merge_catalogue(
     rows = read_staged(staged)
     identity = identify(rows, tables, read_pairs() if pairs is None else pairs)
     witnesses, fetched = _witnesses(documents)
-    observed = fetched.get("models_dev") or UNDATED
+    observed = witnesses.of("sellers").fetched_at or UNDATED
     table = build_variants(rows, identity, tables)
     variants = table.variants
     offers = build_offers(rows, identity, tables, observed, before.offers)

@@ -52,7 +52,10 @@ class ClaimBook:
         claims = self._claims.get(field)
         if not claims:
             return None
-        return min(claims, key=lambda claim: (ranks.index(claim.witness.name), repr(claim.value)))
+        return min(
+            claims,
+            key=lambda claim: (claim.value == _NAMELESS, ranks.index(claim.witness.name), repr(claim.value)),
+        )
 
     def value(self, field: str) -> Any:
         """The believed value, or None."""
@@ -100,6 +103,9 @@ class ClaimBook:
         ]
         return rows
 
+
+_NAMELESS = ("other",)
+"""A hub's word for a licence it has no name for: believed only when nobody names one."""
 
 _NEVER_IN_CONFLICT = frozenset({"name", "family", "last_updated"})
 """Spellings and housekeeping dates: every seller has its own, and none is false."""

@@ -197,12 +197,7 @@ class ModelBuilder:
             unit = _SIZE_UNITS.get(row.size_unit)
             if unit is not None:
                 book.say("parameters.total", round(row.size * unit) if row.size else None, witness, "rounded")
-                book.say(
-                    "parameters.active",
-                    round(row.activated_size * unit) if row.activated_size else None,
-                    witness,
-                    "rounded",
-                )
+                book.say("parameters.active", _active_parameters(row, unit), witness, "rounded")
             book.say("name", row.name, witness)
             book.say("open_weights", True, witness, "has weights to launch")
             book.say("licenses", tuple(sorted(row.licenses)), witness)
@@ -253,12 +248,7 @@ class ModelBuilder:
         family = book.value("family")
         if isinstance(family, str) and family in families:
             return families[family]
-        if modalities.output == ("text",) and "text" in modalities.input:
-            return "vlm" if {"image", "video"} & set(modalities.input) else "llm"
-        if modalities.output and "text" not in modalities.output:
-            only = {"image": "image", "video": "video", "audio": "text_to_speech"}
-            return only.get(modalities.output[0]) if len(modalities.output) == 1 else None
-        return None
+        return _category_of(modalities)
 
     def _status_reason(self, book: ClaimBook) -> str | None:
         claim = book.chosen("status")
@@ -278,6 +268,16 @@ class Witnesses:
         return self._hubs[rank]
 
 
+def _category_of(modalities: Modalities) -> str | None:
+    """What a model does by what goes in and comes out, as far as that tells."""
+    if "text" in modalities.output:
+        if "text" in modalities.input:
+            return "vlm" if {"image", "video"} & set(modalities.input) else "llm"
+        return "speech_to_text" if modalities.input == ("audio",) else None
+    only = {"image": "image", "video": "video", "audio": "text_to_speech"}
+    return only.get(modalities.output[0]) if len(modalities.output) == 1 else None
+
+
 def _models_dev_values(row: ModelsDevLabModel | ModelsDevOffer) -> dict[str, Any]:
     values: dict[str, Any] = {f"capabilities.{name}": getattr(row, name) for name in CAPABILITIES}
     values |= {f"limits.{name}": getattr(row.limits, name) for name in ("context", "input", "output")}
@@ -286,6 +286,15 @@ def _models_dev_values(row: ModelsDevLabModel | ModelsDevOffer) -> dict[str, Any
     for name in ("name", "family", "open_weights", "release_date", "last_updated", "knowledge"):
         values[name] = getattr(row, name)
     return values
+
+
+def _active_parameters(row: GpustackSet, unit: int) -> int | None:
+    """Active parameters of a model set: the catalogues give ``size`` in trillions beside ``activated_size`` in
+    billions, so a value above the size is read in billions."""
+    if not row.activated_size:
+        return None
+    above = row.size is not None and row.activated_size > row.size
+    return round(row.activated_size * (_SIZE_UNITS["B"] if above else unit))
 
 
 def _is_packed(variant: Variant) -> bool:
