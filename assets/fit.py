@@ -5,14 +5,25 @@ from typing import Any
 import dagster as dg
 from dagster import BackfillPolicy
 
+from assets.catalogue import read_table
 from assets.shared import OWNERS, Build, preview_table
 from modelscan_catalog import progress
-from modelscan_catalog.fit.catalogue import fit_variants, stored_configs
+from modelscan_catalog.fit.catalogue import StoredConfig, fit_variants, stored_configs
 from modelscan_catalog.fit.matrix import MATRIX_SCHEMA, write_matrix
 from modelscan_catalog.fit.profiles import load_profiles
-from modelscan_catalog.tables import MERGED, STAGED
+from modelscan_catalog.records import Variant
+from modelscan_catalog.tables import STAGED
 
 GPU_PARTITIONS = dg.StaticPartitionsDefinition(list(load_profiles()))
+
+
+def read_configs(build: Build, variants: list[Variant]) -> dict[str, StoredConfig]:
+    """Configurations of ``variants`` from the staged hubs."""
+    return stored_configs(
+        variants,
+        build.data.read("staged", "huggingface_repos", STAGED["huggingface_repos"]),
+        build.data.read("staged", "modelscope_repos", STAGED["modelscope_repos"]),
+    )
 
 
 @dg.asset(
@@ -26,11 +37,9 @@ GPU_PARTITIONS = dg.StaticPartitionsDefinition(list(load_profiles()))
 )
 def fit_matrix(context: dg.AssetExecutionContext, build: Build) -> dg.MaterializeResult[Any]:
     """Terms of all variants once, then one file a profile."""
-    configs = stored_configs(
-        build.data.read("staged", "huggingface_repos", STAGED["huggingface_repos"]),
-        build.data.read("staged", "modelscope_repos", STAGED["modelscope_repos"]),
-    )
-    variants, unread = fit_variants(build.data.read("merged", "variants", MERGED["variants"]), configs)
+    rows = read_table(build, "variants")
+    configs = read_configs(build, rows)
+    variants, unread = fit_variants(rows, configs)
     profiles = [load_profiles()[key] for key in context.partition_keys]
     progress.report("fit", "matrix", 0, len(profiles))
     counts = write_matrix(variants, profiles, build.data.fit)

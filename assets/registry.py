@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalogue import read_table
+from assets.fit import read_configs
 from assets.shared import OWNERS, Build, check_outcome
 from assets.sources import read_state
 from modelscan_catalog import progress
@@ -41,6 +42,7 @@ def registry_candidate(build: Build) -> dg.MaterializeResult[Any]:
         rows = read_table(build, name)
         counts[name] = len(rows)
         writer.table(name, rows)
+    writer.configs(read_configs(build, read_table(build, "variants")))
     verdicts: dict[str, int] = {}
     gpus = list(load_profiles())
     for done, gpu in enumerate(gpus, 1):

@@ -31,8 +31,9 @@ COLUMNS = (
 # where none do the largest count that was tried, with what is missing there.
 _BEST = """
     SELECT variant_id, verdict, count, tp, pp, context, binding,
-           round(weights_gib, 3), round(kv_pool_gib, 3), max_context, round(max_concurrency, 2),
-           round(missing_gib, 3), round(decode_tok_s_low, 1), round(decode_tok_s_high, 1)
+           round(weights_gib::DOUBLE, 3), round(kv_pool_gib::DOUBLE, 3), max_context,
+           round(max_concurrency::DOUBLE, 2), round(missing_gib::DOUBLE, 3),
+           round(decode_tok_s_low::DOUBLE, 1), round(decode_tok_s_high::DOUBLE, 1)
     FROM cells
     WHERE context_is_declared AND kv_dtype = 'auto'
     QUALIFY row_number() OVER (
@@ -64,7 +65,7 @@ def write_fit_files(matrix: Path, gpu: str, directory: Path) -> dict[str, int]:
 
 
 def _json(gpu: str, rows: list[tuple[Any, ...]]) -> bytes:
-    """Rows of the variants with an answer, names of the refused ones by reason; the unknown stay in Parquet."""
+    """Rows of variants with an answer, names of refused ones by reason; the unknown stay in Parquet."""
     answered = [row for row in rows if row[1] not in ("unsupported", "unknown")]
     lines = ",\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in answered)
     refused: dict[str, list[str]] = {}

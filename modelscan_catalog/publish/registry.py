@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from modelscan_catalog import __version__
 from modelscan_catalog.errors import PublishError
+from modelscan_catalog.fit.catalogue import StoredConfig
 from modelscan_catalog.merge.catalogue import Catalogue
 from modelscan_catalog.merge.changes import PreviousBuild, diff_catalogues
 from modelscan_catalog.publish.documents import document
@@ -46,7 +47,7 @@ class RegistryWriter:
     """Writes files below ``root`` and remembers what each holds, for the index."""
 
     root: Path
-    _rows: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _rows: dict[str, tuple[int, str | None]] = field(default_factory=dict)
 
     def table(self, name: str, rows: Sequence[BaseModel]) -> None:
         """``name.jsonl`` (offers: a file a provider) and ``tables/name.parquet``."""
@@ -65,6 +66,16 @@ class RegistryWriter:
     def _jsonl(self, path: str, record: str, rows: Sequence[BaseModel]) -> None:
         write_jsonl(self.root / path, map(document, rows))
         self._rows[path] = (len(rows), record)
+
+    def configs(self, configs: Mapping[str, StoredConfig]) -> None:
+        """``configs.jsonl``: the architecture facts that a fit of each variant starts from."""
+        rows = []
+        for variant, stored in sorted(configs.items()):
+            row = {"variant": variant, "config": stored.config, "quant_config": stored.quant_config}
+            row["borrowed_from"] = stored.borrowed_from
+            rows.append({name: value for name, value in row.items() if value is not None})
+        write_jsonl(self.root / "configs.jsonl", rows)
+        self._rows["configs.jsonl"] = (len(rows), None)
 
     def json(self, path: str, value: Any, *, indent: int | None = 1) -> None:
         """One JSON document."""
