@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST_IDENTIFIER = 200
+LONGEST_PATTERN = 20_000
+"""Of an ``re:`` entry, which may enumerate all experts of a layer."""
 DEEPEST = 12
 LARGEST_NAME_LIST_BYTES = 50_000
 """A longer list of module names (one published config has 3 MB of them) is written as exact patterns."""
@@ -28,7 +30,7 @@ def config_facts(config: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of ``config``, in its own shape; applying it twice changes nothing.
 
     Kept: numbers, true, false and null (an explicit null differs from an absent key), strings of at most 200
-    characters without white space (types, dtypes, activation names, module patterns), lists and objects of
+    characters without white space (types, dtypes, activation names; ``re:`` patterns may be longer), lists and objects of
     these. Dropped: the keys in ``_NOT_FACTS``, prose (any other string) and what is nested deeper than 12.
     Lists of module names above 50 kB become ``re:`` patterns that match exactly the same names.
     """
@@ -62,7 +64,8 @@ def _facts(value: Any, depth: int) -> Any:
 
 
 def _is_identifier(text: str) -> bool:
-    if len(text) > LONGEST_IDENTIFIER or any(c.isspace() or c < " " for c in text):
+    longest = LONGEST_PATTERN if text.startswith("re:") else LONGEST_IDENTIFIER
+    if len(text) > longest or any(c.isspace() or c < " " for c in text):
         return False
     try:
         text.encode()
@@ -75,15 +78,15 @@ def _as_patterns(names: list[Any]) -> list[Any]:
     """``names`` itself, or exact ``re:`` patterns (compressed-tensors' notation) for a huge list of names.
 
     Names are grouped by their text around the last number, then those groups by the text around the number
-    before; every pattern enumerates the numbers, so that it matches the listed names and no other.
+    before. Every pattern enumerates the numbers and ends at a name's end or a dot, so that it matches the
+    listed modules with what they contain, and nothing else.
     """
     if not all(isinstance(name, str) for name in names) or sum(map(len, names)) < LARGEST_NAME_LIST_BYTES:
         return names
-    plain = [name for name in names if not name.startswith("re:")]
-    patterns = {(re.escape(name),) for name in plain}
-    grouped = _group_last_number({pattern[0] for pattern in patterns})
-    grouped = _group_last_number(grouped)
-    return [name for name in names if name.startswith("re:")] + sorted(f"re:{p}$" for p in grouped)
+    patterns = [name for name in names if name.startswith("re:") or "*" in name]
+    plain = {re.escape(name) for name in set(names) - set(patterns)}
+    grouped = _group_last_number(_group_last_number(plain))
+    return patterns + sorted(f"re:{pattern}(?:\\.|$)" for pattern in grouped)
 
 
 def _group_last_number(patterns: set[str]) -> set[str]:
