@@ -36,6 +36,8 @@ class EngineRules:
     checkpoint_kv_dtype: bool
     """KV dtype `auto` follows the checkpoint's own KV scheme."""
     latent_copies: bool
+    sparse_auto_fp8: bool
+    """`auto` stores sparse latent attention (DSA) in its own fp8 layout (vLLM 0.11)."""
     sampler: str
     tiers: tuple[Mapping[str, Any], ...]
     window_share: float = 0.0
@@ -63,8 +65,8 @@ def parse_version(engine: str, text: str) -> tuple[tuple[int, int, int], str | N
 
 
 def _tuple(text: str) -> tuple[int, int, int]:
-    numbers = [int(part) for part in text.split(".")]
-    return (numbers + [0, 0, 0])[0], (numbers + [0, 0])[1], (numbers + [0, 0, 0])[2]
+    major, minor, patch, *_ = [*(int(part) for part in text.split(".")), 0, 0]
+    return major, minor, patch
 
 
 @lru_cache(maxsize=256)
@@ -106,6 +108,7 @@ def engine_rules(engine: str, version: str = "") -> EngineRules:
         length_capacity=merged["length_capacity"],
         checkpoint_kv_dtype=merged["checkpoint_kv_dtype"],
         latent_copies=merged["latent_copies"],
+        sparse_auto_fp8=merged.get("sparse_auto_fp8", False),
         sampler=merged["sampler"],
         tiers=tuple(merged["tiers"]),
         window_share=merged.get("window_share", 0.0),

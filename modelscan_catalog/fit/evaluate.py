@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from modelscan_catalog.fit import formulas
 from modelscan_catalog.fit.architecture import Architecture, DeltaNet, Mamba, ShortConvolution, Unsupported
 from modelscan_catalog.fit.architecture_parse import parse_architecture
 from modelscan_catalog.fit.formulas import VariantTerms
-from modelscan_catalog.fit.known import corrected_config, known_config
+from modelscan_catalog.fit.known import corrected_config, known_config, measured_weights_gib, usual_draft
 from modelscan_catalog.fit.memory import (
     CardRules,
     Plan,
@@ -30,6 +31,8 @@ from modelscan_catalog.fit.requests import FitRequest, read_request
 from modelscan_catalog.fit.tables import table
 from modelscan_catalog.fit.weights import Parallel, largest_stage
 
+PCIE = re.compile(r"\b(rtx|gtx|t4|l4|l40s?|a10g?|a16|a2)\b|\brtx", re.IGNORECASE)
+"""Cards without NVLink, where a request gives a size beside the name."""
 VERDICTS = ("fits", "tight", "does_not_fit")
 EMPTY: dict[str, Any] = {
     "id": None,
@@ -59,6 +62,7 @@ class Card:
     spread_gib: float
     rocm: bool
     unified: bool
+    pcie: bool = False
 
 
 def card_of(request: FitRequest) -> Card | None:
@@ -68,7 +72,9 @@ def card_of(request: FitRequest) -> Card | None:
     """
     name = request.gpu.split(" (", 1)[0].rpartition(":")[0] or request.gpu.split(" (", 1)[0]
     if request.gpu_total_gib is not None:
-        return Card(request.gpu, request.gpu_total_gib, 0.0, request.rocm, request.unified)
+        return Card(
+            request.gpu, request.gpu_total_gib, 0.0, request.rocm, request.unified, bool(PCIE.search(name))
+        )
     if not request.gpu or request.gpu.lower() == "unknown":
         return None
     if request.gpu.strip().lower() in {"rocm", "cuda"}:
@@ -81,6 +87,7 @@ def card_of(request: FitRequest) -> Card | None:
         (memory.high_gib - memory.low_gib) / 2,
         request.rocm or profile.vendor == "amd",
         request.unified or profile.unified_memory,
+        profile.interconnect == "pcie",
     )
 
 
@@ -118,19 +125,24 @@ def subject_of(request: FitRequest) -> Subject | Unsupported:
     scheme = scheme_of(
         config, quant_config=request.quant_config, label=request.quantization, model=request.model
     )
+    draft = None
+    if request.num_spec_tokens is None and not request.draft_gib:
+        draft = usual_draft(request.model, request.engine)
     parallel = Parallel(request.tp, request.pp, request.ep, request.dp, request.dcp)
     plan = Plan(
         parallel=parallel,
         engine=request.engine,
         engine_version=request.engine_version,
         kv_cache_dtype=request.kv_cache_dtype,
-        speculative_tokens=request.num_spec_tokens,
+        speculative_tokens=request.num_spec_tokens or 0,
         enforce_eager=request.enforce_eager,
         exact_parameters=parameters,
         checkpoint_bytes=request.checkpoint_bytes,
         lora_rank=request.lora_rank,
         lora_count=request.lora_count,
-        draft_gib=request.draft_gib,
+        draft_gib=draft["weights_gib"] if draft else request.draft_gib,
+        draft_full_layers=draft["layers"] if draft else 0,
+        known_weights_gib=measured_weights_gib(request.model),
         prefix_states=request.prefix_states,
         vision=request.vision,
     )
@@ -160,6 +172,8 @@ def evaluate(request: Mapping[str, Any]) -> dict[str, Any]:
         engine=asked.engine,
         version=asked.engine_version,
         max_model_len=context,
+        ranks=asked.tp,
+        pcie=card.pcie if card else False,
     )
     if rules.weights_extra_gib:
         terms = replace(terms, weights_gib=terms.weights_gib + rules.weights_extra_gib)
@@ -167,8 +181,11 @@ def evaluate(request: Mapping[str, Any]) -> dict[str, Any]:
     sequences = min(asked.max_num_seqs or rules.max_sequences, tokens)
     utilization = asked.gpu_memory_utilization or rules.utilization
     answer = _memory_terms(asked, subject, terms, tokens, sequences)
+    answer["non_torch_gib"] = round(float(terms.non_torch_gib) + rules.non_torch_shift_gib, 4)
     if plan.rules.engine == "llama.cpp":
-        return offload_answer(answer, architecture, terms, card.total_gib if card else None, context, asked.concurrency)
+        return offload_answer(
+            answer, architecture, terms, card.total_gib if card else None, context, asked.concurrency
+        )
     budget = total * utilization - rules.reserve_gib
     pool = float(budget - terms.weights_gib - formulas.overhead_gib(terms, tokens, sequences))
     spread = _pool_spread(terms, tokens, sequences, rules, card.spread_gib if card else 0.0)
@@ -182,7 +199,7 @@ def evaluate(request: Mapping[str, Any]) -> dict[str, Any]:
     answer["bands"]["kv_pool_gib"] = [round(pool - spread, 4), round(pool + spread, 4)]
     _capacity(answer, subject, terms, pool, spread, context, tokens, asked.concurrency)
     need = float(formulas.request_gib(terms, context, tokens)) * asked.concurrency
-    _verdict(answer, terms, need, pool, spread, budget, rules, context, asked)
+    _verdict(answer, subject, terms, need, pool, spread, budget, rules, context, asked)
     return answer
 
 
@@ -207,7 +224,6 @@ def _memory_terms(
     answer["attention_block"] = layout.attention_block if recurrent else None
     answer["activation_gib"] = round(float(formulas.activation_gib(terms, tokens, sequences)), 4)
     answer["graphs_gib"] = round(float(terms.graphs_gib), 4)
-    answer["non_torch_gib"] = round(float(terms.non_torch_gib), 4)
     return answer
 
 
@@ -264,6 +280,7 @@ def reported_tokens(plan: Plan, terms: VariantTerms, pool: float, requests: floa
 
 def _verdict(
     answer: dict[str, Any],
+    subject: Subject,
     terms: VariantTerms,
     need: float,
     pool: float,
@@ -282,7 +299,9 @@ def _verdict(
     answer["missing_gib"] = round(max(short, 0.0), 4)
     weights, overhead = float(terms.weights_gib), budget - float(terms.weights_gib) - pool
     if asked.kv_pool_gib is not None:
-        answer["reason"] = f"{asked.concurrency} x {context} tokens need {need:.2f} GiB of the given {pool:.2f} GiB"
+        answer["reason"] = (
+            f"{asked.concurrency} x {context} tokens need {need:.2f} GiB of the given {pool:.2f} GiB"
+        )
         return
     binding = "weights" if weights > budget else "weights and overhead" if pool <= 0 else "KV cache"
     left = f"leaves {pool:.2f} GiB for the KV cache" if pool > 0 else f"is {-pool:.2f} GiB over"
@@ -290,11 +309,21 @@ def _verdict(
         f"{binding}: budget {budget:.2f} GiB - weights {weights:.2f} - overhead {overhead:.2f} {left}; "
         f"{asked.concurrency} x {context} tokens need {need:.2f}"
     )
+    if subject.plan.draft_full_layers:
+        answer["reason"] += (
+            "; num_spec_tokens is not given: its usual draft model is counted (give 0 for none)"
+        )
 
 
 def _unsupported(asked: FitRequest, card: Card | None, found: Unsupported) -> dict[str, Any]:
     """The answer for a layout that no rule covers: a bound from the bytes that must load, and nothing else."""
-    answer: dict[str, Any] = {**EMPTY, "bands": {}, "id": asked.id, "verdict": "unsupported", "reason": found.reason}
+    answer: dict[str, Any] = {
+        **EMPTY,
+        "bands": {},
+        "id": asked.id,
+        "verdict": "unsupported",
+        "reason": found.reason,
+    }
     size = asked.checkpoint_bytes
     if size is None and asked.exact_params:
         scheme = scheme_of({}, label=asked.quantization, model=asked.model)
@@ -319,4 +348,13 @@ def evaluate_line(request: Any) -> dict[str, Any]:
         return {**EMPTY, "bands": {}, "id": identity, "reason": str(error)}
 
 
-__all__ = ["Card", "Subject", "card_of", "evaluate", "evaluate_line", "kv_element_bytes", "subject_of", "table"]
+__all__ = [
+    "Card",
+    "Subject",
+    "card_of",
+    "evaluate",
+    "evaluate_line",
+    "kv_element_bytes",
+    "subject_of",
+    "table",
+]

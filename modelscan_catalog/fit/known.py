@@ -81,3 +81,16 @@ def corrected_config(model: str, config: Mapping[str, Any]) -> Mapping[str, Any]
         if re.fullmatch(pattern, tail):
             return {**config, "max_position_embeddings": context}
     return config
+
+
+def measured_weights_gib(model: str) -> float:
+    """Measured weights of a checkpoint whose layout is not known; 0 where none are recorded."""
+    return float(table("fit/checkpoints.json")["weights"].get(model, {}).get("weights_gib", 0.0))
+
+
+def usual_draft(model: str, engine: str) -> Mapping[str, Any] | None:
+    """The draft model that the logged servers of a model load, for requests that do not say how they speculate."""
+    for draft in table("fit/checkpoints.json")["drafts"]:
+        if draft["engine"] == engine and re.fullmatch(draft["model"], model.lower()):
+            return dict(draft)
+    return None

@@ -24,7 +24,7 @@ from modelscan_catalog.fit.architecture import (
 )
 from modelscan_catalog.fit.formulas import Array
 
-KvKind = Literal["full", "sliding", "chunked", "state"]
+KvKind = Literal["full", "sliding", "state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class KvRules:
     wide_groups: bool
     """The largest type sets the group size where it is under 1.5 times the smallest."""
     state_alignment: int = 16
+    latent_state_alignment: int = 64
     prefix_states: bool = False
     """Prefix caching keeps one more state a request."""
 
@@ -98,9 +99,11 @@ def layer_cache(
         token = heads * (mixer.head_dim + mixer.value_dim) * kv_bytes + mixer.index_dim * 2.0 * bool(
             mixer.index_heads
         )
-        if mixer.kind == "full" or not mixer.window or not rules.hybrid_groups:
-            return [LayerCache("full", token)]
-        return [LayerCache("chunked" if mixer.kind == "chunked" else "sliding", token, mixer.window)]
+        if mixer.kind != "sliding" or not mixer.window or not rules.hybrid_groups:
+            return [
+                LayerCache("full", token)
+            ]  # vLLM keeps chunked layers whole: groups of them are off by default
+        return [LayerCache("sliding", token, mixer.window)]
     if isinstance(mixer, LatentAttention):
         width = mixer.kv_rank + mixer.rope_dim
         token = 656.0 if mixer.index_heads and sparse_fp8 else width * kv_bytes
@@ -134,11 +137,13 @@ def kv_layout(
     sparse_fp8: bool = False,
     drafts: int = 0,
     draft_layers: bool = False,
+    draft_full_layers: int = 0,
     decode_context: int = 1,
 ) -> KvLayout:
     """The cache layout of the layers [first_layer, last_layer) on one rank of a tensor-parallel group.
 
-    `drafts`: speculative tokens a step (they lengthen states); `draft_layers`: the model's own draft layers load.
+    `drafts`: speculative tokens a step (they lengthen states); `draft_layers`: the model's own draft layers load;
+    `draft_full_layers`: those of a separate draft model.
     """
     caches: list[LayerCache] = []
     layers = list(architecture.layers[first_layer:last_layer])
@@ -150,6 +155,8 @@ def kv_layout(
             if mixer is not None:
                 caches += layer_cache(mixer, ranks, kv_bytes, rules, drafts, sparse_fp8)
                 latent = latent or isinstance(mixer, LatentAttention | CompressedAttention)
+    full = [cache for cache in caches if cache.kind == "full"]
+    caches += full[:1] * draft_full_layers
     block = rules.latent_block_tokens if latent else rules.block_tokens
     if not caches:
         return _layout([], 1.0, 0.0, block, 1, drafts, rules)
@@ -157,7 +164,8 @@ def kv_layout(
     compressed = any(isinstance(layer.mixer, CompressedAttention) for layer in layers)
     if compressed or len({(cache.kind, cache.window) for cache in caches}) == 1:
         return _single_group(caches, token_bytes, block, decode_context, drafts, rules)
-    return _grouped(caches, token_bytes, block, decode_context, drafts, rules)
+    alignment = rules.latent_state_alignment if latent else rules.state_alignment
+    return _grouped(caches, token_bytes, block, alignment, decode_context, drafts, rules)
 
 
 def _single_group(
@@ -174,6 +182,7 @@ def _single_group(
         size = sum(cache.state_bytes for cache in caches)
         return _layout([("state", 0, 1, 1)], size, 0.0, block, decode_context, drafts, rules)
     size = block * sum(cache.token_bytes for cache in growing)
+    token_bytes = sum(cache.token_bytes for cache in growing)
     kinds: list[tuple[KvKind, int, int, float]] = [(growing[0].kind, growing[0].window, block, 1.0)]
     for window in {cache.window for cache in caches if cache not in growing}:
         share = sum(c.token_bytes for c in caches if c not in growing and c.window == window) * block / size
@@ -185,6 +194,7 @@ def _grouped(
     caches: Sequence[LayerCache],
     token_bytes: float,
     block: int,
+    alignment: int,
     decode_context: int,
     drafts: int,
     rules: KvRules,
@@ -195,8 +205,7 @@ def _grouped(
     widest = max(cache.token_bytes for cache in attention)
     if states:
         narrowest = min(cache.token_bytes for cache in attention)
-        unit = rules.state_alignment * narrowest
-        block = max(block, rules.state_alignment * ceil(max(states) / unit - 1e-9))
+        block = max(block, alignment * ceil(max(states) / (alignment * narrowest) - 1e-9))
     page = block * widest
     counts: dict[tuple[KvKind, int, int], int] = {}
     for cache in caches:
@@ -224,8 +233,8 @@ def _layout(
     blocks, limits, flying, extras, groups = [], [], [], [], []
     for kind, window, own, count in kinds:
         blocks.append(float(own * (decode_context if kind == "full" else 1)))
-        limits.append({"full": inf, "sliding": window - 1.0, "chunked": float(window), "state": 0.0}[kind])
-        flying.append(1.0 if kind in {"sliding", "chunked"} else 0.0)
+        limits.append({"full": inf, "sliding": window - 1.0, "state": 0.0}[kind])
+        flying.append(1.0 if kind == "sliding" else 0.0)
         extras.append({"sliding": 1.0, "state": 1.0 + drafts + rules.prefix_states}.get(kind, 0.0))
         groups.append(float(count))
     return KvLayout(

@@ -7,6 +7,9 @@ concurrency is left to `formulas`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
 
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.architecture import Architecture, Attention, CompressedAttention, DeltaNet, Mamba
@@ -14,9 +17,9 @@ from modelscan_catalog.fit.engine_rules import EngineRules, batch_defaults, engi
 from modelscan_catalog.fit.formulas import GIB, VariantTerms
 from modelscan_catalog.fit.kv import KvLayout, KvRules, kv_layout
 from modelscan_catalog.fit.quantization import Scheme
-from modelscan_catalog.fit.tables import table
+from modelscan_catalog.fit.tables import constant, table
 from modelscan_catalog.fit.tensors import parameter_count, tensor_list
-from modelscan_catalog.fit.weights import Parallel, StageWeights, largest_stage, stage_weights, tensor_bytes
+from modelscan_catalog.fit.weights import Parallel, StageWeights, largest_stage, stage_weights
 
 KV_BYTES = {
     "auto": 2.0,
@@ -38,6 +41,8 @@ KV_BYTES = {
 
 
 SINGLE = Parallel()
+SMALL_CARD_GIB = 38.0
+"""Cards under it (T4, L4, consumer cards) logged less non-torch memory than A100 and H100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,10 @@ class Plan:
     lora_count: int = 1
     draft_gib: float = 0.0
     """Weights of a separate draft model, per GPU."""
+    draft_full_layers: int = 0
+    """Full-attention layers of a separate draft model of the target's KV shape; they share the pool."""
+    known_weights_gib: float = 0.0
+    """Measured weights of the checkpoint on one GPU, which outrank the layout's."""
     prefix_states: bool = False
     vision: bool = True
 
@@ -128,6 +137,10 @@ def plan_weights(architecture: Architecture, scheme: Scheme, plan: Plan) -> list
         share = plan.checkpoint_bytes / whole
         if abs(share - 1) < 0.5:
             stages = [replace(stage, weights_bytes=stage.weights_bytes * share) for stage in stages]
+    if plan.known_weights_gib:
+        whole = stage_weights(model, scheme, Parallel(), latent_copies=False)[0].weights_bytes
+        share = plan.known_weights_gib * GIB / whole
+        stages = [replace(stage, weights_bytes=stage.weights_bytes * share) for stage in stages]
     return stages
 
 
@@ -145,33 +158,6 @@ def lora_gib(architecture: Architecture, plan: Plan) -> float:
     )
 
 
-def repack_gib(architecture: Architecture, scheme: Scheme, plan: Plan) -> float:
-    """The largest fused layer that Marlin repacks: the engine logs the peak of loading, which holds it twice.
-
-    Only 4-bit integer schemes are repacked one layer at a time (vLLM's `awq_marlin`, `gptq_marlin`, WNA16).
-    """
-    if plan.rules.engine not in {"v0", "v1"} or scheme.default is None:
-        return 0.0
-    if scheme.default.bits != 4 or scheme.default.name not in {"int4_zeros", "int4_group", "int4_g32"}:
-        return 0.0
-    largest = 0.0
-    by_layer: dict[str, float] = {}
-    for tensor in tensor_list(architecture):
-        chosen = scheme.format_of(tensor)
-        if tensor.layer < 0 or chosen is None:
-            continue
-        path, _, name = tensor.name.rpartition(".")
-        fused = f"{path}.{'gate_up' if name in {'gate_proj', 'up_proj'} else name}"
-        packed = (
-            tensor_bytes(tensor, scheme, plan.parallel, architecture.dtype_bytes)
-            * 4
-            / (4 + chosen.group_bits / (chosen.group or 1))
-        )
-        by_layer[fused] = by_layer.get(fused, 0.0) + packed
-        largest = max(largest, by_layer[fused])
-    return largest / GIB
-
-
 def layout_of(architecture: Architecture, scheme: Scheme, plan: Plan, first: int, last: int) -> KvLayout:
     """The KV layout of the layers of a stage on one rank."""
     rules = plan.rules
@@ -184,9 +170,11 @@ def layout_of(architecture: Architecture, scheme: Scheme, plan: Plan, first: int
         last_layer=last,
         ranks=plan.parallel.tensor,
         kv_bytes=element,
-        sparse_fp8=element == 1.0 and rules.engine == "v1",
+        sparse_fp8=rules.engine == "v1"
+        and (element == 1.0 or (rules.sparse_auto_fp8 and plan.kv_cache_dtype == "auto")),
         drafts=plan.speculative_tokens,
         draft_layers=uses_draft_layers(architecture, plan),
+        draft_full_layers=plan.draft_full_layers,
         decode_context=plan.parallel.decode_context,
     )
     return (
@@ -210,42 +198,60 @@ def _pools_apart(
     return replace(
         layout,
         bytes_per_block=size,
-        block_tokens=layout.block_tokens[:1] * 0 + plan.parallel.decode_context,
-        limit_tokens=layout.limit_tokens[:1] * 0 + float("inf"),
-        in_flight=layout.in_flight[:1] * 0,
-        extra_blocks=layout.extra_blocks[:1] * 0,
-        groups=layout.groups[:1] * 0 + 1,
+        block_tokens=np.array([float(plan.parallel.decode_context)]),
+        limit_tokens=np.array([inf]),
+        in_flight=np.zeros(1),
+        extra_blocks=np.zeros(1),
+        groups=np.ones(1),
     )
 
 
-def non_torch_gib(ranks: int) -> float:
-    """Communication buffers and the driver's own, by the ranks of a group; between the fitted sizes the next one."""
-    fitted = table("fit/constants.json")["non_torch_gib"]
-    size = next((size for size in (1, 2, 4, 8) if ranks <= size), 8)
-    return float(fitted[str(size)])
+def non_torch_gib(ranks: int, *, small: bool = False, pcie: bool = False) -> float:
+    """Communication buffers and the driver's own, by the ranks of a group; between the fitted sizes the next one.
+
+    `small`: a card under 38 GiB alone; `pcie`: ranks without a fast link, whose collectives keep fewer buffers.
+    """
+    if ranks == 1 and small:
+        return constant("non_torch_small")
+    if ranks > 1 and pcie:
+        return constant("non_torch_pcie")
+    return constant(f"non_torch_{next((size for size in (1, 2, 4, 8) if ranks <= size), 8)}")
+
+
+def is_recurrent(architecture: Architecture) -> bool:
+    """Whether any layer keeps a recurrent state."""
+    return any(isinstance(layer.mixer, DeltaNet | Mamba) for layer in architecture.layers)
+
+
+def recurrent_gib(architecture: Architecture, plan: Plan) -> float:
+    """Work space of the recurrent kernels beside the allocator, on several ranks."""
+    several = plan.parallel.tensor > 1
+    return constant("non_torch_recurrent") if several and is_recurrent(architecture) else 0.0
+
+
+def runtime_gib(rules: EngineRules) -> float:
+    """The driver's context, which SGLang's pool pays for (it starts from free memory) and vLLM's does not."""
+    return constant("sglang_runtime") if rules.engine == "sglang" else 0.0
 
 
 def forward_bytes_per_token(architecture: Architecture, ranks: int) -> float:
     """Activation bytes a batched token: the dense block's, or the experts' where they are wider."""
-    constants = table("fit/constants.json")
     hidden = architecture.hidden
-    dense = constants["dense_forward"]["value"] * (architecture.intermediate / ranks + hidden)
+    dense = constant("dense_forward") * (architecture.intermediate / ranks + hidden)
     experts = architecture.experts
     if experts is None:
-        return float(dense)
+        return dense
     routed = experts.top_k * (3 * experts.intermediate / ranks + hidden) + 3 * hidden
-    return float(constants["expert_forward"]["value"] * routed)
+    return constant("expert_forward") * routed
 
 
 def graphs_estimate_gib(architecture: Architecture, plan: Plan) -> float:
     """What vLLM sets aside for CUDA graphs: more with speculation and with recurrent layers; 0 when eager."""
     if plan.enforce_eager:
         return 0.0
-    fitted = table("fit/constants.json")["graphs_gib"]
-    if plan.speculative_tokens:
-        return float(fitted["speculative"])
-    recurrent = any(isinstance(layer.mixer, DeltaNet | Mamba) for layer in architecture.layers)
-    return float(fitted["hybrid" if recurrent else "plain"])
+    if plan.speculative_tokens or plan.draft_gib:
+        return constant("graphs_speculative")
+    return constant("graphs_hybrid" if is_recurrent(architecture) else "graphs_plain")
 
 
 def bands_of(architecture: Architecture, scheme: Scheme) -> tuple[float, float, float]:
@@ -271,11 +277,11 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
             f"pp {plan.parallel.pipeline} is more than the model's {len(architecture.layers)} layers",
             field="pp",
         )
-    rules, constants = plan.rules, table("fit/constants.json")
+    rules = plan.rules
     stage = largest_stage(plan_weights(architecture, scheme, plan))
     layout = layout_of(architecture, scheme, plan, stage.first_layer, stage.last_layer)
-    extra = lora_gib(architecture, plan) + plan.draft_gib + repack_gib(architecture, scheme, plan)
-    sampler = constants["sampler_bytes_per_logit"][rules.sampler] * architecture.vocabulary
+    extra = lora_gib(architecture, plan) + plan.draft_gib
+    sampler = constant(f"sampler_{rules.sampler}") * architecture.vocabulary
     vision = architecture.vision if plan.vision else None
     weights_error, share, error_gib = bands_of(architecture, scheme)
     return VariantTerms(
@@ -284,14 +290,16 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
         bytes_per_block=layout.bytes_per_block,
         kv_bytes_per_token=layout.token_bytes,
         sampler_bytes_per_sequence=sampler,
-        sampler_bytes_per_token=constants["sampler_hidden_bytes"]["value"] * architecture.hidden,
+        sampler_bytes_per_token=constant("sampler_hidden") * architecture.hidden,
         forward_bytes_per_token=forward_bytes_per_token(architecture, plan.parallel.tensor),
         activation_fixed_gib=16_384 * 6.0 * 5 * vision.hidden / GIB if vision else 0.0,
         activation_extra_gib=0.0,
         activation_share=0.0 if rules.engine == "sglang" else 1.0,
         graphs_gib=graphs_estimate_gib(architecture, plan),
         graphs_share=1.0 if rules.graphs_deducted else 0.0,
-        non_torch_gib=non_torch_gib(plan.parallel.tensor),
+        non_torch_gib=non_torch_gib(plan.parallel.tensor)
+        + runtime_gib(rules)
+        + recurrent_gib(architecture, plan),
         overhead_relative_error=share,
         overhead_error_gib=error_gib,
         declared_context_tokens=float(architecture.context),
@@ -315,7 +323,9 @@ class CardRules:
     weights_extra_gib: float
     """Logged with the weights on this platform (ROCm's runtime)."""
     reserve_gib: float
-    """Taken off the budget on this platform (unified memory holds the system too)."""
+    """Taken off the budget on this platform: unified memory holds the system too, ROCm its runtime. It includes
+    what the card's non-torch memory differs by from the variant's term (`non_torch_shift_gib`)."""
+    non_torch_shift_gib: float
     reserve_error_gib: float
 
 
@@ -328,19 +338,31 @@ def card_rules(
     engine: str = "vllm",
     version: str = "",
     max_model_len: int = 8192,
+    ranks: int = 1,
+    pcie: bool = False,
 ) -> CardRules:
     """An engine version's defaults on a card of `total_gib` (driver's figure), by its name and kind.
 
+    `ranks` is the tensor-parallel size, `pcie` that the cards have no faster link between them.
+
     Raises FitInputError for an unknown engine or version.
     """
-    rules, constants = engine_rules(engine, version), table("fit/constants.json")
-    sequences, tokens = batch_defaults(rules, total_gib, name, max_model_len)
+    rules = engine_rules(engine, version)
+    seen_gib = 0.0 if unified else total_gib  # NVML gives no size on unified memory: the smallest tier holds
+    sequences, tokens = batch_defaults(rules, seen_gib, name, max_model_len)
+    shift = non_torch_gib(ranks, small=total_gib < SMALL_CARD_GIB, pcie=pcie) - non_torch_gib(ranks)
+    reserve = shift
+    if unified:
+        reserve += constant("unified_extra")
+    if rocm:
+        reserve += constant("rocm_reserve")
     return CardRules(
         utilization=rules.utilization,
         batched_tokens=tokens,
         max_sequences=min(sequences, tokens),
-        edge=float(constants["verdict_edge"]["value"]),
-        weights_extra_gib=float(constants["rocm_weights_gib"]["value"]) if rocm else 0.0,
-        reserve_gib=float(constants["unified_extra_gib"]["value"]) if unified else 0.0,
+        edge=constant("verdict_edge"),
+        weights_extra_gib=constant("rocm_weights") if rocm else 0.0,
+        reserve_gib=reserve,
+        non_torch_shift_gib=shift,
         reserve_error_gib=float(table("fit/bands.json")["unified_gib"]) if unified else 0.0,
     )

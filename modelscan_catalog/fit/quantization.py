@@ -414,8 +414,10 @@ def _from_label(key: str, model: str, config: Mapping[str, Any]) -> Scheme:
     shared = ["mtp", "shared_expert_gate", "in_proj_a", "in_proj_b", "in_proj_ba", "g_proj"]
     if key == "mxfp4" and kind == "gpt_oss":
         return Scheme(key, chosen, experts_only=True)
-    if chosen.name in {"int4_group", "int4_g32"} and kind in {"kimi_k2", "kimi_k25", "deepseek_v3"}:
-        return Scheme(key, format_named("int4_g32"), experts_only=True, certain=False)
+    if chosen.name in {"int4_group", "int4_g32"} and kind in {"kimi_k2", "kimi_k25", "deepseek_v3", "laguna"}:
+        return Scheme(
+            key, format_named("int4_g32"), experts_only=True, kv_fp8=kind == "laguna", certain=False
+        )
     if chosen.name == "nvfp4" and kind.startswith(("deepseek", "kimi", "glm_moe")):
         return Scheme(key, chosen, Names(["self_attn"]), kv_fp8=True, certain=False)
     fp8 = chosen.name.startswith("fp8")

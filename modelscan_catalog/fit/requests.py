@@ -46,7 +46,9 @@ KEYS = frozenset(
 )
 LARGEST_PARALLEL = 1024
 ROCM = re.compile(r"rocm|\bmi[23]\d\d|radeon|instinct|\brx[- ]?\d|gfx\d", re.IGNORECASE)
-UNIFIED = re.compile(r"gb10\b|dgx spark|\buma\b|unified|strix|jetson|thor\b|\bm[1-5]\b|gh200|mi300a", re.IGNORECASE)
+UNIFIED = re.compile(
+    r"gb10\b|dgx spark|\buma\b|unified|strix|jetson|thor\b|\bm[1-5]\b|gh200|mi300a", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class FitRequest:
     max_num_seqs: int | None
     max_num_batched_tokens: int | None
     enforce_eager: bool
-    num_spec_tokens: int
+    num_spec_tokens: int | None
     kv_pool_gib: float | None
     concurrency: int
     lora_rank: int
@@ -101,7 +103,14 @@ class _Line:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         cleaned = {key: value for key, value in raw.items() if value is not None and value != ""}
         for key, value in cleaned.items():
-            if isinstance(value, str) and key not in {"id", "model", "gpu", "quantization", "engine", "engine_version"}:
+            if isinstance(value, str) and key not in {
+                "id",
+                "model",
+                "gpu",
+                "quantization",
+                "engine",
+                "engine_version",
+            }:
                 cleaned[key] = _literal(value)
         self.fields = Fields(cleaned, "request")
 
@@ -118,7 +127,9 @@ class _Line:
             return None
         value = self.fields.number(name, 0.0)
         if not least <= value <= most:
-            raise FitInputError(f"request.{name} is {value}; it must be from {least:g} to {most:g}", field=name)
+            raise FitInputError(
+                f"request.{name} is {value}; it must be from {least:g} to {most:g}", field=name
+            )
         return value
 
     def mapping(self, name: str) -> Mapping[str, Any] | None:
@@ -177,7 +188,7 @@ def read_request(raw: Mapping[str, Any]) -> FitRequest:
         max_num_seqs=line.integer("max_num_seqs", None, 1, 1 << 20),
         max_num_batched_tokens=line.integer("max_num_batched_tokens", None, 1, 1 << 24),
         enforce_eager=line.fields.flag("enforce_eager", False),
-        num_spec_tokens=line.integer("num_spec_tokens", 0, 0, 256) or 0,
+        num_spec_tokens=line.integer("num_spec_tokens", None, 0, 256),
         kv_pool_gib=line.number("kv_pool_gib", -100_000, 100_000),
         concurrency=line.integer("concurrency", 1, 1, 1 << 24) or 1,
         lora_rank=line.integer("lora_rank", 0, 0, 4096) or 0,

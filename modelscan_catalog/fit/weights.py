@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelscan_catalog.fit.allocator import allocator_excess
 from modelscan_catalog.fit.architecture import Architecture, LatentAttention
 from modelscan_catalog.fit.formulas import GIB
 from modelscan_catalog.fit.quantization import Scheme
 from modelscan_catalog.fit.tensors import EMBEDDING, HEAD, VISION, Tensor, tensor_list
 
 VOCABULARY_MULTIPLE = 64
+FUSED = {
+    "q_proj": "qkv",
+    "k_proj": "qkv",
+    "v_proj": "qkv",
+    "gate_proj": "gate_up",
+    "up_proj": "gate_up",
+    "in_proj_qkv": "in_proj_qkvz",
+    "in_proj_z": "in_proj_qkvz",
+    "q_a_proj": "qkv_a",
+    "kv_a_proj_with_mqa": "qkv_a",
+}
+"""Checkpoint tensors that the engine holds as one parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +48,13 @@ class StageWeights:
     rope_bytes: float
     derived_bytes: float
     """Copies that the engine makes after loading (absorbed latent projections)."""
+    rounding_bytes: float
+    """What PyTorch's allocator adds to large parameters."""
 
     @property
     def total_gib(self) -> float:
         """What the engine logs as its model's memory."""
-        return (self.weights_bytes + self.rope_bytes + self.derived_bytes) / GIB
+        return (self.weights_bytes + self.rope_bytes + self.derived_bytes + self.rounding_bytes) / GIB
 
 
 def stage_ranges(layers: int, stages: int) -> list[tuple[int, int]]:
@@ -96,6 +111,12 @@ def tensor_bytes(
     return copies * chosen.bytes_of(rows, columns) + bias
 
 
+def fused_name(tensor: Tensor) -> str:
+    """The engine's parameter that a checkpoint tensor becomes part of."""
+    path, _, name = tensor.name.rpartition(".")
+    return f"{path}.{FUSED.get(name, name)}"
+
+
 def stage_weights(
     architecture: Architecture,
     scheme: Scheme,
@@ -114,27 +135,48 @@ def stage_weights(
     tensors = tensor_list(architecture, with_draft=with_draft)
     ranges = stage_ranges(len(architecture.layers), parallel.pipeline)
     sums = [0.0] * parallel.pipeline
+    parameters: dict[tuple[int, str], float] = {}
     stage_of = [stage for stage, (start, end) in enumerate(ranges) for _ in range(end - start)]
     for tensor in tensors:
         if tensor.role == "head" and architecture.tied and parallel.pipeline == 1:
             continue
         size = tensor_bytes(tensor, scheme, parallel, architecture.dtype_bytes, expert_multiple) * correction
-        if tensor.layer in (EMBEDDING, VISION):
-            sums[0] += size
-        elif tensor.layer == HEAD:
-            sums[-1] += size
-        else:
-            sums[stage_of[tensor.layer]] += size
+        stage = 0 if tensor.layer in (EMBEDDING, VISION) else -1
+        stage = stage if tensor.layer < 0 else stage_of[tensor.layer]
+        sums[stage] += size
+        if tensor.role in {"linear", "embedding", "head"}:
+            scales = _scales_bytes(tensor, scheme, parallel)
+            for name, part in ((fused_name(tensor), size - scales), (f"{fused_name(tensor)}.scale", scales)):
+                parameters[(stage % len(sums), name)] = parameters.get((stage % len(sums), name), 0.0) + part
+    rounding = [
+        allocator_excess([size for (owner, _), size in parameters.items() if owner == stage])
+        for stage in range(len(sums))
+    ]
     rope = 0.0
     if architecture.rope is not None:
         one = architecture.rope
         rope = float(one.positions * one.rotary_dim * one.element_bytes * one.copies)
     return [
         StageWeights(
-            start, end, size, rope, _latent_copies(architecture, start, end, parallel) * latent_copies
+            first_layer=start,
+            last_layer=end,
+            weights_bytes=size,
+            rope_bytes=rope,
+            derived_bytes=_latent_copies(architecture, start, end, parallel) * latent_copies,
+            rounding_bytes=excess,
         )
-        for (start, end), size in zip(ranges, sums, strict=True)
+        for (start, end), size, excess in zip(ranges, sums, rounding, strict=True)
     ]
+
+
+def _scales_bytes(tensor: Tensor, scheme: Scheme, parallel: Parallel) -> float:
+    """Scales, zero points and bias, which are parameters of their own."""
+    rows, columns, copies = local_shape(tensor, parallel)
+    bias = tensor.bias * copies * rows / (tensor.copies * tensor.rows) * 2.0 if tensor.bias else 0.0
+    chosen = scheme.format_of(tensor)
+    if chosen is None:
+        return bias
+    return copies * (chosen.bytes_of(rows, columns) - rows * columns * chosen.bits / 8) + bias
 
 
 def _latent_copies(architecture: Architecture, start: int, end: int, parallel: Parallel) -> float:
