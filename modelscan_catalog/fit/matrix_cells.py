@@ -22,7 +22,7 @@ from modelscan_catalog.fit.speed import compute_tflops, decode_tokens_per_s, har
 CONTEXTS = (4096, 32768, 131072)
 """Asked of every variant, beside its own declared context, which is the last entry of the axis."""
 VERDICTS = ("fits", "tight", "does_not_fit", "unsupported", "unknown", "offload_only")
-FITS, TIGHT, DOES_NOT_FIT, UNSUPPORTED, UNKNOWN = range(5)
+FITS, TIGHT, DOES_NOT_FIT, UNSUPPORTED, UNKNOWN, OFFLOAD_ONLY = range(6)
 BINDINGS = ("weights", "overhead", "kv_cache", "format", "split", "context", "architecture", "memory_facts")
 WEIGHTS, OVERHEAD, KV_CACHE, FORMAT, SPLIT, CONTEXT, ARCHITECTURE, NO_FACTS = range(8)
 
@@ -32,7 +32,10 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class CardCells:
-    """A card's memory, and each engine's settings on it spread over the variants, (V, 1, 1, 1)."""
+    """A card's memory, and each engine's settings on it spread over the variants, (V, 1, 1, 1).
+
+    `extra_gib` has the counts' axis too.
+    """
 
     total_gib: float
     total_spread_gib: float
@@ -40,7 +43,8 @@ class CardCells:
     batched_tokens: Array
     max_sequences: Array
     extra_gib: Array
-    """Beside the formulas' terms on this platform: ROCm's runtime, the system's part of unified memory."""
+    """Beside the formulas' terms on this platform: ROCm's runtime, the system's part of unified memory, and
+    what communication over this card's links needs."""
     extra_spread_gib: Array
     edge: float
     tflops: Array
@@ -68,17 +72,27 @@ def engine_version(terms: MatrixTerms, engine: int) -> str | None:
 def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
     """The engines' defaults on the card, spread over the variants that they serve."""
     memory = profile.memory
+    sizes = sorted({int(size) for size in np.unique(terms.tp)})
     rules = [
-        card_rules(
-            memory.gib,
-            profile.name,
-            rocm=profile.vendor == "amd",
-            unified=profile.unified_memory,
-            engine=engine,
-            version=engine_version(terms, code) or "",
-        )
+        {
+            size: card_rules(
+                memory.gib,
+                profile.name,
+                rocm=profile.vendor == "amd",
+                unified=profile.unified_memory,
+                engine=engine,
+                version=engine_version(terms, code) or "",
+                ranks=size,
+                pcie=profile.interconnect == "pcie",
+            )
+            for size in sizes
+        }
         for code, engine in enumerate(terms.engines)
     ]
+    plain = [by_size[sizes[0]] for by_size in rules]
+    extra = np.array(
+        [[by_size[size].weights_extra_gib + by_size[size].reserve_gib for size in sizes] for by_size in rules]
+    )
     flops = np.array(
         [
             [compute_tflops(profile, name, engine, engine_version(terms, code)) for name in terms.schemes]
@@ -92,12 +106,12 @@ def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
     return CardCells(
         total_gib=memory.gib,
         total_spread_gib=(memory.high_gib - memory.low_gib) / 2,
-        utilization=column([rule.utilization for rule in rules]),
-        batched_tokens=column([float(rule.batched_tokens) for rule in rules]),
-        max_sequences=column([float(rule.max_sequences) for rule in rules]),
-        extra_gib=column([rule.weights_extra_gib + rule.reserve_gib for rule in rules]),
-        extra_spread_gib=column([rule.reserve_error_gib for rule in rules]),
-        edge=rules[0].edge,
+        utilization=column([rule.utilization for rule in plain]),
+        batched_tokens=column([float(rule.batched_tokens) for rule in plain]),
+        max_sequences=column([float(rule.max_sequences) for rule in plain]),
+        extra_gib=extra[terms.engine_codes[:, None], np.searchsorted(sizes, terms.tp)][:, :, None, None],
+        extra_spread_gib=column([rule.reserve_error_gib for rule in plain]),
+        edge=plain[0].edge,
         tflops=flops[terms.engine_codes, terms.scheme_codes][:, None, None, None],
     )
 
@@ -185,7 +199,7 @@ def evaluate_cells(
         speeds = _decode(terms, profile, card, contexts)
     verdict, binding = _verdicts(terms, card, codes, overhead, contexts, refusal)
     started = (verdict == FITS) | (verdict == TIGHT)
-    counted = started | (verdict == DOES_NOT_FIT)
+    counted = started | (verdict == DOES_NOT_FIT) | (verdict == OFFLOAD_ONLY)
     return Cells(
         verdict=verdict,
         binding=binding,
@@ -223,6 +237,8 @@ def _verdicts(
             spots = np.broadcast_to(where, shape)
             verdict[spots], binding[spots] = code, reason
 
+    offloads = np.array([engine == "llama.cpp" for engine in terms.engines])[terms.engine_codes]
+    verdict[offloads[:, None, None, None] & (verdict == DOES_NOT_FIT)] = OFFLOAD_ONLY
     blind = ~terms.modelled[:, None, None, None]
     over = weights * (1.0 - terms.memory.weights_relative_error) > card.total_gib + card.total_spread_gib
     put(blind & ~over, UNKNOWN, ARCHITECTURE)

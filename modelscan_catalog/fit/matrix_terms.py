@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from modelscan_catalog.fit.architecture import Architecture
 from modelscan_catalog.fit.formulas import GIB, Array, VariantTerms, stack_terms
+from modelscan_catalog.fit.known import measured_weights_gib
 from modelscan_catalog.fit.legality import rule_scheme, tensor_parallel_issue, weight_block
 from modelscan_catalog.fit.memory import Plan, layout_of, variant_terms
+from modelscan_catalog.fit.offload import compute_buffer_gib
 from modelscan_catalog.fit.quantization import UNQUANTIZED, Scheme
 from modelscan_catalog.fit.speed import UNKNOWN_SPEED, SpeedTerms, speed_terms
 from modelscan_catalog.fit.weights import Parallel
@@ -109,14 +111,31 @@ def _resident_gib(variant: FitVariant) -> float:
     return variant.parameters * bits / 8 / GIB if variant.scheme is not None else math.nan
 
 
-def _rows(variant: FitVariant, architecture: Architecture, scheme: Scheme, plan: Plan) -> list[VariantTerms]:
+def served_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> VariantTerms:
+    """`variant_terms`, with llama.cpp's compute buffer in the place of the servers' profile run."""
+    terms = variant_terms(architecture, scheme, plan)
+    if plan.rules.engine != "llama.cpp":
+        return terms
+    return replace(
+        terms,
+        sampler_bytes_per_sequence=0.0,
+        sampler_bytes_per_token=0.0,
+        forward_bytes_per_token=0.0,
+        activation_fixed_gib=compute_buffer_gib(architecture),
+        activation_extra_gib=0.0,
+        activation_share=1.0,
+        graphs_share=0.0,
+    )
+
+
+def _rows(architecture: Architecture, scheme: Scheme, plan: Plan) -> list[VariantTerms]:
     """Terms of one split under every KV dtype; without stages only the cache differs between dtypes."""
-    first = variant_terms(architecture, scheme, plan)
+    first = served_terms(architecture, scheme, plan)
     rows = [first]
     for dtype in KV_DTYPES[1:]:
         other = replace(plan, kv_cache_dtype=dtype)
         if plan.parallel.pipeline > 1:
-            rows.append(variant_terms(architecture, scheme, other))
+            rows.append(served_terms(architecture, scheme, other))
             continue
         layout = layout_of(architecture, scheme, other, 0, len(architecture.layers))
         rows.append(
@@ -166,8 +185,9 @@ def _column(variant: FitVariant, engine: str, version: str | None) -> _Column:
             kv_cache_dtype=KV_DTYPES[0],
             exact_parameters=variant.parameters,
             checkpoint_bytes=variant.weights_bytes,
+            known_weights_gib=measured_weights_gib(variant.repo),
         )
-        rows += _rows(variant, known, scheme, plan)
+        rows += _rows(known, scheme, plan)
     speed = speed_terms(known, scheme) if known is not None else UNKNOWN_SPEED
     return _Column(rows, speed, splits, serving, named, known is not None)
 
@@ -182,6 +202,7 @@ def _memo_key(variant: FitVariant) -> Any:
         variant.weights_bytes,
         variant.parameters,
         variant.declared_context,
+        measured_weights_gib(variant.repo),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fit_plan_samples import ALL, LLAMA, LLAMA_GGUF, MOE_FP8, R1, SLIDING
+from fit_plan_samples import ALL, LLAMA, LLAMA_GGUF, MOE_FP8, R1, R1_GGUF, SLIDING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,15 +75,20 @@ def test_a_partition_has_every_cell_once_under_the_schema_in_order() -> None:
 @pytest.mark.parametrize("kv", KV_DTYPES)
 def test_cells_are_what_the_formulas_say_with_scalars(gpu: str, kv: str) -> None:
     profile = find_profile(gpu)
-    card = card_rules(
-        profile.memory.gib, profile.name, rocm=profile.vendor == "amd", unified=profile.unified_memory
-    )
-    extra = card.weights_extra_gib + card.reserve_gib
     found = rows(profile, [LLAMA, SLIDING])
     for variant in (LLAMA, SLIDING):
         for count in (1, 2):
             assert variant.architecture is not None
             assert variant.scheme is not None
+            card = card_rules(
+                profile.memory.gib,
+                profile.name,
+                rocm=profile.vendor == "amd",
+                unified=profile.unified_memory,
+                ranks=count,
+                pcie=profile.interconnect == "pcie",
+            )
+            extra = card.weights_extra_gib + card.reserve_gib
             plan = Plan(parallel=Parallel(tensor=count), kv_cache_dtype=kv)
             terms = variant_terms(variant.architecture, variant.scheme, plan)
             row = cell(found, variant, count, 32768, kv)
@@ -128,6 +133,12 @@ def test_formats_that_a_card_cannot_run_are_unsupported() -> None:
     apple = rows(find_profile("apple-m4-max-128gb"), [LLAMA, LLAMA_GGUF])
     assert cell(apple, LLAMA, 1, 4096, "auto")["verdict"] == "unsupported"
     assert cell(apple, LLAMA_GGUF, 1, 4096, "auto")["verdict"] == "fits"
+
+
+def test_gguf_files_that_exceed_the_card_are_left_to_offloading() -> None:
+    row = cell(rows(find_profile("rtx-4090"), [R1_GGUF]), R1_GGUF, 1, 4096, "auto")
+    assert row["verdict"] == "offload_only"
+    assert row["missing_gib"] > 300
 
 
 def test_fp8_experts_that_no_rank_can_hold_whole_are_split_into_stages() -> None:
