@@ -14,8 +14,9 @@ from modelscan_catalog.manifests.engines import (
     translate_value,
 )
 from modelscan_catalog.manifests.findings import errors_of
-from modelscan_catalog.manifests.flags import check_flags
+from modelscan_catalog.manifests.flags import check_flags, read_parameters, resolve_name
 from modelscan_catalog.manifests.plan_input import LaunchPlan, deployment_name
+from modelscan_catalog.manifests.recipes import planned_flags
 
 DEFAULT_PORTS: dict[Engine, int] = {"vllm": 8000, "sglang": 30000}
 """The ports that each engine listens on when none is given."""
@@ -55,9 +56,15 @@ def engine_parameters(plan: LaunchPlan) -> list[str]:
     if plan.trust_remote_code:
         parameters.append(flag_name(engine, "trust_remote_code"))
     parameters.extend(plan.extra_parameters)
-    faults = errors_of(check_flags(load_engine(engine, plan.engine_version), parameters))
+    table = load_engine(engine, plan.engine_version)
+    where = f"{plan.variant_id} on {engine} {plan.engine_version}"
+    faults = errors_of(check_flags(table, parameters, vendors=(plan.gpu_vendor,)))
     if faults:
-        raise ManifestError(f"{plan.variant_id} on {engine} {plan.engine_version}: {faults[0].message}")
+        raise ManifestError(f"{where}: {faults[0].message}")
+    extra = {resolve_name(table, p.name)[0] or "" for p in read_parameters(plan.extra_parameters)[0]}
+    repeated = sorted(extra & planned_flags(table))
+    if repeated:
+        raise ManifestError(f"{where}: {repeated[0]} is a field of the plan: set it there")
     return parameters
 
 

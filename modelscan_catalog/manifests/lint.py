@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -42,14 +42,15 @@ _BACKENDS = {*BACKENDS.values(), "MindIE", "VoxBox", "Custom"}
 _NAME = r"^[A-Za-z](?:[A-Za-z0-9_\-\.:]*[A-Za-z0-9])?$"
 
 
-def lint_manifest(kind: ManifestKind, document: Any) -> list[Finding]:
+def lint_manifest(kind: ManifestKind, document: Any, *, engine_version: str | None = None) -> list[Finding]:
     """All faults of ``document`` (a mapping, or the text of a command), errors first.
 
-    A document without errors is accepted by its target; warnings name what will stop working.
+    A document without errors is accepted by its target; warnings name what will stop working. Flags are
+    checked for the version that the document names, else for ``engine_version``, else for the newest.
     """
     findings = _schema_findings(kind, document) if kind in _SCHEMA_FILES else []
     if not findings:
-        findings = _CHECKS[kind](document)
+        findings = _CHECKS[kind](document, engine_version)
     return sorted(findings)
 
 
@@ -76,7 +77,7 @@ def _path(error: ValidationError) -> str:
     return ".".join(str(part) for part in error.absolute_path) or "document"
 
 
-def _gpustack_model(body: Mapping[str, Any]) -> list[Finding]:
+def _gpustack_model(body: Mapping[str, Any], engine_version: str | None) -> list[Finding]:
     findings = []
     name = str(body["name"])
     if not _matches(_NAME, name):
@@ -88,10 +89,10 @@ def _gpustack_model(body: Mapping[str, Any]) -> list[Finding]:
                 f"{name!r}: letters, digits and _-.: from a letter to a letter or digit; no '/'",
             )
         )
-    return findings + gpustack_spec_findings(body, "")
+    return findings + _gpustack_spec(body, "", engine_version)
 
 
-def gpustack_spec_findings(spec: Mapping[str, Any], prefix: str) -> list[Finding]:
+def _gpustack_spec(spec: Mapping[str, Any], prefix: str, engine_version: str | None) -> list[Finding]:
     """Faults that a model body and a catalogue spec have in common; ``prefix`` ends in a dot or is empty."""
     findings = []
     needed = {
@@ -131,7 +132,7 @@ def gpustack_spec_findings(spec: Mapping[str, Any], prefix: str) -> list[Finding
                 )
             )
         findings += check_flags(
-            load_engine(engine, version),
+            load_engine(engine, version or engine_version),
             spec.get("backend_parameters") or (),
             where=f"{prefix}backend_parameters",
             target="gpustack",
@@ -143,12 +144,16 @@ def gpustack_spec_findings(spec: Mapping[str, Any], prefix: str) -> list[Finding
 def _vendors(spec: Mapping[str, Any]) -> list[str]:
     """Accelerators that a catalogue spec is for; of a model body, which has no filter, any plugin's."""
     if "gpu_filters" not in spec:
-        return [vendor for plugins in launch_names()["plugin_values"].values() for vendor in plugins]
+        return _any_plugin()
     named = spec["gpu_filters"].get("vendor") or []
     return [named] if isinstance(named, str) else list(named)
 
 
-def _kserve(document: Mapping[str, Any]) -> list[Finding]:
+def _any_plugin() -> list[str]:
+    return [vendor for plugins in launch_names()["plugin_values"].values() for vendor in plugins]
+
+
+def _kserve(document: Mapping[str, Any], engine_version: str | None) -> list[Finding]:
     findings = []
     expected = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}
     for field, value in expected.items():
@@ -177,11 +182,11 @@ def _kserve(document: Mapping[str, Any]) -> list[Finding]:
     if served == "huggingface":
         own = launch_names()["own_flags"]["kserve_huggingfaceserver"]
         arguments = [a for a in arguments if a.split("=", 1)[0].lstrip("-").replace("-", "_") not in own]
-    table = load_engine("vllm", _image_version(model.get("image")))
-    return findings + check_flags(table, arguments, where=f"{where}.args")
+    table = load_engine("vllm", _image_version(model.get("image")) or engine_version)
+    return findings + check_flags(table, arguments, where=f"{where}.args", vendors=_any_plugin())
 
 
-def _compose(document: Mapping[str, Any]) -> list[Finding]:
+def _compose(document: Mapping[str, Any], engine_version: str | None) -> list[Finding]:
     services = document.get("services") if isinstance(document, Mapping) else None
     if not isinstance(services, Mapping) or not services:
         return [Finding("error", "schema", "services", "a compose file needs at least one service")]
@@ -195,7 +200,7 @@ def _compose(document: Mapping[str, Any]) -> list[Finding]:
         words = [*_compose_words(service.get("entrypoint")), *_compose_words(service.get("command"))]
         image = str(service["image"])
         if "vllm" in image or "sglang" in image:
-            findings += _argv(words, f"{where}.command", _image_version(image))
+            findings += _argv(words, f"{where}.command", _image_version(image) or engine_version)
         ports = service.get("ports")
         for port in ports if isinstance(ports, list) else ():
             if not str(port).startswith("127.0.0.1:"):
@@ -225,14 +230,14 @@ def _compose_words(written: Any) -> list[str]:
         return [str(written)]
 
 
-def _command(text: Any) -> list[Finding]:
+def _command(text: Any, engine_version: str | None) -> list[Finding]:
     try:
         words = shlex.split(str(text))
     except ValueError as error:
         return [Finding("error", "schema", "command", f"not a shell command: {error}")]
     while words and "=" in words[0] and not words[0].startswith("-"):
         words.pop(0)
-    return _argv(words, "command", None)
+    return _argv(words, "command", engine_version)
 
 
 def _argv(words: Sequence[str], where: str, version: str | None) -> list[Finding]:
@@ -249,7 +254,7 @@ def _argv(words: Sequence[str], where: str, version: str | None) -> list[Finding
         if not rest or rest[0].startswith("-"):
             return [Finding("error", "missing_value", where, "no model is given after vllm serve")]
         rest = rest[1:]
-    return check_flags(table, rest, where=where)
+    return check_flags(table, rest, where=where, vendors=_any_plugin())
 
 
 def _literal_secrets(entries: Sequence[Mapping[str, Any]], where: str) -> list[Finding]:
@@ -276,16 +281,16 @@ def _matches(pattern: str, text: str) -> bool:
     return re.match(pattern, text) is not None
 
 
-def _catalogue(document: Mapping[str, Any]) -> list[Finding]:
+def _catalogue(document: Mapping[str, Any], engine_version: str | None) -> list[Finding]:
     return [
         finding
         for model_set in document["model_sets"]
         for number, spec in enumerate(model_set["specs"])
-        for finding in gpustack_spec_findings(spec, f"{model_set['name']}.specs[{number}].")
+        for finding in _gpustack_spec(spec, f"{model_set['name']}.specs[{number}].", engine_version)
     ]
 
 
-_CHECKS: dict[ManifestKind, Any] = {
+_CHECKS: dict[ManifestKind, Callable[[Any, str | None], list[Finding]]] = {
     "gpustack_model": _gpustack_model,
     "gpustack_catalogue": _catalogue,
     "kserve_inferenceservice": _kserve,

@@ -53,7 +53,7 @@ def write_plan(plan: LaunchPlan) -> WrittenPlan:
         except ManifestError as error:
             refused[kind] = str(error)
             continue
-        findings = lint_manifest(kind, document)
+        findings = lint_manifest(kind, document, engine_version=plan.engine_version)
         if errors_of(findings):
             raise ManifestError(f"{plan.variant_id}: {file_name} fails its lint: {errors_of(findings)[0]}")
         manifests.append(Manifest(kind, file_name, _text(file_name, document), tuple(findings)))

@@ -177,6 +177,12 @@ def test_given_a_flag_that_the_version_lacks_when_written_then_it_is_refused_by_
         launch_command(plan)
 
 
+@pytest.mark.parametrize("extra", ["--max-model-len=1", "-tp=4", "--trust-remote-code", "--port=1"])
+def test_given_an_extra_flag_that_repeats_a_field_when_written_then_it_is_refused(extra):
+    with pytest.raises(ManifestError, match="is a field of the plan: set it there"):
+        launch_command(dataclasses.replace(PLAN, extra_parameters=(extra,)))
+
+
 def test_given_a_plan_that_kserve_cannot_serve_when_written_then_the_reason_is_said():
     with pytest.raises(ManifestError, match="no runtime for sglang"):
         inference_service(SGLANG_PLAN)

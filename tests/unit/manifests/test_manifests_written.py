@@ -47,8 +47,14 @@ def test_given_an_sglang_plan_on_amd_when_written_then_the_targets_without_it_sa
     assert "no sglang container image is known for amd" in result.refused["compose"]
 
 
+def test_given_a_flag_of_an_old_version_when_written_for_it_then_its_own_table_decides():
+    result = write_plan(plan(engine_version="0.11.0", extra_parameters=("--swap-space=4",)))
+    assert "--swap-space=4" in result.manifests[0].text
+    assert "--swap-space left vllm" not in str(result.refused)
+
+
 def test_given_a_document_that_fails_its_lint_when_written_then_nothing_is_handed_out(monkeypatch):
     fault = Finding("error", "schema", "name", "wrong")
-    monkeypatch.setattr(written, "lint_manifest", lambda kind, document: [fault])
+    monkeypatch.setattr(written, "lint_manifest", lambda *_, **__: [fault])
     with pytest.raises(ManifestError, match=r"launch\.sh fails its lint: error: name: wrong"):
         write_plan(plan())
