@@ -1,4 +1,6 @@
-"""What PyTorch's caching allocator adds to a model's parameters: part of the memory that engines log for weights."""
+"""What PyTorch's caching allocator adds to a model's parameters: part of the memory that engines log for
+weights.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ GRAIN_BYTES = 512
 def allocator_excess(sizes: Iterable[float]) -> float:
     """Bytes counted as allocated beyond `sizes`, parameters in the order in which a model creates them.
 
-    A block is split only where more than 1 MiB is left of it; a smaller rest counts as allocated. Free rests are
-    taken again, the smallest that fits first. (`c10/cuda/CUDACachingAllocator.cpp`: get_allocation_size, should_split.)
+    A block is split only where more than 1 MiB is left of it; a smaller rest counts as allocated. Free
+    rests are taken again, the smallest that fits first. (`c10/cuda/CUDACachingAllocator.cpp`:
+    get_allocation_size, should_split.)
     """
     free: list[int] = []
     excess = 0

@@ -1,4 +1,6 @@
-"""The typed record of a model's architecture: what each layer is made of, and nothing about bytes or engines."""
+"""The typed record of a model's architecture: what each layer is made of, and nothing about bytes or
+engines.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ class DeltaNet:
     kernel: int
     state_bytes: int
     flavour: Literal["next", "split", "kda"]
-    """`next`: fused qkvz and ba projections; `split`: qkv, z, a, b apart; `kda`: q, k, v with low-rank gates."""
+    """`next`: fused qkvz and ba projections; `split`: qkv, z, a, b apart; `kda`: q, k, v with low-rank
+    gates.
+    """
     full_rank_gate: bool = False
 
 
@@ -131,7 +135,9 @@ class Experts:
     router_bias: bool = False
     correction_bias: bool = False
     latent: int = 0
-    """Width the experts work in when tokens are projected down first (Nemotron 3 Super); 0: the hidden size."""
+    """Width the experts work in when tokens are projected down first (Nemotron 3 Super); 0: the hidden
+    size.
+    """
     extra_dense: Dense | None = None
     """A dense block beside the experts in the same layer (Gemma 4)."""
     router_scales: int = 0
@@ -143,8 +149,8 @@ FeedForward = Dense | Experts
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One decoder layer; either part may be missing (Nemotron-H keeps one a layer). Two mixers run side by side
-    in Falcon-H1."""
+    """One decoder layer; either part may be missing (Nemotron-H keeps one a layer). Two mixers run side by
+    side in Falcon-H1."""
 
     mixer: Mixer | None
     feed_forward: FeedForward | None
@@ -211,7 +217,9 @@ class Architecture:
 
     @property
     def attention_class(self) -> str:
-        """The class that the error table groups by: `dense-gqa`, `moe-gqa`, `mla+moe`, `swa`, `hybrid-gdn`, ..."""
+        """The class that the error table groups by: `dense-gqa`, `moe-gqa`, `mla+moe`, `swa`, `hybrid-gdn`,
+        ...
+        """
         mixers = [layer.mixer for layer in self.layers] + [layer.second_mixer for layer in self.layers]
         moe = "+moe" if self.experts else ""
         if any(isinstance(mixer, DeltaNet) for mixer in mixers):

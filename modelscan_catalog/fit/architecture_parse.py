@@ -65,8 +65,8 @@ def parse_architecture(
     """The architecture that a model's config.json describes.
 
     `quant_config` (hf_quant_config.json) only matters here in that it may be absent; schemes are read by
-    `quantization.scheme_of`. Returns `Unsupported` for a layout that no rule covers. Raises FitInputError, naming
-    the field, for values that no model can have.
+    `quantization.scheme_of`. Returns `Unsupported` for a layout that no rule covers. Raises FitInputError,
+    naming the field, for values that no model can have.
     """
     del quant_config
     document, fields = text_fields(config)
@@ -122,7 +122,9 @@ def parse_architecture(
 
 
 def _nearest_family(model_type: str, families: Mapping[str, Family]) -> Family:
-    """The rules of the longest known type that the unknown one starts with (`qwen3_9_moe` -> `qwen3`), else Llama's."""
+    """The rules of the longest known type that the unknown one starts with (`qwen3_9_moe` -> `qwen3`), else
+    Llama's.
+    """
     known = [
         key
         for key in families
@@ -183,7 +185,9 @@ def _layers(fields: Fields, family: Family, model_type: str, count: int) -> tupl
 def _draft_layers(
     fields: Fields, family: Family, model_type: str, layers: tuple[Layer, ...], hidden: int
 ) -> tuple[tuple[Layer, ...], int]:
-    """Multi-token-prediction layers: the last full-attention layer repeated, with the projection of two inputs."""
+    """Multi-token-prediction layers: the last full-attention layer repeated, with the projection of two
+    inputs.
+    """
     count = first_number(fields, "num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
     if "mtp_num_hidden_layers" not in fields and "num_nextn_predict_layers" not in fields:
         count = count or int(family.get("draft_layers", 0))

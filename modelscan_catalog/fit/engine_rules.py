@@ -1,4 +1,6 @@
-"""How each engine version uses memory: its defaults and cache rules, from `registry/engines/memory_defaults.json`."""
+"""How each engine version uses memory: its defaults and cache rules, from
+`registry/engines/memory_defaults.json`.
+"""
 
 from __future__ import annotations
 

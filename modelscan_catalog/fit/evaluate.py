@@ -1,4 +1,6 @@
-"""One fit request to one answer: every memory term in GiB, capacity, bands, and the verdict with its arithmetic."""
+"""One fit request to one answer: every memory term in GiB, capacity, bands, and the verdict with its
+arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,8 @@ def subject_of(request: FitRequest) -> Subject | Unsupported:
         known = known_config(request.model) if request.model else None
         if known is None:
             raise FitInputError(
-                f"request.model {request.model[:80]!r} is not known here; give its config.json as request.config",
+                f"request.model {request.model[:80]!r} is not known here; give its config.json as "
+                "request.config",
                 field="model",
             )
         config, assumed = known.config, not known.exact
@@ -152,8 +155,9 @@ def subject_of(request: FitRequest) -> Subject | Unsupported:
 def evaluate(request: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to one request of the batch contract; the same request always gives the same answer.
 
-    Keys of the answer are those of `EMPTY`: GiB per GPU of the largest rank, tokens and requests for the whole
-    engine at `max_model_len`; None is unknown. Raises FitInputError or UnknownIdError naming the field.
+    Keys of the answer are those of `EMPTY`: GiB per GPU of the largest rank, tokens and requests for the
+    whole engine at `max_model_len`; None is unknown. Raises FitInputError or UnknownIdError naming the
+    field.
     """
     asked = read_request(request)
     card = card_of(asked)
@@ -176,7 +180,9 @@ def evaluate(request: Mapping[str, Any]) -> dict[str, Any]:
         pcie=card.pcie if card else False,
     )
     if rules.weights_extra_gib:
-        terms = replace(terms, weights_gib=terms.weights_gib + rules.weights_extra_gib)
+        weights = float(terms.weights_gib) + rules.weights_extra_gib
+        error = float(terms.weights_relative_error) + rules.weights_extra_error_gib / weights
+        terms = replace(terms, weights_gib=weights, weights_relative_error=error)
     tokens = asked.max_num_batched_tokens or rules.batched_tokens
     sequences = min(asked.max_num_seqs or rules.max_sequences, tokens)
     utilization = asked.gpu_memory_utilization or rules.utilization
@@ -266,8 +272,8 @@ def _capacity(
 def reported_tokens(plan: Plan, terms: VariantTerms, pool: float, requests: float, context: int) -> int:
     """The engine's own figure of its cache in tokens.
 
-    From vLLM 0.21 concurrency x length; before, blocks over groups x the smallest block, times the decode-context
-    ranks. For hybrids the two differ, and neither is what a request can use.
+    From vLLM 0.21 concurrency x length; before, blocks over groups x the smallest block, times the
+    decode-context ranks. For hybrids the two differ, and neither is what a request can use.
     """
     if plan.rules.length_capacity:
         return int(requests * context)
@@ -316,7 +322,7 @@ def _verdict(
 
 
 def _unsupported(asked: FitRequest, card: Card | None, found: Unsupported) -> dict[str, Any]:
-    """The answer for a layout that no rule covers: a bound from the bytes that must load, and nothing else."""
+    """The answer for a layout that no rule covers: a bound from the bytes that must load."""
     answer: dict[str, Any] = {
         **EMPTY,
         "bands": {},

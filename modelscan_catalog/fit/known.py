@@ -48,7 +48,9 @@ def _stripped(tail: str, pattern: re.Pattern[str]) -> str:
 
 
 def known_config(model: str) -> KnownConfig | None:
-    """The config of a named model: its own, the same name under another owner or quantization, or a sibling's."""
+    """The config of a named model: its own, the same name under another owner or quantization, or a
+    sibling's.
+    """
     models = table("fit/configs.json")["models"]
     if model in models:
         return _entry(model, models[model], True)
@@ -72,8 +74,9 @@ def _entry(name: str, facts: Mapping[str, Any], exact: bool) -> KnownConfig:
 def corrected_config(model: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A given config with the context length that the named model really declares.
 
-    Configs are often copied from a base or sibling of the same shape whose `max_position_embeddings` differs, and
-    the rotary cache follows it. Only that and the scaling beside it are replaced, and only for models known by name.
+    Configs are often copied from a base or sibling of the same shape whose `max_position_embeddings`
+    differs, and the rotary cache follows it. Only that and the scaling beside it are replaced, and only for
+    models known by name.
     """
     facts = table("fit/configs.json")["contexts"]
     tail = _stripped(re.sub(r"\.gguf$", "", model.rpartition("/")[2].lower()), SUFFIXES)
@@ -89,7 +92,9 @@ def measured_weights_gib(model: str) -> float:
 
 
 def usual_draft(model: str, engine: str) -> Mapping[str, Any] | None:
-    """The draft model that the logged servers of a model load, for requests that do not say how they speculate."""
+    """The draft model that the logged servers of a model load, for requests that do not say how they
+    speculate.
+    """
     for draft in table("fit/checkpoints.json")["drafts"]:
         if draft["engine"] == engine and re.fullmatch(draft["model"], model.lower()):
             return dict(draft)

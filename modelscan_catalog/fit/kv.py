@@ -1,4 +1,5 @@
-"""KV-cache layout: bytes a token of each layer, the engine's blocks, groups and pages, and what a request takes.
+"""KV-cache layout: bytes a token of each layer, the engine's blocks, groups and pages, and what a request
+takes.
 
 Rules of vLLM's `v1/core/kv_cache_utils.py` and `v1/kv_cache_interface.py`, by engine version (`KvRules`).
 """
@@ -116,7 +117,9 @@ def layer_cache(
 
 
 def _compressed_cache(mixer: CompressedAttention, rules: KvRules) -> list[LayerCache]:
-    """DeepSeek V4: 584 B an entry (448 fp8 values, 64 bf16 rotary values, 8 scales), an entry every `ratio` tokens."""
+    """DeepSeek V4: 584 B an entry (448 fp8 values, 64 bf16 rotary values, 8 scales), an entry every `ratio`
+    tokens.
+    """
     entry = mixer.head_dim - mixer.rope_dim + 2.0 * mixer.rope_dim + 8.0
     caches = [LayerCache("sliding" if rules.hybrid_groups else "full", entry, mixer.window)]
     if mixer.ratio:
@@ -142,8 +145,8 @@ def kv_layout(
 ) -> KvLayout:
     """The cache layout of the layers [first_layer, last_layer) on one rank of a tensor-parallel group.
 
-    `drafts`: speculative tokens a step (they lengthen states); `draft_layers`: the model's own draft layers load;
-    `draft_full_layers`: those of a separate draft model.
+    `drafts`: speculative tokens a step (they lengthen states); `draft_layers`: the model's own draft layers
+    load; `draft_full_layers`: those of a separate draft model.
     """
     caches: list[LayerCache] = []
     layers = list(architecture.layers[first_layer:last_layer])
@@ -176,7 +179,9 @@ def _single_group(
     drafts: int,
     rules: KvRules,
 ) -> KvLayout:
-    """One table of blocks for all layers; windows beside a growing history cost their own part of each block."""
+    """One table of blocks for all layers; windows beside a growing history cost their own part of each
+    block.
+    """
     growing = [cache for cache in caches if cache.kind == "full"] or list(caches)
     if growing[0].kind == "state":
         size = sum(cache.state_bytes for cache in caches)
@@ -199,7 +204,9 @@ def _grouped(
     drafts: int,
     rules: KvRules,
 ) -> KvLayout:
-    """Groups of equal page size: states pad to the attention page, smaller attention pages take longer blocks."""
+    """Groups of equal page size: states pad to the attention page, smaller attention pages take longer
+    blocks.
+    """
     attention = [cache for cache in caches if cache.kind != "state"]
     states = [cache.state_bytes for cache in caches if cache.kind == "state"]
     widest = max(cache.token_bytes for cache in attention)

@@ -1,4 +1,6 @@
-"""Layer lists that do not repeat one block: Nemotron-H patterns, DeciLM blocks, cross-attention; and their norms."""
+"""Layer lists that do not repeat one block: Nemotron-H patterns, DeciLM blocks, cross-attention; and their
+norms.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def hybrid_pattern(fields: Fields, family: Family, count: int) -> tuple[Layer, .
 
 
 def deci_layers(fields: Fields, family: Family) -> tuple[Layer, ...]:
-    """Nemotron NAS: each block says its own attention groups and feed-forward multiplier, or that it has none."""
+    """Nemotron NAS: each block says its own attention groups and feed-forward multiplier, or that it has
+    none.
+    """
     hidden = fields.integer("hidden_size", least=1)
     heads = fields.integer("num_attention_heads", least=1)
     layers = []

@@ -100,10 +100,11 @@ def uses_draft_layers(architecture: Architecture, plan: Plan) -> bool:
 
 
 def correction_factor(architecture: Architecture, exact_parameters: int | None) -> float:
-    """How much the shapes are off by the publisher's count, 1 when they agree within 0.02 % or it cannot be meant.
+    """How much the shapes are off by the publisher's count, 1 when they agree within 0.02 % or it cannot be
+    meant.
 
-    Counts with or without draft layers and tied heads all occur; packed checkpoints count words, not weights, so
-    only differences under 8 % are taken as parameters that the shapes miss.
+    Counts with or without draft layers and tied heads all occur; packed checkpoints count words, not
+    weights, so only differences under 8 % are taken as parameters that the shapes miss.
     """
     if not exact_parameters:
         return 1.0
@@ -145,7 +146,9 @@ def plan_weights(architecture: Architecture, scheme: Scheme, plan: Plan) -> list
 
 
 def lora_gib(architecture: Architecture, plan: Plan) -> float:
-    """Buffers of `lora_count` adapters of `lora_rank` on every linear layer: rank x (inputs + outputs) x 2 B each."""
+    """Buffers of `lora_count` adapters of `lora_rank` on every linear layer: rank x (inputs + outputs) x 2
+    B each.
+    """
     if not plan.lora_rank:
         return 0.0
     edges = sum(
@@ -185,7 +188,9 @@ def layout_of(architecture: Architecture, scheme: Scheme, plan: Plan, first: int
 def _pools_apart(
     architecture: Architecture, layout: KvLayout, plan: Plan, first: int, last: int, element: float
 ) -> KvLayout:
-    """SGLang: a token costs its full layers, a fixed share of its sliding layers, and the states' share on top."""
+    """SGLang: a token costs its full layers, a fixed share of its sliding layers, and the states' share on
+    top.
+    """
     rules, ranks = plan.rules, plan.parallel.tensor
     mixers = [layer.mixer for layer in architecture.layers[first:last]]
     sliding = [mixer for mixer in mixers if isinstance(mixer, Attention) and mixer.kind == "sliding"]
@@ -207,9 +212,11 @@ def _pools_apart(
 
 
 def non_torch_gib(ranks: int, *, small: bool = False, pcie: bool = False) -> float:
-    """Communication buffers and the driver's own, by the ranks of a group; between the fitted sizes the next one.
+    """Communication buffers and the driver's own, by the ranks of a group; between the fitted sizes the
+    next one.
 
-    `small`: a card under 38 GiB alone; `pcie`: ranks without a fast link, whose collectives keep fewer buffers.
+    `small`: a card under 38 GiB alone; `pcie`: ranks without a fast link, whose collectives keep fewer
+    buffers.
     """
     if ranks == 1 and small:
         return constant("non_torch_small")
@@ -257,7 +264,8 @@ def graphs_estimate_gib(architecture: Architecture, plan: Plan) -> float:
 def bands_of(architecture: Architecture, scheme: Scheme) -> tuple[float, float, float]:
     """Half widths of the 90 % bands: weights (share), overhead (share) and overhead (GiB)."""
     bands = table("fit/bands.json")
-    weights = bands["weights"]["exact" if scheme.default is None and not scheme.rules else "quantized"]
+    stored = scheme.default is None and not scheme.rules
+    weights = bands["weights"]["exact" if stored else "hybrid" if is_recurrent(architecture) else "quantized"]
     if not scheme.certain:
         weights = bands["weights"]["label"]
     if architecture.assumed or any(
@@ -278,15 +286,17 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
             field="pp",
         )
     rules = plan.rules
-    stage = largest_stage(plan_weights(architecture, scheme, plan))
+    stages = plan_weights(architecture, scheme, plan)
+    stage = largest_stage(stages)
     layout = layout_of(architecture, scheme, plan, stage.first_layer, stage.last_layer)
     extra = lora_gib(architecture, plan) + plan.draft_gib
     sampler = constant(f"sampler_{rules.sampler}") * architecture.vocabulary
     vision = architecture.vision if plan.vision else None
     weights_error, share, error_gib = bands_of(architecture, scheme)
+    uneven = 1 - min(one.total_gib for one in stages) / stage.total_gib  # a log may be of any stage
     return VariantTerms(
         weights_gib=stage.total_gib + extra,
-        weights_relative_error=weights_error,
+        weights_relative_error=weights_error + uneven,
         bytes_per_block=layout.bytes_per_block,
         kv_bytes_per_token=layout.token_bytes,
         sampler_bytes_per_sequence=sampler,
@@ -321,10 +331,11 @@ class CardRules:
     edge: float
     """Share of the budget within which a verdict is `tight`."""
     weights_extra_gib: float
-    """Logged with the weights on this platform (ROCm's runtime)."""
+    weights_extra_error_gib: float
+    """Logged with the weights on this platform (ROCm's runtime), and the doubt about it."""
     reserve_gib: float
-    """Taken off the budget on this platform: unified memory holds the system too, ROCm its runtime. It includes
-    what the card's non-torch memory differs by from the variant's term (`non_torch_shift_gib`)."""
+    """Taken off the budget on this platform: unified memory holds the system too, ROCm its runtime. It
+    includes what the card's non-torch memory differs by from the variant's term (`non_torch_shift_gib`)."""
     non_torch_shift_gib: float
     reserve_error_gib: float
 
@@ -362,6 +373,7 @@ def card_rules(
         max_sequences=min(sequences, tokens),
         edge=constant("verdict_edge"),
         weights_extra_gib=constant("rocm_weights") if rocm else 0.0,
+        weights_extra_error_gib=float(table("fit/bands.json")["rocm_weights_gib"]) if rocm else 0.0,
         reserve_gib=reserve,
         non_torch_shift_gib=shift,
         reserve_error_gib=float(table("fit/bands.json")["unified_gib"]) if unified else 0.0,

@@ -1,4 +1,6 @@
-"""From a config's fields to the mixer of each layer: attention of every kind, latent attention, recurrent states."""
+"""From a config's fields to the mixer of each layer: attention of every kind, latent attention, recurrent
+states.
+"""
 
 from __future__ import annotations
 
@@ -193,7 +195,7 @@ def latent_attention(fields: Fields) -> LatentAttention:
 
 
 def compressed_attention(fields: Fields, layer: int) -> CompressedAttention:
-    """DeepSeek V4's attention; a checkpoint config that leaves out the output ranks has the published ones."""
+    """DeepSeek V4's attention; a config that leaves out the output ranks has the published ones."""
     ratios = fields.sequence("compress_ratios")
     heads = fields.integer("num_attention_heads", least=1)
     return CompressedAttention(

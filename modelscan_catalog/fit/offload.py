@@ -10,7 +10,8 @@ from modelscan_catalog.fit.architecture import Architecture
 from modelscan_catalog.fit.formulas import GIB, VariantTerms
 
 BATCH = 512
-"""llama.cpp's default micro-batch: its compute buffer holds the logits and activations of that many tokens."""
+"""llama.cpp's default micro-batch: its compute buffer holds the logits and activations of that many tokens.
+"""
 
 
 def compute_buffer_gib(architecture: Architecture) -> float:
@@ -28,7 +29,8 @@ def offload_answer(
 ) -> dict[str, Any]:
     """The answer under llama.cpp: `fits`, `tight`, or `offload_only` with the layers that stay on the card.
 
-    llama.cpp reserves the whole context when it starts; what does not fit stays in system memory, layer by layer.
+    llama.cpp reserves the whole context when it starts; what does not fit stays in system memory, layer by
+    layer.
     """
     buffer = compute_buffer_gib(architecture)
     weights = float(terms.weights_gib)
@@ -48,7 +50,9 @@ def offload_answer(
     code = int(formulas.verdict_codes(need, total_gib, 0.03))
     if code != formulas.DOES_NOT_FIT:
         answer["verdict"] = ("fits", "tight")[code]
-        answer["reason"] = f"weights {weights:.2f} + KV {cache:.2f} + buffers {buffer:.2f} of {total_gib:.2f} GiB"
+        answer["reason"] = (
+            f"weights {weights:.2f} + KV {cache:.2f} + buffers {buffer:.2f} of {total_gib:.2f} GiB"
+        )
         return answer
     layers = len(architecture.layers)
     each = (weights + cache) / (layers + 1)

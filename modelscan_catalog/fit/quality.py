@@ -73,7 +73,9 @@ def read_runs(path: Path = RUNS_PATH) -> list[dict[str, str]]:
 
 
 def read_configs(path: Path = CONFIGS_PATH) -> dict[str, dict[str, Any]]:
-    """Configs by model: `{model: {config, exact_params}}` of a file of runs' configs, or this registry's own."""
+    """Configs by model: `{model: {config, exact_params}}` of a file of runs' configs, or this registry's
+    own.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -93,7 +95,9 @@ def read_configs(path: Path = CONFIGS_PATH) -> dict[str, dict[str, Any]]:
 def request_of(
     run: Run, configs: Mapping[str, Mapping[str, Any]], *, with_pool: bool = False
 ) -> dict[str, Any]:
-    """The batch request that a run stands for; `with_pool` gives its logged KV pool, to ask for capacity alone."""
+    """The batch request that a run stands for; `with_pool` gives its logged KV pool, to ask for capacity
+    alone.
+    """
     request: dict[str, Any] = {key: run[column] for key, column in REQUEST_FIELDS.items() if run.get(column)}
     facts = configs.get(run["model"], {})
     if facts.get("config"):
@@ -117,7 +121,7 @@ def logged_tokens(run: Run) -> float | None:
 
 
 def implied_value(run: Run, configs: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
-    """The value of a constant that would make the prediction of a run equal its log; None if it has no say."""
+    """The value of a constant that would make a run's prediction equal its log; None if it has no say."""
     entry = table("fit/constants.json")["constants"][name]
     target = entry["target"]
     logged = logged_tokens(run) if target == "kv_tokens" else (run[LOGGED[target]] or None)
@@ -169,7 +173,9 @@ def _inside(band: Sequence[float] | None, logged: str | float | None) -> bool | 
 
 
 def score_run(run: Run, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Signed relative errors of one run, whether its bands cover the log, and the verdict beside what happened."""
+    """Signed relative errors of one run, whether its bands cover the log, and the verdict beside what
+    happened.
+    """
     answer = evaluate_line(request_of(run, configs))
     given = evaluate_line(request_of(run, configs, with_pool=True)) if run["kv_avail_gib"] else None
     tokens = logged_tokens(run)
@@ -201,7 +207,9 @@ def score_run(run: Run, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, A
 def score_runs(
     runs: Sequence[Run], configs: Mapping[str, Mapping[str, Any]], *, leave_one_out: bool = False
 ) -> list[dict[str, Any]]:
-    """`score_run` of every run; with `leave_one_out`, constants fitted on a run are refitted without it first."""
+    """`score_run` of every run; with `leave_one_out`, constants fitted on a run are refitted without it
+    first.
+    """
     scored = []
     entries = table("fit/constants.json")["constants"]
     for run in runs:

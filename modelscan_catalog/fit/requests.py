@@ -151,7 +151,8 @@ def _literal(text: str) -> Any:
 def read_request(raw: Mapping[str, Any]) -> FitRequest:
     """The checked request of one batch line.
 
-    Unknown keys are refused, so that a misspelt flag is not silently ignored. Raises FitInputError naming the field.
+    Unknown keys are refused, so that a misspelt flag is not silently ignored. Raises FitInputError naming
+    the field.
     """
     if not isinstance(raw, Mapping):
         raise FitInputError("a request is a JSON object", field="request")

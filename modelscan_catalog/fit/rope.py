@@ -14,7 +14,8 @@ from modelscan_catalog.fit.mixers import Family
 
 
 def rope_cache(fields: Fields, family: Family, layers: tuple[Layer, ...], context: int) -> Rope | None:
-    """Positions x rotary width, in the model's dtype; fp32 for latent attention with YaRN; twice with two ropes.
+    """Positions x rotary width, in the model's dtype; fp32 for latent attention with YaRN; twice with two
+    ropes.
 
     Positions are `max_position_embeddings`, which YaRN and its like replace with the scaled length
     (original length x factor).

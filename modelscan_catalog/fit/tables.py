@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ REGISTRY = Path(__file__).resolve().parents[2] / "registry"
 _TRIED: ContextVar[Mapping[str, float] | None] = ContextVar("tried constants", default=None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def table(name: str) -> Any:
     """The JSON document `registry/<name>`; part of the repository, so its absence is a damaged copy."""
     return json.loads((REGISTRY / name).read_text(encoding="utf-8"))

@@ -1,7 +1,8 @@
-"""The exact tensor list of a model: module name, shape, how tensor parallelism splits it, whether it is quantized.
+"""The exact tensor list of a model: module name, shape, how tensor parallelism splits it, whether it is
+quantized.
 
-Shapes follow the checkpoints of each family; splits follow the engines' parallel layers. A fused expert tensor is
-one entry with `copies` experts.
+Shapes follow the checkpoints of each family; splits follow the engines' parallel layers. A fused expert
+tensor is one entry with `copies` experts.
 """
 
 from __future__ import annotations

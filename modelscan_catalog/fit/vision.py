@@ -1,4 +1,6 @@
-"""Parameters of the image, video and audio towers beside the text model, from their configs or a named default."""
+"""Parameters of the image, video and audio towers beside the text model, from their configs or a named
+default.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +119,9 @@ def _mllama(fields: Fields, hidden: int) -> int:
 
 
 def _generic(fields: Fields, hidden: int) -> int:
-    """A plain vision transformer with a two-layer projector: CLIP, InternViT, Pixtral, MoonViT and their like."""
+    """A plain vision transformer with a two-layer projector: CLIP, InternViT, Pixtral, MoonViT and their
+    like.
+    """
     width = fields.integer("hidden_size", "vt_hidden_size", "width", "embed_dim", default=1024)
     depth = fields.integer("num_hidden_layers", "depth", "layers", "vt_num_hidden_layers", default=24)
     depth += fields.integer("num_global_layers", default=0)
@@ -154,7 +158,8 @@ SHARDED = {"qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwe
 def vision_tower(
     document: Fields, hidden: int, family_default: str, names_vision: bool
 ) -> VisionTower | None:
-    """The tower of a config; the family's published one when the config names a multimodal class and omits it.
+    """The tower of a config; the family's published one when the config names a multimodal class and omits
+    it.
 
     `family_default` is the family's entry in `registry/fit/families.json`; `names_vision` says that the
     checkpoint's class is a multimodal one.

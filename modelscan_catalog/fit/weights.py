@@ -1,4 +1,6 @@
-"""Bytes of weights on each rank: every tensor by its shape, its split over the ranks and its storage format."""
+"""Bytes of weights on each rank: every tensor by its shape, its split over the ranks and its storage
+format.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from modelscan_catalog.fit.allocator import allocator_excess
 from modelscan_catalog.fit.architecture import Architecture, LatentAttention
 from modelscan_catalog.fit.formulas import GIB
 from modelscan_catalog.fit.quantization import Scheme
-from modelscan_catalog.fit.tensors import EMBEDDING, HEAD, VISION, Tensor, tensor_list
+from modelscan_catalog.fit.tensors import EMBEDDING, VISION, Tensor, tensor_list
 
 VOCABULARY_MULTIPLE = 64
 FUSED = {
@@ -95,7 +97,9 @@ def local_shape(tensor: Tensor, parallel: Parallel) -> tuple[float, float, float
 def tensor_bytes(
     tensor: Tensor, scheme: Scheme, parallel: Parallel, dtype_bytes: int, expert_multiple: int = 1
 ) -> float:
-    """Bytes of a tensor on one rank. Experts' inner widths are padded to `expert_multiple`, as MXFP4 kernels do."""
+    """Bytes of a tensor on one rank. Experts' inner widths are padded to `expert_multiple`, as MXFP4
+    kernels do.
+    """
     rows, columns, copies = local_shape(tensor, parallel)
     if tensor.split == "experts" and expert_multiple > 1:
         if tensor.name.endswith("down_proj"):
@@ -129,8 +133,9 @@ def stage_weights(
 ) -> list[StageWeights]:
     """Weights of one rank of every pipeline stage.
 
-    `latent_copies`: the engine keeps bf16 copies of the latent up-projections that it absorbs (vLLM's V1 MLA).
-    `correction` scales the tensors where an index or a parameter count says that the shapes miss something.
+    `latent_copies`: the engine keeps bf16 copies of the latent up-projections that it absorbs (vLLM's V1
+    MLA). `correction` scales the tensors where an index or a parameter count says that the shapes miss
+    something.
     """
     tensors = tensor_list(architecture, with_draft=with_draft)
     ranges = stage_ranges(len(architecture.layers), parallel.pipeline)
