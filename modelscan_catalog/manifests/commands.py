@@ -108,14 +108,15 @@ def compose_document(plan: LaunchPlan, *, port: int | None = None) -> dict[str, 
     """A compose project with one hardened service, published on loopback only."""
     name = deployment_name(plan)
     inside = DEFAULT_PORTS[plan.engine]
-    arguments = serve_arguments(plan, host="0.0.0.0", port=inside)  # noqa: S104 - inside the container
+    served = serve_arguments(plan, host="0.0.0.0", port=inside)  # noqa: S104 - inside the container
+    arguments = [_compose_literal(word) for word in served]
     service: dict[str, Any] = {
         "image": container_image(plan),
         "entrypoint": arguments[:2] if plan.engine == "vllm" else arguments[:3],
         "command": arguments[2:] if plan.engine == "vllm" else arguments[3:],
         "environment": {
             **_CACHE_ENV,
-            **_environment(plan),
+            **{name: _compose_literal(value) for name, value in _environment(plan).items()},
             **{variable: _compose_secret(ref) for variable, ref in plan.secret_env().items()},
         },
         "ports": [f"127.0.0.1:{port or inside}:{inside}"],
@@ -140,12 +141,13 @@ def compose_document(plan: LaunchPlan, *, port: int | None = None) -> dict[str, 
         },
         "labels": {
             "modelscan.model": plan.model_id,
-            "modelscan.variant": plan.variant_id,
+            "modelscan.variant": _compose_literal(plan.variant_id),
             "modelscan.gpu": f"{plan.gpu_count}x {plan.gpu_profile_id}",
         },
     }
     if plan.source == "local_path":
-        service["volumes"].append(f"{plan.repo}:{plan.repo}:ro")
+        weights = _compose_literal(plan.repo)
+        service["volumes"].append(f"{weights}:{weights}:ro")
     if plan.gpu_vendor == "nvidia":
         device = {"driver": "nvidia", "count": plan.gpu_count, "capabilities": ["gpu"]}
         service["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
@@ -189,6 +191,11 @@ def _environment(plan: LaunchPlan) -> dict[str, str]:
 def _shell_secret(reference: str) -> str:
     kind, _, name = reference.partition(":")
     return f"${{{name}:?set it}}" if kind == "env" else f"$(cat {shlex.quote(name)})"
+
+
+def _compose_literal(text: str) -> str:
+    """``text`` as compose reads it back: a single dollar sign would start a variable."""
+    return text.replace("$", "$$")
 
 
 def _compose_secret(reference: str) -> str:

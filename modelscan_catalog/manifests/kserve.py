@@ -69,7 +69,7 @@ def inference_service(
     model: dict[str, Any] = {
         "modelFormat": {"name": model_format},
         "storageUri": _storage_uri(plan),
-        "args": _arguments(plan, model_format, name),
+        "args": [_pod_literal(word) for word in _arguments(plan, model_format, name)],
         "env": _environment(plan, secret_name),
         "resources": _resources(resource, plan.gpu_count, resources or PodResources()),
         "securityContext": {
@@ -134,7 +134,8 @@ def _arguments(plan: LaunchPlan, model_format: ModelFormat, name: str) -> list[s
 
 
 def _environment(plan: LaunchPlan, secret_name: str) -> list[dict[str, Any]]:
-    plain = [{"name": name, "value": value} for name, value in (_RUNTIME_ENV | plan.plain_env()).items()]
+    values = _RUNTIME_ENV | plan.plain_env()
+    plain = [{"name": name, "value": _pod_literal(value)} for name, value in values.items()]
     secrets = []
     for name, reference in plan.secret_env().items():
         kind, _, key = reference.partition(":")
@@ -147,6 +148,11 @@ def _environment(plan: LaunchPlan, secret_name: str) -> list[dict[str, Any]]:
             }
         )
     return plain + secrets
+
+
+def _pod_literal(text: str) -> str:
+    """``text`` as a container gets it: ``$(NAME)`` would be replaced by a variable."""
+    return text.replace("$(", "$$(")
 
 
 def _resources(resource: str, gpu_count: int, pod: PodResources) -> dict[str, dict[str, str]]:

@@ -197,7 +197,8 @@ def _compose(document: Mapping[str, Any], engine_version: str | None) -> list[Fi
             findings.append(Finding("error", "schema", f"{where}.image", "the service names no image"))
             continue
         findings += _literal_secrets(_compose_environment(service), f"{where}.environment")
-        words = [*_compose_words(service.get("entrypoint")), *_compose_words(service.get("command"))]
+        written = [*_compose_words(service.get("entrypoint")), *_compose_words(service.get("command"))]
+        words = [word.replace("$$", "$") for word in written]
         image = str(service["image"])
         if "vllm" in image or "sglang" in image:
             findings += _argv(words, f"{where}.command", _image_version(image) or engine_version)

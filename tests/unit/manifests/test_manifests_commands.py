@@ -155,6 +155,16 @@ def test_given_a_hostile_served_name_when_the_command_runs_in_a_shell_then_it_st
     assert "--served-model-name=a'; touch /tmp/x; '$(id)" in echoed.stdout.splitlines()
 
 
+def test_given_dollar_signs_when_written_then_compose_and_kubernetes_expand_none_of_them():
+    plan = dataclasses.replace(PLAN, served_model_name="a$HOME$(HOME)", env={"A": "$B$(C)"})
+    [service] = compose_document(plan)["services"].values()
+    assert "--served-model-name=a$$HOME$$(HOME)" in service["command"]
+    assert service["environment"]["A"] == "$$B$$(C)"
+    model = inference_service(plan)["spec"]["predictor"]["model"]
+    assert "--served-model-name=a$HOME$$(HOME)" in model["args"]
+    assert {"name": "A", "value": "$B$$(C)"} in model["env"]
+
+
 def test_given_a_secret_reference_when_written_then_no_document_holds_a_value(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_very_secret")
     everything = "".join(

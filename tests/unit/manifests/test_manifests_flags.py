@@ -1,7 +1,7 @@
 """Flag lists are read as each engine's own argument parser reads them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.manifests.engines import load_engine
@@ -129,6 +129,7 @@ def test_given_vllm_flags_when_translated_to_sglang_then_names_and_parsers_chang
     assert codes(SGLANG, *translated) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=12) | st.sampled_from(["--tp", "-tp=2", "--a=b", "--max-model-len"])))
 def test_given_any_words_when_checked_then_every_one_is_read_or_reported(words):
     read, stray = read_parameters(words)

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.manifests.lint import lint_manifest
@@ -179,6 +179,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_given_any_value_when_linted_as_any_kind_then_findings_come_and_no_exception(value):
     for kind in ("gpustack_model", "gpustack_catalogue", "kserve_inferenceservice", "compose"):

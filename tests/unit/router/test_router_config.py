@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.errors import SettingsError
@@ -90,6 +90,7 @@ def test_given_a_fallback_that_does_not_exist_when_read_then_it_is_refused():
         parsed(models=models)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_given_any_bytes_when_read_then_a_configuration_or_a_settings_error_comes(content):
     with pytest.raises(SettingsError):
@@ -125,6 +126,7 @@ models = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(models)
 def test_given_any_configuration_when_written_and_read_then_it_is_the_same_and_so_are_the_bytes(rows):
     seller = RouterProvider(name="p", type="api", base_url="https://p.example/v1", key="env:P")

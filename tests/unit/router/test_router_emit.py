@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.records import Alias, Capabilities, Limits, Modalities, Model, Offer, Price, Provider
@@ -165,6 +165,7 @@ catalogue = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(catalogue, st.lists(st.floats(0, 100), min_size=6, max_size=6))
 def test_given_any_catalogue_when_emitted_then_it_passes_its_lint_and_reads_back(models, prices):
     offers = [offer("s", m.name, price) for m, price in zip(models, prices, strict=False)]
