@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -101,7 +102,10 @@ class Router:
             return RouterError(500, "internal_error", "the router failed; its log has more").response()
 
     def _authorize(self, request: web.Request) -> None:
-        if self._token is None or request.path in _OPEN_PATHS:
+        if request.path in _OPEN_PATHS:
+            return
+        if self._token is None:
+            _refuse_other_sites(request)
             return
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), self._token.encode()):
@@ -142,8 +146,11 @@ class Router:
             raise RouterError(503, "starting", "the router is starting or stopping", "server_error")
         body = _chat_body(await request.read())
         table = self.table
+        name = body.get("model") or table.config.default_model
+        if not name:
+            raise RouterError(400, "invalid_request", "model is missing, and no default_model is configured")
         try:
-            attempts = table.attempts(body.get("model") or table.config.default_model or "")
+            attempts = table.attempts(name)
         except UnknownIdError as error:
             raise RouterError(404, "model_not_found", str(error)) from error
         except SettingsError as error:
@@ -212,6 +219,25 @@ async def _serve(router: Router, host: str, port: int) -> None:
         await stop.wait()
     finally:
         await runner.cleanup()
+
+
+def _refuse_other_sites(request: web.Request) -> None:
+    """Without a token, a web page in the user's browser must not spend the user's keys.
+
+    A page's requests carry its origin, or, after a DNS change, its own host name.
+    """
+    for header in (f"//{request.host}", request.headers.get("Origin")):
+        if header is not None and not _is_here(header):
+            raise RouterError(
+                403, "forbidden_origin", "without a token only programs of this machine may ask"
+            )
+
+
+def _is_here(address: str) -> bool:
+    try:
+        return is_loopback(urlsplit(address).hostname or "")
+    except ValueError:
+        return False
 
 
 def _chat_body(content: bytes) -> dict[str, Any]:

@@ -142,6 +142,7 @@ def test_given_a_break_after_the_first_byte_when_streamed_then_an_error_event_en
         (b'{"model": "m"}', (400, "invalid_request")),
         (b'{"model": 3, "messages": [1]}', (400, "invalid_request")),
         (b'{"model": "m", "messages": [1], "stream": "yes"}', (400, "invalid_request")),
+        (b'{"messages": [1]}', (400, "invalid_request")),
         (b'{"model": "none", "messages": [1]}', (404, "model_not_found")),
         (b'{"model": "offline", "messages": [1]}', (503, "no_usable_target")),
         (b" " * 2000, (413, "request_too_large")),
@@ -217,6 +218,27 @@ def test_given_a_token_when_asked_without_it_then_only_health_answers():
         "t0ken": 200,
         "/refresh": 401,
     }
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example:8080"}, 403),
+        ({"Host": "[::1"}, 403),
+    ],
+)
+def test_given_no_token_when_a_web_page_asks_then_it_is_refused_and_programs_are_not(headers, status):
+    async def asking():
+        async with serving({"m": [("up", "echo")]}) as (session, upstream):
+            body = {"model": "m", "messages": MESSAGES}
+            async with session.post("/v1/chat/completions", json=body, headers=headers) as answer:
+                return answer.status, len(upstream.requests)
+
+    assert asyncio.run(asking()) == (status, 1 if status == 200 else 0)
 
 
 def test_given_a_new_file_when_refreshed_then_a_good_one_is_swapped_in_and_a_bad_one_is_not():
