@@ -72,8 +72,7 @@ def merge_catalogue(
     offers, its price history and its tombstones are carried over. ``pairs`` are stated ModelScope twins, by
     default those of ``registry/merge``.
 
-    Raises ``OverrideError`` for an override of a record or field that does not exist, or that cannot
-    hold its value.
+    Raises ``OverrideError`` for an override of a field that does not exist or cannot hold its value.
     """
     tables = tables or load_tables()
     before = previous or PreviousBuild()
@@ -84,7 +83,7 @@ def merge_catalogue(
     table = build_variants(rows, identity, tables)
     variants = table.variants
     offers = build_offers(rows, identity, tables, observed, before.offers)
-    deployments, bad_recipes = build_deployments(rows, table)
+    deployments = build_deployments(rows, table)
     builder = ModelBuilder(rows, identity, tables, Parts(variants, offers, deployments), witnesses)
     built = [builder.build(model) for model in builder.ids]
     provenance = [row for _, book in built for row in book.provenance()]
@@ -115,9 +114,7 @@ def merge_catalogue(
                 key=lambda c: (c.record, c.field, c.other_source, repr(c.other)),
             )
         ),
-        rejects=tuple(
-            sorted((*rows.rejects, *bad_recipes), key=lambda r: (r.source, r.table, r.record, r.reason))
-        ),
+        rejects=tuple(sorted(rows.rejects, key=lambda r: (r.source, r.table, r.record, r.reason))),
         stale_overrides=merged.stale,
         sources=fetched,
     )

@@ -5,40 +5,23 @@ import re
 from modelscan_catalog.merge.names import slug
 from modelscan_catalog.merge.staged_tables import StagedTables
 from modelscan_catalog.merge.variants import VariantTable
-from modelscan_catalog.records import Deployment, Reject
+from modelscan_catalog.records import Deployment
 
 VRAM_CLAIM = "GPUSTACK_MODEL_VRAM_CLAIM"
 
 
-def build_deployments(
-    staged: StagedTables, table: VariantTable
-) -> tuple[tuple[Deployment, ...], tuple[Reject, ...]]:
-    """One record for each recipe, sorted by id, and a reject for each whose weights are no repository."""
+def build_deployments(staged: StagedTables, table: VariantTable) -> tuple[Deployment, ...]:
+    """One record for each recipe, sorted by id."""
     variants = {variant.id: variant for variant in table.variants}
     found: list[Deployment] = []
-    rejects: list[Reject] = []
     for spec in staged.specs:
-        record = f"{spec.catalogue}/{spec.set_name}/{spec.position}"
-        variant = table.of_repo.get((spec.catalogue, spec.repo))
-        if variant is None:
-            rejects.append(
-                Reject(
-                    source="gpustack",
-                    table="gpustack_specs",
-                    record=record,
-                    field="repo",
-                    value=spec.repo[:200],
-                    reason="its weights are no owner/name repository",
-                    whole_row=True,
-                )
-            )
-            continue
+        variant = variants[table.of_repo[spec.catalogue, spec.repo]]
         claim = spec.env.get(VRAM_CLAIM, "")
         found.append(
             Deployment(
                 id=f"gpustack/{spec.catalogue}/{slug(spec.set_name)}/{spec.position}",
-                model=variants[variant].model,
-                variant=variant,
+                model=variant.model,
+                variant=variant.id,
                 source="gpustack",
                 catalogue=spec.catalogue,
                 set_name=spec.set_name,
@@ -55,4 +38,4 @@ def build_deployments(
                 vram_claim_bytes=int(claim) if re.fullmatch(r"[1-9]\d*", claim) else None,
             )
         )
-    return tuple(sorted(found, key=lambda d: d.id)), tuple(rejects)
+    return tuple(sorted(found, key=lambda deployment: deployment.id))

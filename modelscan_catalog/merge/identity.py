@@ -54,12 +54,8 @@ def identify(staged: StagedTables, tables: MergeTables, pairs: Sequence[Labelled
     renamed = {name: row.id for row in staged.huggingface for name in row.requested_as if name != row.id}
     hf_ids = {row.id for row in staged.huggingface}
     served = {name.lower() for name in (*hf_ids, *renamed)}
-    hf_ids |= {
-        r for r in (*_named(staged, "huggingface"), *weights) if is_repo_id(r) and r.lower() not in served
-    }
-    ms_ids = {row.id for row in staged.modelscope} | {
-        r for r in _named(staged, "modelscope") if is_repo_id(r)
-    }
+    hf_ids |= {r for r in (*_named(staged, "huggingface"), *weights) if r.lower() not in served}
+    ms_ids = {row.id for row in staged.modelscope} | set(_named(staged, "modelscope"))
     twins, twin_doubts = _twins(staged, tables, pairs, facts, hf_ids, ms_ids, renamed)
     served = {name.lower() for name in (*hf_ids, *renamed)}
     hf_ids |= {twin.huggingface for twin in twins.values() if twin.huggingface.lower() not in served}
@@ -124,7 +120,6 @@ def identify(staged: StagedTables, tables: MergeTables, pairs: Sequence[Labelled
             row.repo,
         )
         for row in sorted(staged.drafts, key=lambda row: row.catalogue, reverse=True)
-        if is_repo_id(row.repo)
     }
     offers, offer_doubts = _offer_homes(staged, tables, canonical, hf_homes, ms_homes, sets, facts)
     links = _links(staged, canonical, hf_homes, ms_homes, sets, drafts, offers)

@@ -289,8 +289,11 @@ def _models_dev_values(row: ModelsDevLabModel | ModelsDevOffer) -> dict[str, Any
 
 
 def _active_parameters(row: GpustackSet, unit: int) -> int | None:
-    """Active parameters of a model set: the catalogues give ``size`` in trillions beside ``activated_size`` in
-    billions, so a value above the size is read in billions."""
+    """Active parameters of a model set.
+
+    The catalogues give ``size`` in trillions beside ``activated_size`` in billions: a value above the size is
+    read in billions.
+    """
     if not row.activated_size:
         return None
     above = row.size is not None and row.activated_size > row.size

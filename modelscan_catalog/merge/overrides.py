@@ -14,7 +14,7 @@ from modelscan_catalog.records import Conflict, Override, Provenance, Record
 
 @dataclass(frozen=True)
 class StaleOverride:
-    """An override that was written against another upstream value than today's."""
+    """An override that was written against another upstream value than today's, or a vanished record."""
 
     record: str
     field: str
@@ -65,8 +65,8 @@ def read_overrides(directory: Path) -> tuple[Override, ...]:
 def apply_overrides(overrides: Sequence[Override], records: Mapping[str, Mapping[str, Record]]) -> Overridden:
     """Set each override's value; ``records`` holds records by kind and id.
 
-    A field may be a path such as ``parameters.total``. Raises ``OverrideError`` when the record or field does
-    not exist or cannot hold the value.
+    A field may be a path such as ``parameters.total``. An override of a record that no source has any more
+    is stale. Raises ``OverrideError`` when the record has no such field or cannot hold the value.
     """
     current: dict[str, dict[str, Record]] = {kind: dict(rows) for kind, rows in records.items()}
     provenance: list[Provenance] = []
@@ -76,9 +76,9 @@ def apply_overrides(overrides: Sequence[Override], records: Mapping[str, Mapping
         kind, _, identifier = row.record.partition(":")
         record = current.get(kind, {}).get(identifier)
         if record is None:
-            raise OverrideError(
-                f"override of {row.record}: no such record; correct the id or remove the override"
-            )
+            note = f"no such record; {row.reason}"
+            stale.append(StaleOverride(row.record, row.field, row.expected_upstream, None, note))
+            continue
         plain = record.model_dump(mode="json")
         upstream = _get(plain, row)
         if row.expected_upstream is not None and upstream != row.expected_upstream:

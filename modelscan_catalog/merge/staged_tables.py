@@ -87,6 +87,26 @@ def read_staged(staged: Mapping[str, Sequence[Any]]) -> StagedTables:
         )
         for r in orphans
     ]
+    local = [row for row in specs if row not in orphans and not is_repo_id(row.repo)]
+    rejects += [
+        _reject(
+            "gpustack",
+            "gpustack_specs",
+            (row.catalogue, row.set_name, row.position),
+            f"its weights {row.repo[:80]!r} are no owner/name repository",
+        )
+        for row in local
+    ]
+    rejects += [
+        _reject(
+            "gpustack",
+            "gpustack_draft_models",
+            (row.catalogue, row.name),
+            f"its weights {row.repo[:80]!r} are no owner/name repository",
+        )
+        for row in drafts
+        if not is_repo_id(row.repo)
+    ]
     not_repos: list[tuple[SourceName, str]] = [
         *(("huggingface", row.id) for row in huggingface if not is_repo_id(row.id)),
         *(("modelscope", row.id) for row in modelscope if not is_repo_id(row.id)),
@@ -101,8 +121,10 @@ def read_staged(staged: Mapping[str, Sequence[Any]]) -> StagedTables:
         offers=tuple(row for row in offers if row.provider in sellers),
         lab_models=tuple(row for row in lab_models if is_repo_id(row.id)),
         sets=sets,
-        specs=tuple(row for row in specs if (row.catalogue, row.set_name) in set_keys),
-        drafts=drafts,
+        specs=tuple(
+            row for row in specs if (row.catalogue, row.set_name) in set_keys and is_repo_id(row.repo)
+        ),
+        drafts=tuple(row for row in drafts if is_repo_id(row.repo)),
         huggingface=tuple(row for row in huggingface if is_repo_id(row.id)),
         modelscope=tuple(row for row in modelscope if is_repo_id(row.id)),
         rejects=tuple(rejects),
