@@ -181,19 +181,20 @@ def evaluate_cells(
     contexts = np.empty((size, 1, 1, len(CONTEXTS) + 1))
     contexts[..., :-1] = CONTEXTS
     contexts[..., -1] = terms.declared_context[:, None, None]
+    asked = np.where(np.isnan(contexts), 1.0, contexts)
     cell, batch, sequences = terms.memory, card.batched_tokens, card.max_sequences
     with np.errstate(all="ignore"):
         raw = formulas.pool_gib(cell, card.total_gib, card.utilization, batch, sequences)
         low, _ = formulas.pool_band_gib(cell, card.total_gib, card.utilization, batch, sequences)
         pool = np.asarray(raw - card.extra_gib)
-        required = np.asarray(formulas.required_gib(cell, contexts, 1.0, batch, sequences) + card.extra_gib)
+        required = np.asarray(formulas.required_gib(cell, asked, 1.0, batch, sequences) + card.extra_gib)
         spread = np.sqrt(
             np.square(raw - low)
             + np.square(card.total_spread_gib * card.utilization)
             + np.square(card.extra_spread_gib)
         )
         codes = formulas.verdict_codes(required, card.budget_gib, card.edge, spread)
-        concurrency = np.asarray(formulas.capacity_requests(cell, pool, contexts, batch), dtype=np.float64)
+        concurrency = np.asarray(formulas.capacity_requests(cell, pool, asked, batch), dtype=np.float64)
         longest = np.asarray(formulas.max_context_tokens(cell, pool, 1.0, batch), dtype=np.float64)
         overhead = np.asarray(formulas.overhead_gib(cell, batch, sequences)) + card.extra_gib
         speeds = _decode(terms, profile, card, contexts)
@@ -247,6 +248,8 @@ def _verdicts(
     put(~blind & np.isnan(contexts), UNKNOWN, CONTEXT)
     put(contexts > terms.declared_context[:, None, None, None], UNSUPPORTED, CONTEXT)
     refused = (refusal[0] >= 0)[..., None]
+    unsure = (refusal[0] == UNKNOWN)[..., None]
+    refused = refused & ~(unsure & blind & over)
     if refused.any():
         verdict = np.where(refused, refusal[0][..., None], verdict)
         binding = np.where(refused, refusal[1][..., None], binding)

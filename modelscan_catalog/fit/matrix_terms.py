@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def bare_terms(weights_gib: float, count: int, declared: float) -> VariantTerms:
     return VariantTerms(**values)
 
 
-def _resident_gib(variant: FitVariant) -> float:
+def resident_gib(variant: FitVariant) -> float:
     """Weights of an unmodelled variant: its files' bytes, else parameters x bits; NaN when unknown."""
     if variant.weights_bytes is not None:
         return variant.weights_bytes / GIB
@@ -111,8 +112,12 @@ def _resident_gib(variant: FitVariant) -> float:
     return variant.parameters * bits / 8 / GIB if variant.scheme is not None else math.nan
 
 
+@lru_cache(maxsize=512)
 def served_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> VariantTerms:
-    """`variant_terms`, with llama.cpp's compute buffer in the place of the servers' profile run."""
+    """`variant_terms`, with llama.cpp's compute buffer in the place of the servers' profile run.
+
+    Remembered, because a plan asks for the same split on many cards.
+    """
     terms = variant_terms(architecture, scheme, plan)
     if plan.rules.engine != "llama.cpp":
         return terms
@@ -176,7 +181,7 @@ def _column(variant: FitVariant, engine: str, version: str | None) -> _Column:
     rows: list[VariantTerms] = []
     for count, split in zip(COUNTS, splits, strict=True):
         if known is None or split is None:
-            rows += [bare_terms(_resident_gib(variant), count, declared)] * len(KV_DTYPES)
+            rows += [bare_terms(resident_gib(variant), count, declared)] * len(KV_DTYPES)
             continue
         plan = Plan(
             parallel=Parallel(tensor=split[0], pipeline=split[1]),
@@ -254,7 +259,7 @@ def build_terms(
         modelled=np.array([column.modelled for column in columns]),
         has_weights=np.array(
             [
-                column.modelled or not math.isnan(_resident_gib(variant))
+                column.modelled or not math.isnan(resident_gib(variant))
                 for variant, column in zip(ordered, columns, strict=True)
             ]
         ),

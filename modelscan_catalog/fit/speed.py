@@ -84,6 +84,7 @@ class SpeedTerms:
     hidden: Floats
 
 
+@lru_cache(maxsize=256)
 def speed_terms(architecture: Architecture, scheme: Scheme = UNQUANTIZED) -> SpeedTerms:
     """Read and active shares of a model, from the bytes of its exact tensor list."""
     always = experts = total = active = 0.0
