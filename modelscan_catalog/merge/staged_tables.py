@@ -79,6 +79,8 @@ def read_staged(staged: Mapping[str, Sequence[Any]]) -> StagedTables:
         _reject("models_dev", "models_dev_offers", (r.provider, r.id), "its provider has no row")
         for r in homeless
     ]
+    offers, bad_canonical = _without_bad_canonical(offers)
+    rejects += bad_canonical
     set_keys = {(row.catalogue, row.name) for row in sets}
     orphans = [row for row in specs if (row.catalogue, row.set_name) not in set_keys]
     rejects += [
@@ -116,19 +118,62 @@ def read_staged(staged: Mapping[str, Sequence[Any]]) -> StagedTables:
     rejects += [
         _reject("models_dev", "models_dev_lab_models", (r.id,), "its id is not lab/name") for r in lab_bad
     ]
+    present = {("huggingface", name.lower()): r.id for r in huggingface for name in (*r.requested_as, r.id)}
+    present |= {("modelscope", row.id.lower()): row.id for row in modelscope}
+    served = {
+        *(("huggingface", row.id) for row in huggingface),
+        *(("modelscope", row.id) for row in modelscope),
+    }
+
+    def spelled(hub: str, repo: str) -> str:
+        """A recipe's repository as its hub spells it today."""
+        return repo if (hub, repo) in served else present.get((hub, repo.lower()), repo)
+
     return StagedTables(
         providers=providers,
         offers=tuple(row for row in offers if row.provider in sellers),
         lab_models=tuple(row for row in lab_models if is_repo_id(row.id)),
         sets=sets,
         specs=tuple(
-            row for row in specs if (row.catalogue, row.set_name) in set_keys and is_repo_id(row.repo)
+            row.model_copy(update={"repo": spelled(row.catalogue, row.repo)})
+            for row in specs
+            if (row.catalogue, row.set_name) in set_keys and is_repo_id(row.repo)
         ),
-        drafts=tuple(row for row in drafts if is_repo_id(row.repo)),
+        drafts=tuple(
+            row.model_copy(update={"repo": spelled(row.catalogue, row.repo)})
+            for row in drafts
+            if is_repo_id(row.repo)
+        ),
         huggingface=tuple(row for row in huggingface if is_repo_id(row.id)),
         modelscope=tuple(row for row in modelscope if is_repo_id(row.id)),
         rejects=tuple(rejects),
     )
+
+
+def _without_bad_canonical(
+    offers: Sequence[ModelsDevOffer],
+) -> tuple[tuple[ModelsDevOffer, ...], list[Reject]]:
+    """Offers whose canonical id is no ``lab/name`` go on without it."""
+    kept: list[ModelsDevOffer] = []
+    rejects: list[Reject] = []
+    for row in offers:
+        canonical = row.canonical_model_id
+        if canonical is None or is_repo_id(canonical):
+            kept.append(row)
+            continue
+        kept.append(row.model_copy(update={"canonical_model_id": None}))
+        rejects.append(
+            Reject(
+                source="models_dev",
+                table="models_dev_offers",
+                record=f"{row.provider}/{row.id}",
+                field="canonical_model_id",
+                value=canonical[:200],
+                reason="is not lab/name",
+                whole_row=False,
+            )
+        )
+    return tuple(kept), rejects
 
 
 def is_repo_id(identifier: str) -> bool:

@@ -8,7 +8,7 @@ from modelscan_catalog.merge.facts import RepoFacts, is_weight_file
 from modelscan_catalog.merge.identity import Identity
 from modelscan_catalog.merge.names import bare_name, owner_of
 from modelscan_catalog.merge.quantization import dtype_bytes, quantization_of
-from modelscan_catalog.merge.staged_tables import StagedTables, is_repo_id
+from modelscan_catalog.merge.staged_tables import StagedTables
 from modelscan_catalog.merge.tables import MergeTables
 from modelscan_catalog.records import Variant, WeightFile
 from modelscan_catalog.sources.staged import HuggingFaceRepo, ModelScopeRepo, RepoFile
@@ -32,8 +32,7 @@ def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables
     """
     hf_rows = {row.id: row for row in staged.huggingface}
     ms_rows = {row.id: row for row in staged.modelscope}
-    present = {name.lower(): row.id for row in staged.huggingface for name in (*row.requested_as, row.id)}
-    labels = _recipe_labels(staged, identity, present)
+    labels = _recipe_labels(staged, identity)
     hf_repos = {*hf_rows, *(repo for hub, repo in labels if hub == "huggingface")}
     copies: dict[str, list[str]] = defaultdict(list)
     for twin in identity.twins.values():
@@ -69,37 +68,21 @@ def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables
             variant = variant.model_copy(update={"id": f"modelscope:{repo}"})
         variants.append(variant)
         of_repo["modelscope", repo] = variant.id
-    of_repo |= {
-        ("huggingface", n): of_repo["huggingface", r.id] for r in staged.huggingface for n in r.requested_as
-    }
     return VariantTable(tuple(sorted(variants, key=lambda v: v.id)), of_repo)
 
 
-def _recipe_labels(
-    staged: StagedTables, identity: Identity, present: Mapping[str, str]
-) -> dict[tuple[str, str], list[str]]:
+def _recipe_labels(staged: StagedTables, identity: Identity) -> dict[tuple[str, str], list[str]]:
     """Quantization labels that recipes give each (hub, repository); an entry for every one they name."""
-    labels: dict[tuple[str, str], list[str]] = {}
+    labels: dict[tuple[str, str], list[str]] = {(row.catalogue, row.repo): [] for row in staged.drafts}
     for spec in staged.specs:
-        if is_repo_id(spec.repo):
-            repo = present.get(spec.repo.lower(), spec.repo) if spec.catalogue == "huggingface" else spec.repo
-            labels.setdefault((spec.catalogue, repo), []).extend(
-                [spec.quantization] if spec.quantization else []
-            )
-    for draft in staged.drafts:
-        if is_repo_id(draft.repo):
-            repo = (
-                present.get(draft.repo.lower(), draft.repo)
-                if draft.catalogue == "huggingface"
-                else draft.repo
-            )
-            labels.setdefault((draft.catalogue, repo), [])
+        labels.setdefault((spec.catalogue, spec.repo), [])
+        if spec.quantization:
+            labels[spec.catalogue, spec.repo].append(spec.quantization)
+    served = {row.id for row in staged.huggingface}
     for twin in identity.twins.values():
         said = labels.get(("modelscope", twin.modelscope), [])
-        if ("huggingface", twin.huggingface) in labels:
-            labels["huggingface", twin.huggingface].extend(said)
-        elif said and twin.huggingface.lower() in present:
-            labels["huggingface", twin.huggingface] = list(said)
+        if said and (twin.huggingface in served or ("huggingface", twin.huggingface) in labels):
+            labels.setdefault(("huggingface", twin.huggingface), []).extend(said)
     return labels
 
 

@@ -156,6 +156,27 @@ def test_a_recipe_for_something_that_is_no_repository_is_rejected_with_a_reason(
     assert "/models/local" in reject.reason
 
 
+def test_a_canonical_id_that_is_no_lab_and_name_is_left_out_with_a_reason() -> None:
+    staged = small_world()
+    staged["models_dev_offers"].append(offer("shop", "x", canonical_model_id="nameless"))
+    catalogue = merged(staged)
+    (reject,) = catalogue.rejects
+    assert (reject.field, reject.value, reject.whole_row) == ("canonical_model_id", "nameless", False)
+    assert by_id(catalogue.offers)["shop/x"].model is None
+
+
+def test_a_recipe_that_spells_its_repository_otherwise_serves_the_one_that_is_there() -> None:
+    staged = small_world()
+    staged["huggingface_repos"].append(hf_repo("zai-org/glm-4-9b", requested_as=("THUDM/glm-4-9b",)))
+    staged["gpustack_specs"] += [
+        gpustack_spec("Qwen3-8B", "qwen/qwen3-8B", 8),
+        gpustack_spec("Qwen3-8B", "THUDM/glm-4-9b", 9),
+    ]
+    deployments = by_id(merged(staged).deployments)
+    assert deployments["gpustack/huggingface/qwen3-8b/8"].variant == "Qwen/Qwen3-8B"
+    assert deployments["gpustack/huggingface/qwen3-8b/9"].variant == "zai-org/glm-4-9b"
+
+
 def test_an_offer_of_an_unknown_seller_is_rejected_with_a_reason() -> None:
     staged = small_world()
     staged["models_dev_offers"].append(offer("nobody", "x"))
@@ -214,7 +235,7 @@ WORLDS = st.fixed_dictionaries(
                 offer,
                 st.sampled_from(["openai", "shop", "zai", "ghost"]),
                 st.one_of(NAMES, REPO_IDS, st.sampled_from(["gpt-4o", "z-ai/glm-5", "a:b@c~d"])),
-                canonical_model_id=st.sampled_from([None, None, "zhipuai/glm-5", "alibaba/qwen3-8b"]),
+                canonical_model_id=st.sampled_from([None, None, "zhipuai/glm-5", "alibaba/qwen3-8b", "odd"]),
                 open_weights=st.sampled_from([None, True, False]),
                 limits=st.builds(limits, st.sampled_from([8192, 131072])),
                 price=st.one_of(st.none(), st.builds(price, st.integers(0, 9))),
