@@ -88,6 +88,7 @@ def load_engine(engine: Engine, version: str | None = None) -> EngineTable:
     names = launch_names()
     types = names["types"].get(engine, {})
     choices = names["choices"].get(engine, {})
+    details = _newest_details(engine, basis)
 
     def known(versions: list[str] | None) -> bool:
         return versions is None or any(v in versions for v in basis)
@@ -100,11 +101,12 @@ def load_engine(engine: Engine, version: str | None = None) -> EngineTable:
             history[name] = tuple(versions)
             continue
         holders = [v for v in basis if versions is None or v in versions]
-        allowed = entry.get("choices", choices.get(name))
+        detail = details.get(name, {})
+        allowed = choices.get(name, entry.get("choices", detail.get("choices")))
         flags[name] = Flag(
             name=name,
             aliases=tuple(entry.get("aliases", ())),
-            type=types.get(name, entry.get("type")),
+            type=types.get(name, detail.get("type", entry.get("type"))),
             choices=None if allowed is None else tuple(map(str, allowed)),
             default=entry.get("default"),
             deprecated=all(v in entry.get("deprecated", ()) for v in holders),
@@ -172,6 +174,14 @@ def translate_value(concept: str, value: str, source: Engine, target: Engine) ->
     table = load_engine(target)
     known = {"tool_parser": table.tool_parsers, "reasoning_parser": table.reasoning_parsers}.get(concept)
     return value if known is None or value in known else None
+
+
+def _newest_details(engine: Engine, basis: tuple[str, ...]) -> Any:
+    """Types and choices that were read for one version only; nothing for a version that is not it."""
+    if engine != "vllm":
+        return {}
+    document = _read(ENGINE_DATA / "vllm_types.json")
+    return document["flags"] if basis == (document["version"],) else {}
 
 
 def _document(engine: Engine) -> Any:

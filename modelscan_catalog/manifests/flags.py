@@ -195,6 +195,8 @@ def _check_value(table: EngineTable, flag: Flag, parameter: Parameter) -> Iterab
         if kind is not None or flag.choices:
             yield "error", "missing_value", f"{flag.name} needs a value"
         return
+    if table.engine == "vllm" and value == "None":
+        return  # vLLM reads it as the absent value
     if kind is not None and not _fits(kind, value):
         yield "error", "wrong_value", f"{flag.name} takes {_KINDS[kind]}, got {value!r}"
     yield from _check_parser(table, flag, value)
