@@ -1,7 +1,7 @@
 """Which format each tensor of a checkpoint is stored in, from its quantization config, a label, or its name.
 
-Formats (bits, scales, zero points) are data in `registry/fit/quant_formats.json`. Embeddings, heads, norms and
-routers stay in the model's dtype unless the checkpoint says otherwise; its ignore list is read in the
+Formats (bits, scales, zero points) are data in `registry/fit/quant_formats.json`. Embeddings, heads, norms
+and routers stay in the model's dtype unless the checkpoint says otherwise; its ignore list is read in the
 notations that exist.
 """
 
