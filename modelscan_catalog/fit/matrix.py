@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ from modelscan_catalog.fit.matrix_cells import (
 from modelscan_catalog.fit.matrix_terms import (
     COUNTS,
     KV_DTYPES,
+    Executor,
     FitVariant,
     MatrixTerms,
     build_terms,
@@ -182,13 +183,6 @@ def partitions(terms: MatrixTerms, profiles: Sequence[GpuProfile]) -> list[Writt
     return [(content, count_verdicts(content)) for content in contents]
 
 
-class Executor(Protocol):
-    """A pool of processes or a Dask client: `submit` gives something with `result`."""
-
-    def submit(self, function: Callable[..., list[Written]], /, *args: Any) -> Any:
-        """Run `function(*args)` elsewhere."""
-
-
 def _results(
     terms: MatrixTerms, profiles: Sequence[GpuProfile], executor: Executor | None
 ) -> Iterator[Written]:
@@ -220,7 +214,7 @@ def write_matrix(
     `executor`: None for this process, a `concurrent.futures` pool, or a `distributed.Client`; the files'
     bytes do not depend on it. Each file appears whole or not at all.
     """
-    terms = variants if isinstance(variants, MatrixTerms) else build_terms(variants)
+    terms = variants if isinstance(variants, MatrixTerms) else build_terms(variants, executor=executor)
     chosen = list(profiles)
     counts: dict[str, dict[str, int]] = {}
     for profile, (content, counted) in zip(chosen, _results(terms, chosen, executor), strict=True):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from modelscan_catalog.fit.weights import Parallel
 
 COUNTS = (1, 2, 4, 8)
 KV_DTYPES = ("auto", "fp8")
+SHARE = 32
+"""Variants in one task of an executor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,22 +213,40 @@ def _memo_key(variant: FitVariant) -> Any:
     )
 
 
+class Executor(Protocol):
+    """A pool of processes or a Dask client: `submit` gives something with `result`."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Any:
+        """Run `function(*args)` elsewhere."""
+
+
+def _columns(variants: Sequence[FitVariant], engine: str, version: str | None) -> list[_Column]:
+    return [_column(variant, engine, version) for variant in variants]
+
+
 def build_terms(
-    variants: Sequence[FitVariant], engine: str = "vllm", version: str | None = None
+    variants: Sequence[FitVariant],
+    engine: str = "vllm",
+    version: str | None = None,
+    executor: Executor | None = None,
 ) -> MatrixTerms:
     """Terms of all variants under every count and KV dtype, in the order of `variant_id`.
 
     GGUF files are served by llama.cpp, all others by `engine`. Variants without an architecture keep a bound
-    from their weights.
+    from their weights. An `executor` shares the work; the terms do not depend on it.
     """
     ordered = sorted(variants, key=lambda variant: variant.variant_id)
-    memo: dict[Any, _Column] = {}
-    columns = []
-    for variant in ordered:
-        key = _memo_key(variant)
-        if key not in memo:
-            memo[key] = _column(variant, engine, version)
-        columns.append(memo[key])
+    keys = [_memo_key(variant) for variant in ordered]
+    first = dict(zip(reversed(keys), reversed(ordered), strict=True))
+    different = list(first.values())
+    if executor is None:
+        made = _columns(different, engine, version)
+    else:
+        parts = [different[start : start + SHARE] for start in range(0, len(different), SHARE)]
+        waiting = [executor.submit(_columns, part, engine, version) for part in parts]
+        made = [column for future in waiting for column in future.result()]
+    memo = dict(zip(first, made, strict=True))
+    columns = [memo[key] for key in keys]
     shape = (len(ordered), len(COUNTS), len(KV_DTYPES), 1)
     schemes = tuple(sorted({column.scheme for column in columns}))
     engines = tuple(sorted({column.engine for column in columns}))

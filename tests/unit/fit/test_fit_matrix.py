@@ -218,7 +218,7 @@ def test_a_process_pool_writes_the_same_files(tmp_path: Path) -> None:
     profiles = [H100, T4, L40S]
     counts = write_matrix(TERMS, profiles, tmp_path / "one")
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        assert write_matrix(TERMS, profiles, tmp_path / "pool", pool) == counts
+        assert write_matrix(ALL, profiles, tmp_path / "pool", pool) == counts
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "pool")
     assert sum(counts["t4"].values()) == len(ALL) * 32
     assert set(counts["t4"]) <= set(VERDICTS)
@@ -233,7 +233,7 @@ def test_a_dask_cluster_writes_the_same_files(tmp_path: Path) -> None:
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        write_matrix(TERMS, [H100, T4], tmp_path / "dask", client)
+        write_matrix(ALL, [H100, T4], tmp_path / "dask", client)
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "dask")
 
 
