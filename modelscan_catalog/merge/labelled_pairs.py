@@ -32,12 +32,16 @@ class LabelledPair:
 
     @property
     def held_out(self) -> bool:
-        """Whether the pair belongs to the half that nothing is learned from when quality is measured.
+        """Whether the pair belongs to the half that nothing is learned from when quality is measured."""
+        return is_held_out(f"{self.modelscope}\t{self.huggingface}")
 
-        Decided by a hash of both ids, so that the split is the same everywhere and for any order of rows.
-        """
-        text = f"{self.modelscope}\t{self.huggingface}"
-        return hashlib.sha256(text.encode()).digest()[0] % 2 == 1
+
+def is_held_out(key: str) -> bool:
+    """Whether a labelled thing is kept for measuring; half of them are.
+
+    Decided by a hash of its key, so that the split is the same everywhere and for any order of rows.
+    """
+    return hashlib.sha256(key.encode()).digest()[0] % 2 == 1
 
 
 def read_pairs(path: Path = PAIRS_FILE) -> tuple[LabelledPair, ...]:

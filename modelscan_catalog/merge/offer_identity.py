@@ -93,43 +93,43 @@ class OfferLinker:
         segments = [part for part in bare.split("/") if part]
         if not segments:
             return None
-        lab = self._stated_lab(segments)
-        names = self._names(segments[-1], lab)
-        if lab is not None:
-            for name in names:
-                found = self._by_lab_name.get((lab, name_key(name)), set())
-                if len(found) == 1:
-                    return Home(
-                        next(iter(found)),
-                        "lab_spelling_and_name",
-                        0.95,
-                        f"the seller writes {lab} before the name",
-                    )
+        lab, stated = self._stated_lab(segments)
+        names = [*self._names(stated, lab), *([segments[-1]] if stated != segments[-1] else [])]
         own_lab = self._tables.lab_of_provider.get(offer.provider)
+        for said in (text for text in (lab, own_lab) if text is not None):
+            for name in names:
+                found = self._by_lab_name.get((said, name_key(name)), set())
+                if len(found) == 1 and said == lab and not self._tuned_siblings(*found):
+                    evidence = f"the seller writes {lab} before the name"
+                    return Home(next(iter(found)), "lab_spelling_and_name", 0.95, evidence)
+                if found:
+                    return self._confirmed(offer, found, name)
         for name in names:
             found = self._by_name.get(name_key(name), set())
-            if own_lab is not None and self._by_lab_name.get((own_lab, name_key(name))):
-                found = self._by_lab_name[own_lab, name_key(name)]
-            if lab is not None:
-                found = {model for model in found if model.startswith(f"{lab}/")}
+            if lab is not None:  # what stands before the name may be another seller
+                found = {model for model in found if self._models[model].named_by_lab}
             if found:
                 return self._confirmed(offer, found, name)
         return None
 
-    def _stated_lab(self, segments: Sequence[str]) -> str | None:
+    def _stated_lab(self, segments: Sequence[str]) -> tuple[str | None, str]:
+        """The lab that a seller writes before the name, and the name: ``z-ai/glm-5``, ``zai.glm-5`` and
+        ``zai-org-glm-5`` all say ``glm-5`` of one lab."""
+        last = segments[-1]
         if len(segments) > 1:
-            return self._tables.lab_of_spelling.get(segments[-2])
-        for separator in (".", "-", ":"):
-            head, cut, tail = segments[0].partition(separator)
-            if cut and tail and head in self._tables.labs and not self._by_name.get(name_key(segments[0])):
-                return head
-        return None
+            return self._tables.lab_of_spelling.get(segments[-2]), last
+        if not self._by_name.get(name_key(last)):
+            for spelling in sorted(self._tables.lab_of_spelling, key=lambda text: (-len(text), text)):
+                rest = last.removeprefix(spelling)
+                if rest != last and rest[:1] in (".", "-", ":") and len(rest) > 1:
+                    return self._tables.lab_of_spelling[spelling], rest[1:]
+        return None, last
 
-    def _names(self, last: str, lab: str | None) -> list[str]:
-        names = [last]
-        if lab is not None and last.startswith(lab) and len(last) > len(lab) + 1:
-            names.append(last[len(lab) + 1 :])
-        stem, labels = split_labels(last, self._tables)
+    def _names(self, name: str, lab: str | None) -> list[str]:
+        names = [name]
+        if lab is not None and name.startswith(f"{lab}-"):
+            names.append(name[len(lab) + 1 :])
+        stem, labels = split_labels(name, self._tables)
         if labels:
             names.append(stem)
         return names
@@ -142,6 +142,10 @@ class OfferLinker:
         named_by_lab = {m for m in found if self._models[m].named_by_lab}
         of_labs = {m for m in found if m.partition("/")[0] in self._tables.labs}
         pool = {m: self._models[m] for m in named_by_lab or of_labs or found}
+        tuned = set(self._tuned_siblings(*pool))
+        if tuned:
+            reason = "the base model has this name, and sellers mostly mean the tuned one by it"
+            return self._nothing(offer, tuple(sorted({*pool, *tuned})), reason)
         possible = {m: known for m, known in pool.items() if not _other_family(offer, known)}
         agreeing = {m: text for m, known in possible.items() if (text := _agreement(offer, known))}
         if len(agreeing) == 1:
@@ -155,6 +159,12 @@ class OfferLinker:
             "several models bear this name" if len(possible) > 1 else "the model of this name has other facts"
         )
         return self._nothing(offer, tuple(sorted(found)), reason)
+
+    def _tuned_siblings(self, *models: str) -> list[str]:
+        """Models named as the tuned form of one of ``models`` that no lab sells under its own name."""
+        bases = [model for model in models if not self._models[model].named_by_lab]
+        tuned = [f"{model}-{word}" for model in bases for word in ("it", "instruct", "chat")]
+        return [model for model in tuned if model in self._models]
 
     def _first_party(self, offer: ModelsDevOffer) -> Home | None:
         """A lab's own provider names a model of the lab, unless its family or name is another lab's."""

@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from modelscan_catalog.merge.facts import RepoFacts
+from modelscan_catalog.merge.identity import identify
 from modelscan_catalog.merge.labelled_pairs import (
     LabelledPair,
     grouped_aliases,
+    is_held_out,
     learn_owner_aliases,
     read_pairs,
 )
+from modelscan_catalog.merge.staged_tables import read_staged
 from modelscan_catalog.merge.tables import MergeTables, load_tables
 from modelscan_catalog.merge.twins import Hub, Twin, TwinLinker
 from modelscan_catalog.records import Ambiguity
@@ -73,6 +76,50 @@ def crosswalk_quality(
 
 def _spellings(lowered: set[str], *hubs: Iterable[str]) -> frozenset[str]:
     return frozenset(identifier for hub in hubs for identifier in hub if identifier.lower() in lowered)
+
+
+def offer_quality(staged: Mapping[str, Sequence[Any]], tables: MergeTables | None = None) -> dict[str, Any]:
+    """Measure the links of offers on the half of models.dev's own ``canonical_model_id``s that is hidden.
+
+    ``staged`` holds the staged tables. An offer counts as right when the rules link it to the canonical model
+    that models.dev states. models.dev is not of one mind about snapshots and ``-latest`` names, so a part of
+    what counts as wrong is another choice rather than a mistake. Returns the same keys as
+    ``crosswalk_quality``, by rule instead of by kind.
+    """
+    tables = tables or load_tables()
+    rows = read_staged(staged)
+    stated = identify(rows, tables, ()).canonical
+    hidden = {
+        (offer.provider, offer.id): stated[offer.canonical_model_id]
+        for offer in rows.offers
+        if offer.canonical_model_id is not None and is_held_out(f"{offer.provider}/{offer.id}")
+    }
+    blind = replace(
+        rows,
+        offers=tuple(
+            offer.model_copy(update={"canonical_model_id": None})
+            if (offer.provider, offer.id) in hidden
+            else offer
+            for offer in rows.offers
+        ),
+    )
+    found = identify(blind, tables, ()).offers
+    rules: dict[str, Counter[str]] = {}
+    errors: list[str] = []
+    counts = Counter[str]()
+    for key, model in sorted(hidden.items()):
+        home = found.get(key)
+        outcome = "missed" if home is None else "right" if home.model == model else "wrong"
+        counts[outcome] += 1
+        if home is not None:
+            rules.setdefault(home.rule, Counter())[outcome] += 1
+        if home is not None and outcome == "wrong":
+            errors.append(f"wrong {'/'.join(key)} = {home.model} by {home.rule}, not {model}")
+    return {
+        **_ratio(counts["right"], counts["wrong"], counts["missed"]),
+        "by_rule": {rule: dict(sorted(row.items())) for rule, row in sorted(rules.items())},
+        "errors": errors[:50],
+    }
 
 
 def _score(

@@ -94,7 +94,7 @@ class RepoIdentity:
         if identifier in self.elsewhere:
             return self.elsewhere[identifier]
         stem, labels = self._labelled[identifier]
-        linked = self._by_weights_link(identifier)
+        linked = self._by_exact_name(identifier) or self._by_weights_link(identifier)
         if linked is not None:
             return linked
         if labels:
@@ -113,6 +113,12 @@ class RepoIdentity:
             or self._by_original(identifier)
         )
         return named or self._own(identifier, "own_repo")
+
+    def _by_exact_name(self, identifier: str) -> Home | None:
+        model = self.model_id(identifier)
+        if model not in self.canonical:
+            return None
+        return Home(model, "lab_and_name", 0.98, f"{owner_of(identifier)} publishes for the lab")
 
     def _by_weights_link(self, identifier: str) -> Home | None:
         models = sorted(set(self.weights.get(identifier.lower(), ())))
@@ -204,19 +210,20 @@ class RepoIdentity:
         return owner_of(identifier).lower() in self.tables.lab_of_owner
 
     def _by_lab_name(self, identifier: str, name: str, *, quantized: bool) -> Home | None:
+        """The lab model of this name, also where one of the two puts the lab's name before it."""
         lab = self.lab_of(owner_of(identifier))
-        exact = f"{lab}/{slug(name)}"
-        if exact in self.canonical:
-            rule, confidence = "lab_and_name", 0.97
-            found = exact
+        keys = [name_key(name)]
+        head, _, rest = keys[0].partition("-")
+        if rest and head == name_key(lab):
+            keys.append(rest)
         else:
-            near = self._canonical_by_key.get((lab, name_key(name)), [])
-            if len(near) != 1:
-                return None
-            found, rule, confidence = near[0], "lab_and_name_respelled", 0.93
-        if quantized:
-            rule, confidence = "lab_and_name_quantized", confidence - 0.03
-        return Home(found, rule, confidence, f"{owner_of(identifier)} publishes for the lab {lab}")
+            keys.append(f"{name_key(lab)}-{keys[0]}")
+        for key in keys:
+            near = self._canonical_by_key.get((lab, key), [])
+            if len(near) == 1:
+                rule = "lab_and_name_quantized" if quantized else "lab_and_name_respelled"
+                return Home(near[0], rule, 0.93, f"{owner_of(identifier)} publishes for the lab {lab}")
+        return None
 
     def _by_sellers(self, identifier: str) -> Home | None:
         votes = self.sold_as.get(identifier.lower())

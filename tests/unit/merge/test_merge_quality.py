@@ -1,7 +1,9 @@
 """Quality of the crosswalk: measured on pairs it was not taught, in a fresh clone."""
 
+from merge_rows import lab_model, offer, provider
+
 from modelscan_catalog.merge.labelled_pairs import LabelledPair, learn_owner_aliases, read_pairs, stated_twins
-from modelscan_catalog.merge.quality import crosswalk_quality, kind_of
+from modelscan_catalog.merge.quality import crosswalk_quality, kind_of, offer_quality
 from modelscan_catalog.merge.tables import load_tables, read_table
 
 
@@ -79,3 +81,19 @@ def test_pairs_are_told_apart_by_how_their_ids_differ() -> None:
         "other_owner",
         "other_name",
     ]
+
+
+def test_offers_are_measured_against_the_canonical_ids_that_were_hidden() -> None:
+    staged = {
+        "models_dev_providers": [provider("shop")],
+        "models_dev_lab_models": [lab_model(f"openai/gpt-{n}") for n in range(40)],
+        "models_dev_offers": [
+            offer("shop", f"openai/gpt-{n}", canonical_model_id=f"openai/gpt-{n if n % 10 else 1}")
+            for n in range(40)
+        ],
+    }
+    quality = offer_quality(staged)
+    assert 10 < quality["pairs"] < 30
+    assert quality["missed"] == 0
+    assert quality["wrong"] == len(quality["errors"])
+    assert quality["right"] + quality["wrong"] == quality["pairs"]
