@@ -74,11 +74,11 @@ MATRIX_SCHEMA = pa.schema(
 """GiB are per GPU of the largest rank; tokens, requests and tokens per second are for the whole engine."""
 
 
-def _numbers(values: Any, known: Any, shape: tuple[int, ...], dtype: Any) -> pa.Array[Any]:
-    """A column of `dtype`, null where `known` is false."""
-    mask = ~np.broadcast_to(known, shape)
-    data = np.where(mask, 0, np.broadcast_to(values, shape)).astype(dtype)
-    column: Any = pa.array(data.reshape(-1), mask=mask.reshape(-1))
+def _numbers(values: Any, known: NDArray[np.bool_], dtype: Any) -> pa.Array[Any]:
+    """A column of `dtype` over the cells of `known`, null where that is false."""
+    data = np.zeros(known.shape, dtype=dtype)
+    np.copyto(data, values, where=known, casting="unsafe")
+    column: Any = pa.array(data.reshape(-1), mask=~known.reshape(-1))
     return cast("pa.Array[Any]", column)
 
 
@@ -105,7 +105,7 @@ def _block(
     zeros: Any = pa.array(np.zeros(size, dtype=np.int32))
     short = cells.required_gib - card.budget_gib
     has_speed = cells.started & np.isfinite(cells.decode_low)
-    legal = terms.split_legal[:, :, None, None]
+    legal = np.broadcast_to(terms.split_legal[:, :, None, None], shape)
     weighed = cells.counted | (terms.has_weights[:, None, None, None] & (cells.verdict != UNSUPPORTED))
     counts = np.array(COUNTS, dtype=np.int8)[None, :, None, None]
     declared = np.arange(len(CONTEXTS) + 1) == len(CONTEXTS)
@@ -114,21 +114,21 @@ def _block(
         pa.DictionaryArray.from_arrays(places, names),
         pa.DictionaryArray.from_arrays(zeros, gpu),
         pa.array(np.broadcast_to(counts, shape).reshape(-1)),
-        _numbers(terms.tp[:, :, None, None], legal, shape, np.int8),
-        _numbers(terms.pp[:, :, None, None], legal, shape, np.int8),
-        _numbers(cells.contexts, np.isfinite(cells.contexts), shape, np.int32),
+        _numbers(terms.tp[:, :, None, None], legal, np.int8),
+        _numbers(terms.pp[:, :, None, None], legal, np.int8),
+        _numbers(cells.contexts, np.broadcast_to(np.isfinite(cells.contexts), shape), np.int32),
         pa.array(np.broadcast_to(declared, shape).reshape(-1)),
         _words(np.broadcast_to(dtypes, shape), KV_DTYPES),
         _words(cells.verdict, VERDICTS),
         _words(cells.binding, BINDINGS),
-        _numbers(terms.memory.weights_gib, weighed, shape, np.float32),
-        _numbers(cells.pool_gib, cells.modelled, shape, np.float32),
-        _numbers(cells.max_context, cells.modelled, shape, np.int32),
-        _numbers(cells.concurrency, cells.modelled, shape, np.float32),
-        _numbers(np.maximum(short, 0.0), cells.counted, shape, np.float32),
-        _numbers(np.maximum(-short, 0.0), cells.modelled, shape, np.float32),
-        _numbers(cells.decode_low, has_speed, shape, np.float32),
-        _numbers(cells.decode_high, has_speed, shape, np.float32),
+        _numbers(terms.memory.weights_gib, weighed, np.float32),
+        _numbers(cells.pool_gib, cells.modelled, np.float32),
+        _numbers(cells.max_context, cells.modelled, np.int32),
+        _numbers(cells.concurrency, cells.modelled, np.float32),
+        _numbers(np.maximum(short, 0.0), cells.counted, np.float32),
+        _numbers(np.maximum(-short, 0.0), cells.modelled, np.float32),
+        _numbers(cells.decode_low, has_speed, np.float32),
+        _numbers(cells.decode_high, has_speed, np.float32),
         _words(np.where(has_speed, np.int8(0), np.int8(-1)), (BASIS,)),
     ]
     return pa.record_batch(columns, schema=MATRIX_SCHEMA)
