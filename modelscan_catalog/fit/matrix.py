@@ -6,7 +6,6 @@ so partitions run in this process, in a pool of processes, or on a Dask cluster,
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -221,41 +220,3 @@ def write_matrix(
         write_bytes(out_dir / f"{profile.id}.parquet", content)
         counts[profile.id] = counted
     return counts
-
-
-_SUMMARY = ("variant_id", "count", "tp", "pp", "context", "kv_dtype", "verdict", "max_context")
-_SPEED = ("decode_tok_s_low", "decode_tok_s_high")
-
-
-def partition_summary(table: pa.Table) -> dict[str, Any]:
-    """A partition for the registry: for each variant the fewest cards that hold each asked context.
-
-    `{gpu, variants: {id: {context or "declared": {count, tp, pp, context, kv_dtype, verdict, max_context,
-    decode_tok_s: [low, high]}}}}`; variants that fit nowhere in the partition are left out. `fits` goes
-    before `tight` whatever the count, a plain KV cache before fp8.
-    """
-    gpu = str(table.column("gpu")[0]) if len(table) else ""
-    codes = table.column("verdict").combine_chunks()
-    held: Any = pa.array(np.isin(np.asarray(codes.indices), [0, 1]))  # type: ignore[attr-defined]
-    best: dict[str, dict[str, tuple[tuple[bool, int, bool], dict[str, Any]]]] = {}
-    for row in table.select([*_SUMMARY, *_SPEED, "context_is_declared"]).filter(held).to_pylist():
-        name = "declared" if row["context_is_declared"] else str(row["context"])
-        rank = (row["verdict"] != "fits", row["count"], row["kv_dtype"] != "auto")
-        found = best.setdefault(row["variant_id"], {})
-        if name not in found or rank < found[name][0]:
-            speeds = [None if row[key] is None else float(f"{row[key]:.3g}") for key in _SPEED]
-            found[name] = (rank, {key: row[key] for key in _SUMMARY[1:]} | {"decode_tok_s": speeds})
-    variants = {
-        variant: {name: entry for name, (_, entry) in found.items()} for variant, found in best.items()
-    }
-    return {"gpu": gpu, "variants": variants}
-
-
-def summary_bytes(table: pa.Table) -> bytes:
-    """`partition_summary` as JSON with stable bytes, one variant a line."""
-    summary = partition_summary(table)
-    lines = ",\n".join(
-        f"{json.dumps(name)}: {json.dumps(found, sort_keys=True)}"
-        for name, found in sorted(summary["variants"].items())
-    )
-    return f'{{"gpu": {json.dumps(summary["gpu"])}, "variants": {{\n{lines}\n}}}}\n'.encode()

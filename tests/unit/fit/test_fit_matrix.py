@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -22,8 +21,6 @@ from modelscan_catalog.fit.matrix import (
     MATRIX_SCHEMA,
     matrix_partition,
     partition_bytes,
-    partition_summary,
-    summary_bytes,
     write_matrix,
 )
 from modelscan_catalog.fit.matrix_cells import VERDICTS
@@ -250,15 +247,6 @@ def test_a_written_partition_reads_back_under_the_schema(tmp_path: Path) -> None
 
 def test_an_empty_catalogue_gives_an_empty_partition() -> None:
     assert len(matrix_partition(replace(TERMS, variant_ids=()), H100)) == 0
-
-
-def test_the_summary_names_the_fewest_cards_that_hold_a_context() -> None:
-    table = matrix_partition(TERMS, H100)
-    summary = partition_summary(table)
-    llama = summary["variants"][LLAMA.variant_id]["4096"]
-    assert (llama["count"], llama["kv_dtype"], llama["verdict"]) == (1, "auto", "fits")
-    assert R1.variant_id not in summary["variants"]
-    assert json.loads(summary_bytes(table)) == json.loads(json.dumps(summary))
 
 
 def test_words_and_numbers_stay_narrow() -> None:
