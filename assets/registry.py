@@ -1,5 +1,6 @@
 """The registry: written aside, checked as a whole, swapped in at once, then copied into DuckDB."""
 
+import dataclasses
 import shutil
 from typing import Any
 
@@ -7,6 +8,14 @@ import dagster as dg
 
 from assets.catalogue import read_table
 from assets.fit import read_configs
+from assets.launch import (
+    launch_plans,
+    models_registry,
+    read_plans,
+    registry_view_file,
+    router_configuration,
+    router_file,
+)
 from assets.shared import OWNERS, Build, check_outcome
 from assets.sources import read_state
 from modelscan_catalog import progress
@@ -24,9 +33,12 @@ from modelscan_catalog.publish.warehouse import build_warehouse
 from modelscan_catalog.store import publish_directory
 from modelscan_catalog.tables import MERGED, SOURCES
 
+_WRITTEN_HERE = {"schemas", "fit", "models_registry.json", "gpu_profiles.json"}
+"""Without texts of others: our own schemas and summaries, figures, hand-kept profiles."""
+
 
 @dg.asset(
-    deps=[*MERGED, "fit_matrix"],
+    deps=[*MERGED, "fit_matrix", launch_plans, router_configuration, models_registry],
     group_name="registry",
     owners=OWNERS,
     kinds={"json", "parquet"},
@@ -43,6 +55,13 @@ def registry_candidate(build: Build) -> dg.MaterializeResult[Any]:
         counts[name] = len(rows)
         writer.table(name, rows)
     writer.configs(read_configs(build, read_table(build, "variants")))
+    plans = read_plans(build)
+    counts["plans"] = len(plans)
+    writer.table("plans", plans)
+    shutil.copytree(build.data.launch / "manifests", root / "manifests")
+    shutil.copyfile(router_file(build.data), root / "router.json")
+    shutil.copyfile(registry_view_file(build.data), root / "models_registry.json")
+    writer.json("gpu_profiles.json", [dataclasses.asdict(profile) for profile in load_profiles().values()])
     verdicts: dict[str, int] = {}
     gpus = list(load_profiles())
     for done, gpu in enumerate(gpus, 1):
@@ -85,7 +104,8 @@ def no_prose(build: Build) -> dg.AssetCheckResult:
     results = [
         checks.check_no_prose(path.relative_to(root).as_posix(), json_documents(path))
         for path in sorted(root.rglob("*.json*"))
-        if path.relative_to(root).parts[0] not in ("schemas", "fit")
+        if path.relative_to(root).parts[0]
+        not in ("schemas", "fit", "models_registry.json", "gpu_profiles.json")
     ]
     return check_outcome(results)
 

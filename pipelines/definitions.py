@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.catalogue import CATALOGUE_CHECKS, merge
 from assets.fit import fit_matrix
+from assets.launch import LAUNCH_ASSETS, LAUNCH_CHECKS
 from assets.registry import REGISTRY_ASSETS, REGISTRY_CHECKS
 from assets.shared import Build
 from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
@@ -16,8 +17,8 @@ from pipelines.schedules import changed_overrides, daily, weekly
 def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions:
     """The definitions, with ``resources`` in place of the default ones of the same name."""
     return dg.Definitions(
-        assets=[*SOURCE_ASSETS, merge, fit_matrix, *REGISTRY_ASSETS],
-        asset_checks=[*SOURCE_CHECKS, *CATALOGUE_CHECKS, *REGISTRY_CHECKS],
+        assets=[*SOURCE_ASSETS, merge, fit_matrix, *LAUNCH_ASSETS, *REGISTRY_ASSETS],
+        asset_checks=[*SOURCE_CHECKS, *CATALOGUE_CHECKS, *LAUNCH_CHECKS, *REGISTRY_CHECKS],
         jobs=[refresh, rebuild_offline],
         schedules=[daily, weekly],
         sensors=[changed_overrides],

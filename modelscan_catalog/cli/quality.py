@@ -62,9 +62,9 @@ def fit(leave_one_out: bool, as_json: bool) -> None:
         return
     title = "Predicted against logged: median / 90th percentile of the error, %"
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("class")
+    table.add_column("class", no_wrap=True)
     for name in ("runs", *_ERRORS.values(), *_SHARES.values(), *_COUNTS.values()):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             row["class"],
@@ -78,8 +78,8 @@ def fit(leave_one_out: bool, as_json: bool) -> None:
 
 
 _ERRORS = {"weights": "weights", "pool": "KV pool", "capacity": "capacity"}
-_SHARES = {"capacity_given_pool_within_0.3_percent": "given pool", "pool_band_covers_percent": "in band"}
-_COUNTS = {"wrong_fits": "wrong fits", "wrong_refusals": "refused", "unknown": "unknown"}
+_SHARES = {"capacity_given_pool_within_0.3_percent": "given", "pool_band_covers_percent": "band"}
+_COUNTS = {"wrong_fits": "wrong", "wrong_refusals": "refused", "unknown": "unknown"}
 
 
 def _pair(median: float | None, p90: float | None) -> str:

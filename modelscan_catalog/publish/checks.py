@@ -92,7 +92,7 @@ def check_no_secrets(texts: Mapping[str, str]) -> CheckResult:
 
 
 _MOST_WORDS = 16
-_OWN_WORDS = frozenset({"reason", "status_reason", "message", "problems", "summary", "evidence", "rule"})
+_OWN_WORDS = frozenset({"reason", "reasons", "status_reason", "problems", "evidence", "rule", "refused"})
 """Fields whose sentences this project writes itself."""
 
 
@@ -103,7 +103,7 @@ def check_no_prose(name: str, documents: Iterable[Any]) -> CheckResult:
     for item in documents:
         checked += 1
         for path, text in _texts(item, ""):
-            if path.rsplit(".", 1)[-1].rstrip("[]") not in _OWN_WORDS and len(text.split()) > _MOST_WORDS:
+            if not _OWN_WORDS & set(path.replace("[]", "").split(".")) and len(text.split()) > _MOST_WORDS:
                 label = item.get("id", checked) if isinstance(item, dict) else checked
                 findings.append(
                     f"{name} {label}: field {path} reads as prose: {text[:60]!r}; drop it in the adapter"

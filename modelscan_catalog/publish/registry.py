@@ -31,6 +31,7 @@ RECORD_NAMES: Mapping[str, str] = {
     "ambiguities": "ambiguity",
     "provenance": "provenance",
     "conflicts": "conflict",
+    "plans": "reference_plan",
     "price_history": "past_terms",
     "tombstones": "tombstone",
     "changes": "change",

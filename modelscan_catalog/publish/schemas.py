@@ -31,6 +31,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "past_terms": records.PastTerms,
     "provenance": records.Provenance,
     "provider": records.Provider,
+    "reference_plan": records.ReferencePlan,
     "reject": records.Reject,
     "source_state": records.SourceState,
     "tombstone": records.Tombstone,

@@ -30,6 +30,7 @@ from modelscan_catalog.records.evidence import (
     SourceState,
     Tombstone,
 )
+from modelscan_catalog.records.launch import ReferencePlan
 
 __all__ = [
     "Alias",
@@ -53,6 +54,7 @@ __all__ = [
     "Provider",
     "Quantization",
     "Record",
+    "ReferencePlan",
     "Reject",
     "SourceName",
     "SourceState",

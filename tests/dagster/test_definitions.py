@@ -12,7 +12,9 @@ def definitions() -> dg.Definitions:
     return build_definitions()
 
 
-def test_the_definitions_load_and_every_run_config_of_a_schedule_is_valid(definitions: dg.Definitions) -> None:
+def test_the_definitions_load_and_every_run_config_of_a_schedule_is_valid(
+    definitions: dg.Definitions,
+) -> None:
     dg.Definitions.validate_loadable(definitions)
     for name in ("daily_refresh", "weekly_refresh"):
         schedule = definitions.resolve_schedule_def(name)

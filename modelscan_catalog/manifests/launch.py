@@ -1,0 +1,89 @@
+"""From the planner's choice to what every manifest is made from, and one reference choice a model."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from modelscan_catalog.fit.matrix_terms import FitVariant
+from modelscan_catalog.fit.plan import ServingPlan, plan
+from modelscan_catalog.fit.profiles import GpuProfile, find_profile
+from modelscan_catalog.manifests.engines import canonical_engine, engine_versions
+from modelscan_catalog.manifests.parsers import parsers_for
+from modelscan_catalog.manifests.plan_input import LaunchPlan, WeightSource
+from modelscan_catalog.records import Model, Variant
+from modelscan_catalog.settings import REPOSITORY_ROOT
+
+_MACHINES = REPOSITORY_ROOT / "registry" / "launch" / "reference_machines.json"
+
+# GPUStack's categories for ours; a vision language model is an llm there.
+_CATEGORIES = {"vlm": "llm"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """``count`` cards of one profile."""
+
+    profile: GpuProfile
+    count: int
+
+
+def reference_machines() -> list[Machine]:
+    """The committed machines, smallest first."""
+    rows = json.loads(_MACHINES.read_text("utf-8"))["machines"]
+    return [Machine(find_profile(row["gpu"]), row["count"]) for row in rows]
+
+
+def reference_plan(variants: Sequence[FitVariant], machines: Iterable[Machine]) -> ServingPlan | None:
+    """The first machine's plan that fits at the declared context with vLLM; None where none does.
+
+    A machine on which only a shorter context fits is passed over while a larger one may hold all of it; when
+    none does, the largest machine's shorter plan is taken.
+    """
+    shortened = None
+    for machine in machines:
+        found = plan(variants, machine.profile, machine.count, engine="vllm", with_alternatives=False)
+        chosen = found.chosen
+        if chosen is None or chosen.verdict != "fits" or chosen.context is None:
+            continue
+        declared = chosen.variant.declared_context
+        if declared is not None and chosen.context >= declared:
+            return found
+        shortened = found
+    return shortened
+
+
+def launch_plan(found: ServingPlan, profile: GpuProfile, model: Model, variant: Variant) -> LaunchPlan | None:
+    """``found`` as input of the manifests; None where its engine takes no manifest (llama.cpp)."""
+    chosen = found.chosen
+    if chosen is None or not chosen.starts:
+        return None
+    engine = canonical_engine(chosen.engine)
+    if engine is None:
+        return None
+    version = chosen.engine_version or engine_versions(engine)[-1]
+    parsers = parsers_for(engine, version, variant.repo, *model.variants)
+    source: WeightSource = "huggingface" if variant.hub == "huggingface" else "model_scope"
+    settings = found.settings()
+    return LaunchPlan(
+        model_id=model.id,
+        variant_id=variant.id,
+        repo=variant.repo,
+        revision=variant.revision,
+        source=source,
+        engine=engine,
+        engine_version=version,
+        served_model_name=model.id.partition("/")[2],
+        gpu_profile_id=profile.id,
+        gpu_vendor=profile.vendor,
+        gpu_count=found.count,
+        tensor_parallel=settings["tensor_parallel"],
+        pipeline_parallel=settings["pipeline_parallel"],
+        max_model_len=settings["max_model_len"],
+        kv_cache_dtype=settings.get("kv_cache_dtype"),
+        gpu_memory_utilization=settings.get("gpu_memory_utilization"),
+        tool_parser=parsers.tool,
+        reasoning_parser=parsers.reasoning,
+        env={"HF_TOKEN": "env:HF_TOKEN"} if variant.gated and source == "huggingface" else {},
+        categories=(_CATEGORIES.get(model.category or "llm", model.category or "llm"),),
+        expected_memory_gib=chosen.required_gib,
+    )

@@ -1,0 +1,56 @@
+"""What the fit says of plans and checkpoints, in the shapes that are published."""
+
+from collections.abc import Mapping, Sequence
+
+from modelscan_catalog.fit.matrix_terms import FitVariant
+from modelscan_catalog.fit.plan import ServingPlan
+from modelscan_catalog.fit.requirements import memory_requirement
+from modelscan_catalog.manifests.plan_input import LaunchPlan
+from modelscan_catalog.merge.registry_view import ViewRequirements
+from modelscan_catalog.records import ReferencePlan
+
+
+def plan_record(
+    found: ServingPlan, plan: LaunchPlan, manifests: Sequence[str], refused: Mapping[str, str]
+) -> ReferencePlan:
+    """``found`` and the launch ``plan`` made of it, with the paths of its documents; GiB to three places."""
+    chosen = found.chosen
+    assert chosen is not None
+    assert chosen.context is not None
+    speed = chosen.decode_tok_s
+    return ReferencePlan(
+        id=f"{plan.model_id}@{plan.gpu_profile_id}:{plan.gpu_count}",
+        model=plan.model_id,
+        variant=plan.variant_id,
+        gpu=plan.gpu_profile_id,
+        gpu_count=plan.gpu_count,
+        engine=plan.engine,
+        engine_version=plan.engine_version,
+        tensor_parallel=plan.tensor_parallel,
+        pipeline_parallel=plan.pipeline_parallel,
+        context=chosen.context,
+        kv_cache_dtype=chosen.kv_cache_dtype,
+        verdict="fits" if chosen.verdict == "fits" else "tight",
+        expected_memory_gib=_rounded(chosen.required_gib),
+        headroom_gib=_rounded(chosen.headroom_gib),
+        max_concurrency=_rounded(chosen.max_concurrency),
+        decode_tok_s_low=_rounded(speed.low) if speed else None,
+        decode_tok_s_high=_rounded(speed.high) if speed else None,
+        reasons=found.reasons,
+        manifests=tuple(manifests),
+        refused=dict(refused),
+    )
+
+
+def view_requirements(variant: FitVariant) -> ViewRequirements:
+    """Memory requirements of a checkpoint for the registry view, GiB to one place; null where unknown."""
+    needed = memory_requirement(variant)
+    if needed is None:
+        return ViewRequirements()
+    return ViewRequirements(
+        min_vram_gb=round(needed.least_gib, 1), recommended_vram_gb=round(needed.comfortable_gib, 1)
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
