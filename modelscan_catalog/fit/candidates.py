@@ -184,7 +184,8 @@ def _split(variant: FitVariant, place: Placement, block: int | None, engine: str
 
 def _refusal(base: Candidate, place: Placement, block: int | None) -> Candidate | None:
     """`unsupported` or `unknown` before any arithmetic, or None."""
-    if base.support.level == "unknown":
+    modelled = base.variant.architecture is not None and base.variant.scheme is not None
+    if base.support.level == "unknown" and modelled:
         bound = _bound(base, place, "a rule for this format")
         why = base.support.reason or bound.reason
         return bound if bound.verdict == "does_not_fit" else replace(bound, binding="format", reason=why)
@@ -192,7 +193,7 @@ def _refusal(base: Candidate, place: Placement, block: int | None) -> Candidate 
         why = base.support.reason or f"{base.scheme} does not run on {place.profile.id} with {base.engine}"
         return replace(base, verdict="unsupported", binding="format", reason=why)
     cache = kv_cache_support(place.kv_cache_dtype, place.profile, base.engine, base.engine_version)
-    if cache.level in ("unsupported", "unknown"):
+    if cache.level == "unsupported" or (cache.level == "unknown" and modelled):
         return replace(base, verdict=cache.level, binding="kv_cache_dtype", reason=cache.reason)
     if base.tp * base.pp > place.count:
         return replace(

@@ -147,8 +147,9 @@ def refusals(terms: MatrixTerms, profile: GpuProfile) -> tuple[Codes, Codes]:
     mark((alone & (np.array(COUNTS) > 1))[None, :, None], UNSUPPORTED, SPLIT)
     mark(~terms.split_legal[:, :, None], UNSUPPORTED, SPLIT)
     mark(cache == "unsupported", UNSUPPORTED, FORMAT)
-    mark(unsure[:, None, None], UNKNOWN, FORMAT)
-    mark(cache == "unknown", UNKNOWN, FORMAT)
+    modelled = terms.modelled[:, None, None]
+    mark(unsure[:, None, None] & modelled, UNKNOWN, FORMAT)
+    mark((cache == "unknown") & modelled, UNKNOWN, FORMAT)
     return verdict, binding
 
 
@@ -248,8 +249,6 @@ def _verdicts(
     put(~blind & np.isnan(contexts), UNKNOWN, CONTEXT)
     put(contexts > terms.declared_context[:, None, None, None], UNSUPPORTED, CONTEXT)
     refused = (refusal[0] >= 0)[..., None]
-    unsure = (refusal[0] == UNKNOWN)[..., None]
-    refused = refused & ~(unsure & blind & over)
     if refused.any():
         verdict = np.where(refused, refusal[0][..., None], verdict)
         binding = np.where(refused, refusal[1][..., None], binding)

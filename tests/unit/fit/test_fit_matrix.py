@@ -110,7 +110,7 @@ def test_a_model_whose_architecture_is_unread_is_refused_by_its_weights_or_unkno
             assert row["missing_gib"] > 0
             assert row["kv_pool_gib"] is None
         if row["variant_id"] == "lab/unread-small":
-            assert row["verdict"] == "unknown"
+            assert (row["verdict"], row["binding"]) == ("unknown", "architecture")
             assert row["weights_gib"] is not None
         if row["variant_id"] == "lab/unread-bare":
             assert row["verdict"] == "unknown"
