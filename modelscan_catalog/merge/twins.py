@@ -1,5 +1,6 @@
 """Which HuggingFace repository a ModelScope repository is a copy of: rules with evidence, never a guess."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,9 +120,14 @@ class TwinLinker:
         aliases = {
             a.huggingface.lower(): a for a in self._tables.owner_aliases.get(owner_of(identifier).lower(), ())
         }
-        own = [i for i in possible if owner_of(i).lower() == owner_of(identifier).lower()]
-        if len(own) == 1:
-            return Twin(identifier, own[0], "same_owner_other_spelling", 0.93, str(possible[own[0]]))
+        for alike, rule, confidence in (
+            (_same_letters, "same_owner_other_spelling", 0.94),
+            (_one_begins_the_other, "owner_of_longer_name", 0.9),
+        ):
+            own = [i for i in possible if alike(owner_of(i), owner_of(identifier))]
+            if len(own) == 1:
+                evidence = f"owners {owner_of(identifier)} and {owner_of(own[0])}; {possible[own[0]]}"
+                return Twin(identifier, own[0], rule, confidence, evidence)
         if not split_labels(bare_name(identifier), self._tables)[1]:
             # copiers are aliases for the quantized checkpoints that they make, not for what they copy
             aliases = {owner: a for owner, a in aliases.items() if owner not in self._tables.reuploaders}
@@ -179,6 +185,21 @@ class TwinLinker:
             if left and len({self._tables.lab_of(owner_of(i)) for i in left}) == 1:
                 return Twin(identifier, left[0], rule, 0.85, f"the others are copies; {possible[left[0]]}")
         return _doubt(identifier, several, "several HuggingFace repositories bear the same name")
+
+
+def _letters(owner: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", owner.lower())
+
+
+def _same_letters(one: str, other: str) -> bool:
+    """Whether two owners differ in case and separators only, as ``TeleAI`` and ``Tele-AI`` do."""
+    return _letters(one) == _letters(other)
+
+
+def _one_begins_the_other(one: str, other: str) -> bool:
+    """Whether an owner's name goes on where another's ends, as ``MiniMax`` and ``MiniMaxAI`` do."""
+    shorter, longer = sorted((_letters(one), _letters(other)), key=len)
+    return len(shorter) >= 5 and longer.startswith(shorter)
 
 
 def _doubt(identifier: str, candidates: Iterable[str], reason: str) -> Ambiguity:

@@ -59,17 +59,32 @@ def test_a_known_owner_alias_does_not_link_another_name(other: str) -> None:
 
 
 def test_an_owner_never_seen_is_found_by_a_unique_name_with_equal_facts() -> None:
-    twin = linked("NewOrg/Model-7B", "new-org-hf/Model-7B", mine=QWEN, theirs=QWEN)
-    assert twin == ("new-org-hf/Model-7B", "unique_name_same_facts")
+    twin = linked("NewOrg/Model-7B", "Maker-Labs/Model-7B", mine=QWEN, theirs=QWEN)
+    assert twin == ("Maker-Labs/Model-7B", "unique_name_same_facts")
 
 
 def test_an_owner_never_seen_is_found_by_a_distinctive_unique_name_without_facts() -> None:
-    assert linked("NewOrg/Model-7B", "new-org-hf/Model-7B") == ("new-org-hf/Model-7B", "unique_name")
-    assert isinstance(found("NewOrg/model", "new-org-hf/model"), Ambiguity)
+    assert linked("NewOrg/Model-7B", "Maker-Labs/Model-7B") == ("Maker-Labs/Model-7B", "unique_name")
+    assert isinstance(found("NewOrg/model", "Maker-Labs/model"), Ambiguity)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "rule"),
+    [
+        ("TeleAI", "Tele-AI", "same_owner_other_spelling"),
+        ("MiniMax", "MiniMaxAI", "owner_of_longer_name"),
+        ("openai-mirror", "openai", "owner_of_longer_name"),
+    ],
+)
+def test_an_owner_of_nearly_the_same_name_is_the_same(one: str, other: str, rule: str) -> None:
+    assert linked(f"{one}/Thing-7B", f"{other}/Thing-7B", f"{one}/Else", "x/Thing-7B") == (
+        f"{other}/Thing-7B",
+        rule,
+    )
 
 
 def test_equal_names_with_other_facts_are_not_linked() -> None:
-    assert found("NewOrg/Model-7B", "new-org-hf/Model-7B", mine=QWEN, theirs=OTHER_SHAPE) is None
+    assert found("NewOrg/Model-7B", "Maker-Labs/Model-7B", mine=QWEN, theirs=OTHER_SHAPE) is None
 
 
 def test_an_owner_with_an_account_on_both_hubs_is_not_linked_to_others_copies() -> None:
