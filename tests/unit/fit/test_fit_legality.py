@@ -1,11 +1,16 @@
 """Legality: what a weight format does on a card, and which splits over cards the engines accept."""
 
+import csv
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.architecture import Architecture, Attention, Dense, Experts, LatentAttention, Layer
+from modelscan_catalog.fit.architecture_parse import parse_architecture
+from modelscan_catalog.fit.known import known_config
 from modelscan_catalog.fit.legality import (
     LEVELS,
     engine_support,
@@ -13,12 +18,16 @@ from modelscan_catalog.fit.legality import (
     legal_splits,
     legality_document,
     quantization_support,
+    rule_scheme,
     scheme_of,
     split_issue,
     tensor_parallel_issue,
     version_key,
+    weight_block,
 )
 from modelscan_catalog.fit.profiles import find_profile, load_profiles
+from modelscan_catalog.fit.quantization import scheme_of as stored_scheme
+from modelscan_catalog.fit.tables import REGISTRY
 
 
 def architecture(
@@ -203,3 +212,47 @@ def test_mig_instances_and_unified_desktops_do_not_work_as_one() -> None:
 def test_pipeline_stages_fill_in_where_heads_do_not_divide() -> None:
     assert legal_splits(architecture(heads=12, kv_heads=4), find_profile("l4"), 8) == [(4, 2), (2, 4)]
     assert legal_splits(architecture(), find_profile("l4"), 8)[0] == (8, 1)
+
+
+CARDS = {
+    "80GB class": "h100-80gb",
+    "80GB class (A100/H100)": "a100-80gb",
+    "80GB class (H100)": "h100-80gb",
+    "24GB class": "rtx-4090",
+    "A10/L4-24GB": "a10",
+    "L4-24GB": "l4",
+    "A100-40GB": "a100-40gb",
+    "GB10 (DGX Spark, UMA)": "gb10",
+    "H100-80GB": "h100-80gb",
+    "H200-141GB": "h200-141gb",
+    "RTX 2060-12GB": "rtx-2060-12gb",
+    "RTX 2080Ti-22GB class": "rtx-2080-ti-22gb",
+    "RTX 4070 laptop-8GB": "rtx-4070-laptop",
+    "RX 9070 XT-16GB (ROCm)": "rx-9070-xt",
+    "T4-16GB": "t4",
+    "V100-32GB": "v100-32gb",
+}
+"""Cards as the logs name them."""
+RUNS = [
+    row
+    for row in csv.DictReader((REGISTRY / "fit" / "measured_runs.csv").read_text("utf-8").splitlines())
+    if row["gpu"] in CARDS and known_config(row["model"]) is not None
+]
+
+
+def test_the_measured_runs_are_there_to_be_judged() -> None:
+    assert len(RUNS) > 30
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: str(run["id"]))
+def test_no_run_that_was_logged_is_called_illegal(run: dict[str, str]) -> None:
+    known = known_config(run["model"])
+    assert known is not None
+    profile = find_profile(CARDS[run["gpu"]])
+    scheme = stored_scheme(known.config, label=run["quant"], model=run["model"])
+    number = re.search(r"\d+(\.\d+)+", run["version"])
+    version = number.group(0) if number else None
+    assert quantization_support(rule_scheme(scheme), profile, run["engine"], version).runs
+    parsed = parse_architecture(known.config)
+    assert isinstance(parsed, Architecture)
+    assert tensor_parallel_issue(parsed, int(run["tp"] or 1), weight_block(scheme)) is None
