@@ -21,7 +21,7 @@ from assets.sources import read_state
 from modelscan_catalog import progress
 from modelscan_catalog.fit.profiles import load_profiles
 from modelscan_catalog.publish import checks
-from modelscan_catalog.publish.fit_files import write_fit_files
+from modelscan_catalog.publish.fit_files import published_variants, write_fit_files
 from modelscan_catalog.publish.registry import (
     MOST_FILE_BYTES,
     MOST_TOTAL_BYTES,
@@ -54,7 +54,10 @@ def registry_candidate(build: Build) -> dg.MaterializeResult[Any]:
         rows = read_table(build, name)
         counts[name] = len(rows)
         writer.table(name, rows)
-    writer.configs(read_configs(build, read_table(build, "variants")))
+    variants = read_table(build, "variants")
+    configs = read_configs(build, variants)
+    writer.configs(configs)
+    fitted = published_variants(variants, configs, build.settings.published_fit_variants)
     plans = read_plans(build)
     counts["plans"] = len(plans)
     writer.table("plans", plans)
@@ -65,7 +68,7 @@ def registry_candidate(build: Build) -> dg.MaterializeResult[Any]:
     verdicts: dict[str, int] = {}
     gpus = list(load_profiles())
     for done, gpu in enumerate(gpus, 1):
-        for verdict, cells in write_fit_files(build.data.fit, gpu, root / "fit").items():
+        for verdict, cells in write_fit_files(build.data.fit, gpu, fitted, root / "fit").items():
             verdicts[verdict] = verdicts.get(verdict, 0) + cells
         progress.report("registry", "files", done, len(gpus))
     writer.schemas()

@@ -27,7 +27,10 @@ here = Path(os.environ.get("MODELSCAN_PUBLISHED", "../registry/published"))
 if not here.exists():
     here = Path("registry/published")
 sql = duckdb.connect()
-sql.read_parquet(str(here / "fit" / "*.parquet")).create_view("fit")
+sql.sql(
+    f"""CREATE VIEW fit AS SELECT parse_filename(filename, true) AS gpu, *
+        FROM read_parquet('{here}/fit/*.parquet', filename => true)"""
+)
 sql.read_parquet(str(here / "tables" / "variants.parquet")).create_view("variants")
 sql.read_parquet(str(here / "tables" / "models.parquet")).create_view("models")
 
@@ -58,7 +61,7 @@ best = sql.execute(
            min(CASE f.verdict WHEN 'fits' THEN 0 WHEN 'tight' THEN 1 WHEN 'does_not_fit' THEN 2 ELSE 3 END) AS code,
            max(f.max_concurrency) FILTER (f.verdict = 'fits') AS requests
     FROM fit f JOIN variants v ON v.id = f.variant_id
-    WHERE f.context_is_declared AND f.kv_dtype = 'auto' AND f.verdict NOT IN ('unknown', 'unsupported')
+    WHERE f.verdict NOT IN ('unknown', 'unsupported')
     GROUP BY ALL
     """
 ).df()

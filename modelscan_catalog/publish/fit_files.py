@@ -1,13 +1,19 @@
-"""The fit matrix as it is published: a GPU's every cell in Parquet, each variant's best answer in JSON."""
+"""The fit as it is published, a GPU a file: every count in Parquet, each variant's best answer in JSON."""
 
 import json
-import shutil
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from modelscan_catalog.errors import PublishError
+from modelscan_catalog.fit.catalogue import StoredConfig
+from modelscan_catalog.records import Variant
+from modelscan_catalog.store import write_bytes, write_table
 
 COLUMNS = (
     "variant",
@@ -35,7 +41,6 @@ _BEST = """
            round(max_concurrency::DOUBLE, 2), round(missing_gib::DOUBLE, 3),
            round(decode_tok_s_low::DOUBLE, 1), round(decode_tok_s_high::DOUBLE, 1)
     FROM cells
-    WHERE context_is_declared AND kv_dtype = 'auto'
     QUALIFY row_number() OVER (
         PARTITION BY variant_id
         ORDER BY CASE verdict WHEN 'fits' THEN 0 WHEN 'tight' THEN 1 WHEN 'does_not_fit' THEN 2 ELSE 3 END,
@@ -44,24 +49,44 @@ _BEST = """
 """
 
 
-def write_fit_files(matrix: Path, gpu: str, directory: Path) -> dict[str, int]:
+def published_variants(
+    variants: Iterable[Variant], configs: Mapping[str, StoredConfig], most: int
+) -> frozenset[str]:
+    """The at most ``most`` variants whose fit is published: with a configuration, most downloaded first.
+
+    The matrix of all variants stays in the data directory; this bound keeps the registry fit for git.
+    """
+    ranked = sorted(
+        (variant for variant in variants if variant.id in configs),
+        key=lambda variant: (-(variant.downloads or 0), variant.id),
+    )
+    return frozenset(variant.id for variant in ranked[:most])
+
+
+def write_fit_files(matrix: Path, gpu: str, variants: Collection[str], directory: Path) -> dict[str, int]:
     """Write ``<gpu>.parquet`` and ``<gpu>.json`` below ``directory`` from the profile's matrix file.
 
-    Returns its cells by verdict. Raises ``PublishError`` when the matrix file cannot be read.
+    Both hold ``variants`` at their declared context with the checkpoint's own KV dtype; the Parquet file has
+    every count. Returns all cells of the matrix file by verdict. Raises ``PublishError`` when it is unreadable.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     source = matrix / f"{gpu}.parquet"
     try:
-        with duckdb.connect() as connection:
-            connection.execute("SET threads = 1")
-            connection.read_parquet(str(source)).create_view("cells")
-            rows = connection.execute(_BEST).fetchall()
-            counted = connection.execute("SELECT verdict, count(*) FROM cells GROUP BY 1").fetchall()
-    except duckdb.Error as error:
+        cells = pq.read_table(source)
+    except (OSError, pa.ArrowException) as error:
         raise PublishError(f"{source}: the fit of {gpu} cannot be read: {error}; build it anew") from error
-    shutil.copyfile(source, directory / source.name)
-    (directory / f"{gpu}.json").write_bytes(_json(gpu, rows))
-    return {str(verdict): int(cells) for verdict, cells in counted}
+    counted = {
+        str(entry["values"]): int(entry["counts"]) for entry in cells["verdict"].value_counts().to_pylist()
+    }
+    wanted = pc.field("variant_id").cast(pa.string()).isin(sorted(variants))
+    declared = pc.field("context_is_declared") & (pc.field("kv_dtype").cast(pa.string()) == "auto")
+    kept = cells.filter(wanted & declared).drop_columns(["context_is_declared", "kv_dtype", "gpu"])
+    kept = kept.set_column(0, "variant_id", kept["variant_id"].cast(pa.string()).dictionary_encode())
+    write_table(directory / source.name, kept)
+    with duckdb.connect() as connection:
+        connection.register("cells", kept)
+        rows = connection.execute(_BEST).fetchall()
+    write_bytes(directory / f"{gpu}.json", _json(gpu, rows))
+    return counted
 
 
 def _json(gpu: str, rows: list[tuple[Any, ...]]) -> bytes:

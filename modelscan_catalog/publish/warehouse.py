@@ -54,6 +54,10 @@ def _fill(path: Path, registry: Path) -> None:
         for table in sorted((registry / "tables").glob("*.parquet")):
             connection.read_parquet(str(table)).create(table.stem)
         if (registry / "fit").is_dir():
-            connection.read_parquet(str(registry / "fit" / "*.parquet")).create("fit")
+            connection.execute(
+                "CREATE TABLE fit AS SELECT parse_filename(filename, true) AS gpu, * EXCLUDE (filename) "
+                "FROM read_parquet($path, filename => true)",
+                {"path": str(registry / "fit" / "*.parquet")},
+            )
         for view, query in _VIEWS.items():
             connection.execute(f"CREATE VIEW {view} AS {query}")
