@@ -96,7 +96,11 @@ def parse_architecture(
     layers = tuple(add_norms(layer, fields, family, hidden) for layer in layers)
     drafts, draft_elements = _draft_layers(fields, family, model_type, layers, hidden)
     vision = vision_tower(
-        document, hidden, str(family.get("vision", "")), any(name.endswith(suffix) for suffix in MULTIMODAL)
+        document,
+        hidden,
+        str(family.get("vision", "")),
+        any(name.endswith(suffix) for suffix in MULTIMODAL),
+        name,
     )
     if context == 0:
         context = 2048

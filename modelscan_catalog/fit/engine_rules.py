@@ -23,6 +23,10 @@ NAMES = {
 }
 
 
+BARE_ENGINE = {"v0": (0, 8, 0), "v1": (0, 10, 0)}
+"""The version that a log naming only the engine is taken for."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineRules:
     """What one engine version does with memory."""
@@ -55,9 +59,13 @@ def parse_version(engine: str, text: str) -> tuple[tuple[int, int, int], str | N
     """
     marked = re.search(r"\bV([01])\b", text)
     named = f"v{marked.group(1)}" if marked and engine == "vllm" else None
-    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    patterns = (r"\bv?(0)\.(\d+)(?:\.(\d+))?", r"(\d+)\.(\d+)(?:\.(\d+))?")
+    found = next((match for pattern in patterns if (match := re.search(pattern, text))), None)
+    if found is None and named is not None:
+        return BARE_ENGINE[named], named
     if found is None:
-        if engine == "vllm" and text.strip().lower() not in {"", "latest", "nightly", "main"}:
+        moving = re.search(r"latest|nightly|main|dev|unknown|image|docker|source|git", text, re.IGNORECASE)
+        if engine == "vllm" and text.strip() and not moving:
             raise FitInputError(
                 f"engine_version {text[:40]!r} has no version number; write one such as 0.33.0",
                 field="engine_version",
@@ -84,9 +92,9 @@ def engine_rules(engine: str, version: str = "") -> EngineRules:
             field="engine",
         )
     number, named = parse_version(key, version)
-    if key == "vllm" and number < (0, 6, 0):
+    if key == "vllm" and number < (0, 4, 0):
         raise FitInputError(
-            f"engine_version {version!r}: vLLM rules are known from 0.6.0 on", field="engine_version"
+            f"engine_version {version!r}: vLLM rules are known from 0.4.0 on", field="engine_version"
         )
     merged: dict[str, Any] = {}
     for row in table("engines/memory_defaults.json")[key]:
@@ -95,7 +103,7 @@ def engine_rules(engine: str, version: str = "") -> EngineRules:
     if named == "v0":
         merged = {**table("engines/memory_defaults.json")[key][0]}
     elif named == "v1" and merged["engine"] == "v0":
-        merged.update({"engine": "v1", "tiers": [{"sequences": 256, "tokens": 2048}]})
+        merged.update({"engine": "v1", "tiers": [{"sequences": 256, "tokens": 8192}]})
     return EngineRules(
         engine=merged["engine"],
         version=number,

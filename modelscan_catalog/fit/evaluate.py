@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modelscan_catalog.errors import FitInputError, ModelScanError
+from modelscan_catalog.errors import FitInputError, ModelScanError, UnknownIdError
 from modelscan_catalog.fit import formulas
 from modelscan_catalog.fit.architecture import Architecture, DeltaNet, Mamba, ShortConvolution, Unsupported
 from modelscan_catalog.fit.architecture_parse import parse_architecture
@@ -35,6 +35,7 @@ from modelscan_catalog.fit.weights import Parallel, largest_stage
 
 PCIE = re.compile(r"\b(rtx|gtx|t4|l4|l40s?|a10g?|a16|a2)\b|\brtx", re.IGNORECASE)
 """Cards without NVLink, where a request gives a size beside the name."""
+SIZED = re.compile(r"(\d{1,3}) ?(?:GB|GiB)\b", re.IGNORECASE)
 VERDICTS = ("fits", "tight", "does_not_fit")
 EMPTY: dict[str, Any] = {
     "id": None,
@@ -81,7 +82,16 @@ def card_of(request: FitRequest) -> Card | None:
         return None
     if request.gpu.strip().lower() in {"rocm", "cuda"}:
         return None
-    profile = find_profile(name)
+    sized = SIZED.search(request.gpu)
+    try:
+        profile = find_profile(name)
+    except UnknownIdError:
+        if sized is None:
+            raise
+        try:
+            profile = find_profile(SIZED.sub("", name).strip(" -"))
+        except UnknownIdError:
+            return _sized_card(request, float(sized.group(1)))
     memory = profile.memory
     return Card(
         profile.name,
@@ -91,6 +101,15 @@ def card_of(request: FitRequest) -> Card | None:
         request.unified or profile.unified_memory,
         profile.interconnect == "pcie",
     )
+
+
+def _sized_card(request: FitRequest, size_gb: float) -> Card:
+    """A card that no profile has but whose name says its size (`24GB class`): the usual share of it, in
+    doubt.
+    """
+    total = size_gb * 0.97
+    pcie = bool(PCIE.search(request.gpu))
+    return Card(request.gpu, total, total * 0.03, request.rocm, request.unified, pcie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +167,7 @@ def subject_of(request: FitRequest) -> Subject | Unsupported:
         known_weights_gib=measured_weights_gib(request.model),
         prefix_states=request.prefix_states,
         vision=request.vision,
+        rounding=not request.rocm,
     )
     return Subject(architecture, scheme, plan)
 
@@ -160,6 +180,13 @@ def evaluate(request: Mapping[str, Any]) -> dict[str, Any]:
     field.
     """
     asked = read_request(request)
+    answer = _answer(asked)
+    if asked.ignored:
+        answer["reason"] += f"; unknown fields had no effect: {', '.join(asked.ignored)}"
+    return answer
+
+
+def _answer(asked: FitRequest) -> dict[str, Any]:
     card = card_of(asked)
     subject = subject_of(asked)
     if isinstance(subject, Unsupported):

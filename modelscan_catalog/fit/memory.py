@@ -33,6 +33,9 @@ KV_BYTES = {
     "fp8_e5m2": 1.0,
     "fp8_inc": 1.0,
     "fp8_ds_mla": 1.0,
+    "fp8_per_token_head": 1.0,
+    "int8_per_token_head": 1.0,
+    "float32": 4.0,
     "int8": 1.0,
     "q8_0": 1.0625,
     "q4_0": 0.5625,
@@ -69,6 +72,8 @@ class Plan:
     """Measured weights of the checkpoint on one GPU, which outrank the layout's."""
     prefix_states: bool = False
     vision: bool = True
+    rounding: bool = True
+    """Logged weights hold the allocator's rounding; ROCm builds log them from the driver, without it."""
 
     @property
     def rules(self) -> EngineRules:
@@ -133,6 +138,8 @@ def plan_weights(architecture: Architecture, scheme: Scheme, plan: Plan) -> list
         expert_multiple=256 if padded and rules.engine != "llama.cpp" else 1,
         correction=correction_factor(architecture, plan.exact_parameters),
     )
+    if not plan.rounding:
+        stages = [replace(stage, rounding_bytes=0.0) for stage in stages]
     if plan.checkpoint_bytes:
         whole = stage_weights(model, scheme, Parallel(), latent_copies=False)[0].weights_bytes
         share = plan.checkpoint_bytes / whole
@@ -302,7 +309,7 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
         sampler_bytes_per_sequence=sampler,
         sampler_bytes_per_token=constant("sampler_hidden") * architecture.hidden,
         forward_bytes_per_token=forward_bytes_per_token(architecture, plan.parallel.tensor),
-        activation_fixed_gib=16_384 * 6.0 * 5 * vision.hidden / GIB if vision else 0.0,
+        activation_fixed_gib=vision.peak_bytes / GIB if vision else 0.0,
         activation_extra_gib=0.0,
         activation_share=0.0 if rules.engine == "sglang" else 1.0,
         graphs_gib=graphs_estimate_gib(architecture, plan),
@@ -364,7 +371,7 @@ def card_rules(
     shift = non_torch_gib(ranks, small=total_gib < SMALL_CARD_GIB, pcie=pcie) - non_torch_gib(ranks)
     reserve = shift
     if unified:
-        reserve += constant("unified_extra")
+        reserve += constant("sglang_unified" if rules.engine == "sglang" else "unified_extra")
     if rocm:
         reserve += constant("rocm_reserve")
     return CardRules(
@@ -372,7 +379,8 @@ def card_rules(
         batched_tokens=tokens,
         max_sequences=min(sequences, tokens),
         edge=constant("verdict_edge"),
-        weights_extra_gib=constant("rocm_weights") if rocm else 0.0,
+        weights_extra_gib=(constant("rocm_weights") if rocm else 0.0)
+        + (constant("sglang_weights") if rules.engine == "sglang" else 0.0),
         weights_extra_error_gib=float(table("fit/bands.json")["rocm_weights_gib"]) if rocm else 0.0,
         reserve_gib=reserve,
         non_torch_shift_gib=shift,

@@ -209,13 +209,15 @@ def label_key(label: str) -> str:
     names = table("fit/quant_formats.json")
     if text in names["names"] or text in names["unquantized"]:
         return text
-    for piece in reversed(re.split(r"[\s(),+]+", text)):
-        if piece in names["names"] and piece != "compressed-tensors":
-            first = text.split(" ", 1)[0].split("(", 1)[0]
-            return first if first in names["names"] and first != "gguf" else piece
-    first = re.split(r"[\s(]+", text, maxsplit=1)[0]
-    if first in names["names"] or first in names["unquantized"]:
+    pieces = [piece for piece in re.split(r"[\s(),+]+", text) if piece in names["names"]]
+    telling = [piece for piece in pieces if piece not in {"gguf", "compressed-tensors"}]
+    if telling or pieces:
+        return (telling or pieces)[0]
+    if (first := re.split(r"[\s(]+", text, maxsplit=1)[0]) in names["unquantized"]:
         return first
+    hinted = named_label(text)
+    if hinted is not None:
+        return hinted
     raise FitInputError(
         f"quantization {label[:60]!r} is not known; known labels: {', '.join(sorted(names['names']))}",
         field="quantization",
@@ -225,12 +227,15 @@ def label_key(label: str) -> str:
 NAME_HINTS = (
     (r"mxfp4", "mxfp4"),
     (r"nvfp4|fp4", "nvfp4"),
-    (r"w4a16|int4|4bit-gptq|4bit-awq", "w4a16"),
     (r"awq", "awq"),
     (r"gptq", "gptq"),
-    (r"w8a8|int8", "w8a8-int8"),
+    (r"auto-?round", "autoround"),
+    (r"w4a16|int4", "w4a16"),
     (r"fp8[-_]dynamic", "fp8-dynamic"),
-    (r"fp8", "fp8"),
+    (r"fp8|float8|e4m3", "fp8"),
+    (r"w8a8|int8", "w8a8-int8"),
+    (r"bnb|bitsandbytes|nf4|4[-_ ]?bit", "nf4"),
+    (r"8[-_ ]?bit", "w8a8-int8"),
 )
 
 

@@ -85,6 +85,7 @@ class FitRequest:
     draft_gib: float
     vision: bool
     prefix_states: bool
+    ignored: tuple[str, ...]
 
     @property
     def rocm(self) -> bool:
@@ -151,14 +152,12 @@ def _literal(text: str) -> Any:
 def read_request(raw: Mapping[str, Any]) -> FitRequest:
     """The checked request of one batch line.
 
-    Unknown keys are refused, so that a misspelt flag is not silently ignored. Raises FitInputError naming
-    the field.
+    Unknown keys are kept in `ignored`, so that an answer can say that a misspelt flag had no effect. Raises
+    FitInputError naming the field.
     """
     if not isinstance(raw, Mapping):
         raise FitInputError("a request is a JSON object", field="request")
     unknown = sorted(str(key) for key in raw if key not in KEYS)
-    if unknown:
-        raise FitInputError(f"request.{unknown[0][:40]} is not a known field", field=unknown[0])
     line = _Line(raw)
     parallel = {name: line.integer(name, 1, 0, LARGEST_PARALLEL) or 1 for name in ("tp", "pp", "dp", "dcp")}
     expert = line.fields.values.get("ep")
@@ -197,5 +196,6 @@ def read_request(raw: Mapping[str, Any]) -> FitRequest:
         draft_gib=line.number("draft_gib", 0.0, 10_000) or 0.0,
         vision=line.fields.flag("vision", True),
         prefix_states=line.fields.flag("prefix_states", False),
+        ignored=tuple(name[:40] for name in unknown[:5]),
         **parallel,
     )

@@ -155,8 +155,13 @@ BUILDERS = {
 SHARDED = {"qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"}
 
 
+def _patches(kind: str) -> int:
+    """Qwen's towers take images of any size up to 65,536 patches; the others have a fixed size."""
+    return 65_536 if kind in SHARDED else 4_096
+
+
 def vision_tower(
-    document: Fields, hidden: int, family_default: str, names_vision: bool
+    document: Fields, hidden: int, family_default: str, names_vision: bool, name: str = ""
 ) -> VisionTower | None:
     """The tower of a config; the family's published one when the config names a multimodal class and omits
     it.
@@ -164,6 +169,8 @@ def vision_tower(
     `family_default` is the family's entry in `registry/fit/families.json`; `names_vision` says that the
     checkpoint's class is a multimodal one.
     """
+    by_class = table("fit/vision_towers.json")["classes"]
+    family_default = family_default or str(by_class.get(name, ""))
     given = document.mapping("vision_config") or document.mapping("siglip_config")
     if given is not None:
         kind = given.text("model_type")
@@ -174,6 +181,7 @@ def vision_tower(
             parameters=build(given, hidden),
             sharded=kind in SHARDED,
             hidden=given.integer("hidden_size", "embed_dim", "width", "vt_hidden_size", default=1024),
+            patches=_patches(kind),
             source="vision_config",
         )
     if not (names_vision and family_default):
@@ -186,5 +194,6 @@ def vision_tower(
         parameters=BUILDERS.get(family_default, _generic)(values, hidden),
         sharded=family_default in SHARDED,
         hidden=values.integer("hidden_size", "embed_dim", default=1024),
+        patches=_patches(family_default),
         source=f"the published {family_default} tower; the config leaves its tower out",
     )

@@ -213,7 +213,6 @@ def test_bands_contain_the_point(model: str, gpu: str, ranks: int, version: str)
             },
             "hidden_size",
         ),
-        ({"gpu_memory_utilisation": 0.9}, "gpu_memory_utilisation"),
     ],
 )
 def test_bad_fields_are_named(changes: dict[str, Any], field: str) -> None:
@@ -222,6 +221,18 @@ def test_bad_fields_are_named(changes: dict[str, Any], field: str) -> None:
     line = evaluate_line({**LLAMA_8B, "id": "x", **changes})
     assert (line["id"], line["verdict"]) == ("x", "unknown")
     assert field in line["reason"]
+
+
+def test_misspelt_field_is_said_to_have_no_effect() -> None:
+    assert "gpu_memory_utilisation" in answer(gpu_memory_utilisation=0.9)["reason"]
+
+
+def test_card_without_a_profile_is_taken_by_the_size_in_its_name() -> None:
+    found = evaluate({"model": "Qwen/Qwen3-4B", "gpu": "24GB class"})
+
+    assert found["verdict"] == "fits"
+    low, high = found["bands"]["kv_pool_gib"]
+    assert high - low > 1
 
 
 def test_unknown_gpu_is_refused_by_name() -> None:
