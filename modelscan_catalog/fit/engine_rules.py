@@ -57,7 +57,7 @@ def parse_version(engine: str, text: str) -> tuple[tuple[int, int, int], str | N
 
     An empty text is the newest. Raises FitInputError when no number is in it.
     """
-    marked = re.search(r"\bV([01])\b", text)
+    marked = re.search(r"\b[Vv]([01])\b(?!\.)", text)
     named = f"v{marked.group(1)}" if marked and engine == "vllm" else None
     patterns = (r"\bv?(0)\.(\d+)(?:\.(\d+))?", r"(\d+)\.(\d+)(?:\.(\d+))?")
     found = next((match for pattern in patterns if (match := re.search(pattern, text))), None)
