@@ -8,18 +8,19 @@ from assets.catalogue import CATALOGUE_CHECKS, merge
 from assets.fit import fit_matrix
 from assets.launch import LAUNCH_ASSETS, LAUNCH_CHECKS
 from assets.registry import REGISTRY_ASSETS, REGISTRY_CHECKS
+from assets.router import router_answers, router_smoke_test
 from assets.shared import Build
 from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
-from pipelines.jobs import rebuild_offline, refresh
+from pipelines.jobs import rebuild_offline, refresh, runtime_router
 from pipelines.schedules import changed_overrides, daily, weekly
 
 
 def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions:
     """The definitions, with ``resources`` in place of the default ones of the same name."""
     return dg.Definitions(
-        assets=[*SOURCE_ASSETS, merge, fit_matrix, *LAUNCH_ASSETS, *REGISTRY_ASSETS],
-        asset_checks=[*SOURCE_CHECKS, *CATALOGUE_CHECKS, *LAUNCH_CHECKS, *REGISTRY_CHECKS],
-        jobs=[refresh, rebuild_offline],
+        assets=[*SOURCE_ASSETS, merge, fit_matrix, *LAUNCH_ASSETS, *REGISTRY_ASSETS, router_smoke_test],
+        asset_checks=[*SOURCE_CHECKS, *CATALOGUE_CHECKS, *LAUNCH_CHECKS, *REGISTRY_CHECKS, router_answers],
+        jobs=[refresh, rebuild_offline, runtime_router],
         schedules=[daily, weekly],
         sensors=[changed_overrides],
         resources={"build": Build()} | (resources or {}),

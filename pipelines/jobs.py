@@ -10,17 +10,26 @@ ALL_GPUS = {
 }
 """Run tags that make one run cover every GPU partition."""
 
+CATALOGUE = dg.AssetSelection.all() - dg.AssetSelection.groups("router")
+"""All that a build makes; the router's process is looked after by a job of its own."""
+
 refresh = dg.define_asset_job(
     "refresh",
-    selection=dg.AssetSelection.all(),
+    selection=CATALOGUE,
     tags=ALL_GPUS,
     description="Read the sources live (or what they last gave), rebuild everything, publish.",
 )
 
 rebuild_offline = dg.define_asset_job(
     "rebuild_offline",
-    selection=dg.AssetSelection.all(),
+    selection=CATALOGUE,
     tags=ALL_GPUS,
     config={"resources": {"build": {"config": {"offline": True}}}},
     description="Rebuild everything from stored documents without opening a socket.",
+)
+
+runtime_router = dg.define_asset_job(
+    "runtime_router",
+    selection=dg.AssetSelection.groups("router"),
+    description="Start the router on the published configuration, check it against local servers, stop it.",
 )

@@ -1,6 +1,7 @@
 """The fit as it is published, a GPU a file: every count in Parquet, each variant's best answer in JSON."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,16 +68,14 @@ def write_fit_files(matrix: Path, gpu: str, variants: Collection[str], directory
     """Write ``<gpu>.parquet`` and ``<gpu>.json`` below ``directory`` from the profile's matrix file.
 
     Both hold ``variants`` at their declared context with the checkpoint's own KV dtype; the Parquet file has
-    every count. Returns all cells of the matrix file by verdict. Raises ``PublishError`` when it is unreadable.
+    every count. Returns all cells of the matrix file by verdict. Raises ``PublishError`` when unreadable.
     """
     source = matrix / f"{gpu}.parquet"
     try:
         cells = pq.read_table(source)
     except (OSError, pa.ArrowException) as error:
         raise PublishError(f"{source}: the fit of {gpu} cannot be read: {error}; build it anew") from error
-    counted = {
-        str(entry["values"]): int(entry["counts"]) for entry in cells["verdict"].value_counts().to_pylist()
-    }
+    counted = Counter(str(verdict) for verdict in cells["verdict"].to_pylist())
     wanted = pc.field("variant_id").cast(pa.string()).isin(sorted(variants))
     declared = pc.field("context_is_declared") & (pc.field("kv_dtype").cast(pa.string()) == "auto")
     kept = cells.filter(wanted & declared).drop_columns(["context_is_declared", "kv_dtype", "gpu"])
@@ -86,7 +85,7 @@ def write_fit_files(matrix: Path, gpu: str, variants: Collection[str], directory
         connection.register("cells", kept)
         rows = connection.execute(_BEST).fetchall()
     write_bytes(directory / f"{gpu}.json", _json(gpu, rows))
-    return counted
+    return dict(counted)
 
 
 def _json(gpu: str, rows: list[tuple[Any, ...]]) -> bytes:

@@ -1,5 +1,7 @@
 """The asset graph: whole, described, checked, scheduled."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -42,7 +44,7 @@ def test_sources_are_retried_when_a_step_breaks(definitions: dg.Definitions) -> 
 
 def test_the_arrow_from_sources_to_the_published_registry_goes_one_way(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    order = ["sources", "catalogue", "fit", "launch", "registry"]
+    order = ["sources", "catalogue", "fit", "launch", "registry", "router"]
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         for parent in node.parent_keys:
@@ -55,10 +57,8 @@ def test_one_run_covers_every_gpu_partition(definitions: dg.Definitions) -> None
     assert len(fit.partitions_def.get_partition_keys()) >= 60  # type: ignore[union-attr]
 
 
-def test_a_changed_override_starts_one_rebuild(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pathlib import Path
-
-    registry = Path(str(tmp_path))
+def test_a_changed_override_starts_one_rebuild(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = tmp_path
     (registry / "overrides").mkdir()
     (registry / "overrides" / "a.json").write_text("[]")
     monkeypatch.setenv("MODELSCAN_REGISTRY_DIR", str(registry))
@@ -68,3 +68,19 @@ def test_a_changed_override_starts_one_rebuild(tmp_path: object, monkeypatch: py
     (registry / "overrides" / "a.json").write_text("[ ]")
     assert isinstance(changed_overrides(context), dg.RunRequest)
     assert isinstance(changed_overrides(context), dg.SkipReason)
+
+
+def test_the_router_job_starts_a_real_router_and_stops_it(
+    definitions: dg.Definitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELSCAN_DATA_DIR", str(tmp_path))
+    result = definitions.resolve_job_def("runtime_router").execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(), raise_on_error=False
+    )
+    assert result.success
+    (check,) = result.get_asset_check_evaluations()
+    assert check.passed
+    (materialized,) = result.asset_materializations_for_node("router_smoke_test")
+    listed = materialized.metadata["models listed"].value
+    assert isinstance(listed, int)
+    assert listed >= 2

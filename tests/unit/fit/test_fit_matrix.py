@@ -95,7 +95,9 @@ def test_cells_are_what_the_formulas_say_with_scalars(gpu: str, kv: str) -> None
             arguments = (profile.memory.gib, card.utilization, card.batched_tokens, card.max_sequences)
             pool = float(formulas.pool_gib(terms, *arguments)) - extra
             assert row["kv_pool_gib"] == pytest.approx(pool, rel=1e-6)
-            assert row["weights_gib"] == pytest.approx(float(terms.weights_gib), rel=1e-6)
+            assert row["weights_gib"] == pytest.approx(
+                float(terms.weights_gib) + card.weights_extra_gib, rel=1e-6
+            )
             requests = formulas.capacity_requests(terms, pool, 32768.0, card.batched_tokens)
             assert row["max_concurrency"] == pytest.approx(float(requests), rel=1e-6)
             longest = formulas.max_context_tokens(terms, pool, 1.0, card.batched_tokens)

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from fit_plan_samples import (
+    GEMMA,
     LLAMA,
+    LLAMA_8B,
     LLAMA_AWQ,
     LLAMA_FP8,
     LLAMA_GGUF,
     MOE,
     MOE_FP8,
+    QWEN_MOE,
     R1,
     R1_GGUF,
     R1_NVFP4,
@@ -25,6 +28,7 @@ from hypothesis import strategies as st
 
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.candidates import VERDICT_ORDER, Placement, judge, knows_architecture
+from modelscan_catalog.fit.evaluate import evaluate
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan, plan, policy_for
 from modelscan_catalog.fit.profiles import resolve_gpu
@@ -262,3 +266,20 @@ def test_a_plan_that_fits_has_headroom_and_speed_and_nothing_missing() -> None:
     assert (chosen.weights_gib or 0) + (chosen.overhead_gib or 0) + 4 * (
         chosen.kv_gib_per_request or 0
     ) == pytest.approx(chosen.required_gib)
+
+
+@pytest.mark.parametrize("gpu", ["rtx-4090", "h100-80gb", "a100-40gb", "gb10", "mi300x", "l40s"])
+@pytest.mark.parametrize("tp", [1, 2])
+@pytest.mark.parametrize(("config", "variant"), [(LLAMA_8B, LLAMA), (QWEN_MOE, MOE), (GEMMA, SLIDING)])
+def test_a_plan_and_a_single_answer_say_the_same(
+    config: dict[str, Any], variant: FitVariant, tp: int, gpu: str
+) -> None:
+    profile, _ = resolve_gpu(gpu)
+    answer = evaluate({"config": config, "gpu": gpu, "tp": tp, "max_model_len": 32768, "concurrency": 2})
+    found = judge(variant, Placement(profile, tp, 32768, 2), "vllm")
+    assert found.verdict == answer["verdict"]
+    assert found.weights_gib == pytest.approx(answer["weights_gib"], abs=1e-3)
+    assert found.kv_pool_gib == pytest.approx(answer["kv_pool_gib"], abs=1e-3)
+    assert found.max_concurrency == pytest.approx(answer["max_concurrency"], abs=1e-3)
+    assert found.max_context == answer["max_context"]
+    assert found.missing_gib == pytest.approx(answer["missing_gib"], abs=1e-3)

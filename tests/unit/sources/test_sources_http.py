@@ -225,7 +225,8 @@ def test_a_host_that_keeps_failing_is_left_alone(site: Any, make_settings: Any, 
 
     errors = asyncio.run(run())
     assert site.count("/a") == 3
-    assert "3 requests in a row failed" in errors[-1]
+    assert "not asked after many failures in a row" in errors[-1]
+    assert "HTTP 503" in errors[-1]
 
 
 def test_retry_after_as_a_date_gives_the_seconds_until_then() -> None:
