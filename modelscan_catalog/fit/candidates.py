@@ -20,6 +20,7 @@ from modelscan_catalog.fit.legality import (
     version_key,
     weight_block,
 )
+from modelscan_catalog.fit.matrix_cells import LARGEST_SPREAD
 from modelscan_catalog.fit.matrix_terms import FitVariant, choose_split, resident_gib, served_terms
 from modelscan_catalog.fit.memory import CardRules, Plan, card_rules
 from modelscan_catalog.fit.profiles import GpuProfile
@@ -276,30 +277,28 @@ def _measured(base: Candidate, place: Placement) -> Candidate:
         exact_parameters=variant.parameters,
         checkpoint_bytes=variant.weights_bytes,
         known_weights_gib=measured_weights_gib(variant.repo),
+        rounding=place.profile.vendor != "amd",
     )
     terms = served_terms(variant.architecture, variant.scheme, plan)
     batch = float(rules.batched_tokens)
     sequences = float(min(place.max_sequences or rules.max_sequences, rules.batched_tokens))
     utilization = place.utilization or rules.utilization
     budget = memory.gib * utilization
-    extra = rules.weights_extra_gib + rules.reserve_gib
-    overhead = float(formulas.overhead_gib(terms, batch, sequences)) + extra
-    pool = float(formulas.pool_gib(terms, memory.gib, utilization, batch, sequences)) - extra
+    overhead = float(formulas.overhead_gib(terms, batch, sequences)) + rules.reserve_gib
+    weights = float(terms.weights_gib) + rules.weights_extra_gib
+    pool = budget - weights - overhead
     low, high = formulas.pool_band_gib(terms, memory.gib, utilization, batch, sequences)
-    spread = math.sqrt(
-        (float(high - low) / 2) ** 2
-        + ((memory.high_gib - memory.low_gib) / 2 * utilization) ** 2
-        + rules.reserve_error_gib**2
-    )
+    doubt = rules.reserve_error_gib + (memory.high_gib - memory.low_gib) / 2
+    usable = budget - rules.reserve_gib
+    spread = min(math.hypot(float(high - low) / 2, doubt), usable * LARGEST_SPREAD)
     requests = float(place.concurrency)
     longest = int(formulas.max_context_tokens(terms, pool, requests, batch))
-    spare = pool - max(budget * rules.edge, spread)
+    spare = pool - max(usable * rules.edge, spread)
     safe = int(formulas.max_context_tokens(terms, spare, requests, batch))
     context = base.context or longest
     each = float(formulas.request_gib(terms, float(context), batch))
-    required = float(terms.weights_gib) + overhead + each * requests
-    code = int(formulas.verdict_codes(required, budget, rules.edge, spread))
-    weights = float(terms.weights_gib)
+    required = weights + overhead + each * requests
+    code = int(formulas.verdict_codes(required - rules.reserve_gib, usable, rules.edge, spread))
     known = replace(
         base,
         verdict=VERDICT_BY_CODE[code],

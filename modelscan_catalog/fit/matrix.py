@@ -102,7 +102,9 @@ def _block(
     size, per_variant = int(np.prod(shape)), int(np.prod(shape[1:]))
     places: Any = pa.array(np.repeat(np.arange(start, start + shape[0], dtype=np.int32), per_variant))
     zeros: Any = pa.array(np.zeros(size, dtype=np.int32))
-    short = cells.required_gib - card.budget_gib
+    # Unread models are held against the whole card: what exceeds that fits at no utilization.
+    limit = np.where(terms.modelled[:, None, None, None], card.budget_gib, card.total_gib)
+    short = cells.required_gib - limit
     has_speed = cells.started & np.isfinite(cells.decode_low)
     legal = np.broadcast_to(terms.split_legal[:, :, None, None], shape)
     weighed = cells.counted | (terms.has_weights[:, None, None, None] & (cells.verdict != UNSUPPORTED))
@@ -120,7 +122,7 @@ def _block(
         _words(np.broadcast_to(dtypes, shape), KV_DTYPES),
         _words(cells.verdict, VERDICTS),
         _words(cells.binding, BINDINGS),
-        _numbers(terms.memory.weights_gib, weighed, np.float32),
+        _numbers(terms.memory.weights_gib + card.weights_extra_gib, weighed, np.float32),
         _numbers(cells.pool_gib, cells.modelled, np.float32),
         _numbers(cells.max_context, cells.modelled, np.int32),
         _numbers(cells.concurrency, cells.modelled, np.float32),

@@ -22,6 +22,8 @@ from modelscan_catalog.fit.speed import compute_tflops, decode_tokens_per_s, har
 CONTEXTS = (4096, 32768, 131072)
 """Asked of every variant, beside its own declared context, which is the last entry of the axis."""
 VERDICTS = ("fits", "tight", "does_not_fit", "unsupported", "unknown", "offload_only")
+LARGEST_SPREAD = 0.1
+"""A verdict's doubt goes no further than this share of the budget."""
 FITS, TIGHT, DOES_NOT_FIT, UNSUPPORTED, UNKNOWN, OFFLOAD_ONLY = range(6)
 BINDINGS = ("weights", "overhead", "kv_cache", "format", "split", "context", "architecture", "memory_facts")
 WEIGHTS, OVERHEAD, KV_CACHE, FORMAT, SPLIT, CONTEXT, ARCHITECTURE, NO_FACTS = range(8)
@@ -34,7 +36,7 @@ Flags = NDArray[np.bool_]
 class CardCells:
     """A card's memory, and each engine's settings on it spread over the variants, (V, 1, 1, 1).
 
-    `extra_gib` has the counts' axis too.
+    `reserve_gib` has the counts' axis too.
     """
 
     total_gib: float
@@ -42,17 +44,19 @@ class CardCells:
     utilization: Array
     batched_tokens: Array
     max_sequences: Array
-    extra_gib: Array
-    """Beside the formulas' terms on this platform: ROCm's runtime, the system's part of unified memory, and
-    what communication over this card's links needs."""
-    extra_spread_gib: Array
+    reserve_gib: Array
+    """Taken off the budget on this platform: the system's part of unified memory, ROCm's runtime, and what
+    communication over this card's links needs beside the variant's own term."""
+    weights_extra_gib: Array
+    """Logged with the weights on this platform."""
+    reserve_error_gib: Array
     edge: float
     tflops: Array
 
     @property
     def budget_gib(self) -> Array:
         """What an engine may use of one card."""
-        return self.total_gib * self.utilization
+        return self.total_gib * self.utilization - self.reserve_gib
 
     def part(self, start: int, stop: int) -> CardCells:
         """The card's settings for the variants [start, stop)."""
@@ -90,9 +94,7 @@ def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
         for code, engine in enumerate(terms.engines)
     ]
     plain = [by_size[sizes[0]] for by_size in rules]
-    extra = np.array(
-        [[by_size[size].weights_extra_gib + by_size[size].reserve_gib for size in sizes] for by_size in rules]
-    )
+    reserve = np.array([[by_size[size].reserve_gib for size in sizes] for by_size in rules])
     flops = np.array(
         [
             [compute_tflops(profile, name, engine, engine_version(terms, code)) for name in terms.schemes]
@@ -109,8 +111,9 @@ def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
         utilization=column([rule.utilization for rule in plain]),
         batched_tokens=column([float(rule.batched_tokens) for rule in plain]),
         max_sequences=column([float(rule.max_sequences) for rule in plain]),
-        extra_gib=extra[terms.engine_codes[:, None], np.searchsorted(sizes, terms.tp)][:, :, None, None],
-        extra_spread_gib=column([rule.reserve_error_gib for rule in plain]),
+        reserve_gib=reserve[terms.engine_codes[:, None], np.searchsorted(sizes, terms.tp)][:, :, None, None],
+        weights_extra_gib=column([rule.weights_extra_gib for rule in plain]),
+        reserve_error_gib=column([rule.reserve_error_gib for rule in plain]),
         edge=plain[0].edge,
         tflops=flops[terms.engine_codes, terms.scheme_codes][:, None, None, None],
     )
@@ -187,17 +190,15 @@ def evaluate_cells(
     with np.errstate(all="ignore"):
         raw = formulas.pool_gib(cell, card.total_gib, card.utilization, batch, sequences)
         low, _ = formulas.pool_band_gib(cell, card.total_gib, card.utilization, batch, sequences)
-        pool = np.asarray(raw - card.extra_gib)
-        required = np.asarray(formulas.required_gib(cell, asked, 1.0, batch, sequences) + card.extra_gib)
-        spread = np.sqrt(
-            np.square(raw - low)
-            + np.square(card.total_spread_gib * card.utilization)
-            + np.square(card.extra_spread_gib)
-        )
+        pool = np.asarray(raw - card.reserve_gib - card.weights_extra_gib)
+        needed = formulas.required_gib(cell, asked, 1.0, batch, sequences)
+        required = np.asarray(needed + card.weights_extra_gib)
+        spread = np.hypot(raw - low, card.reserve_error_gib + card.total_spread_gib)
+        spread = np.minimum(spread, card.budget_gib * LARGEST_SPREAD)
         codes = formulas.verdict_codes(required, card.budget_gib, card.edge, spread)
         concurrency = np.asarray(formulas.capacity_requests(cell, pool, asked, batch), dtype=np.float64)
         longest = np.asarray(formulas.max_context_tokens(cell, pool, 1.0, batch), dtype=np.float64)
-        overhead = np.asarray(formulas.overhead_gib(cell, batch, sequences)) + card.extra_gib
+        overhead = np.asarray(formulas.overhead_gib(cell, batch, sequences)) + card.weights_extra_gib
         speeds = _decode(terms, profile, card, contexts)
     verdict, binding = _verdicts(terms, card, codes, overhead, contexts, refusal)
     started = (verdict == FITS) | (verdict == TIGHT)

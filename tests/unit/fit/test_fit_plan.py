@@ -29,7 +29,8 @@ from hypothesis import strategies as st
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.candidates import VERDICT_ORDER, Placement, judge, knows_architecture
 from modelscan_catalog.fit.evaluate import evaluate
-from modelscan_catalog.fit.matrix_terms import FitVariant
+from modelscan_catalog.fit.matrix import matrix_partition
+from modelscan_catalog.fit.matrix_terms import FitVariant, build_terms
 from modelscan_catalog.fit.plan import ServingPlan, plan, policy_for
 from modelscan_catalog.fit.profiles import resolve_gpu
 from modelscan_catalog.fit.tables import table
@@ -283,3 +284,21 @@ def test_a_plan_and_a_single_answer_say_the_same(
     assert found.max_concurrency == pytest.approx(answer["max_concurrency"], abs=1e-3)
     assert found.max_context == answer["max_context"]
     assert found.missing_gib == pytest.approx(answer["missing_gib"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "gpu", ["rtx-4090", "h100-80gb", "a100-40gb", "gb10", "t4", "h200-141gb", "apple-m4-max-128gb"]
+)
+def test_the_matrix_and_the_plan_give_the_same_verdicts(gpu: str) -> None:
+    profile, _ = resolve_gpu(gpu)
+    by_id = {variant.variant_id: variant for variant in [*LLAMAS, MOE, MOE_FP8, SLIDING, R1, UNREAD_LARGE]}
+    engines = {name: "llama.cpp" if name == LLAMA_GGUF.variant_id else "vllm" for name in by_id}
+    for row in matrix_partition(build_terms(list(by_id.values())), profile).to_pylist():
+        name = row["variant_id"]
+        if row["context"] is None or (name == LLAMA_GGUF.variant_id and row["verdict"] == "offload_only"):
+            continue
+        place = Placement(profile, row["count"], row["context"], kv_cache_dtype=row["kv_dtype"])
+        found = judge(by_id[name], place, engines[name])
+        assert found.verdict == row["verdict"], row
+        if row["missing_gib"] is not None:
+            assert found.missing_gib == pytest.approx(row["missing_gib"], abs=1e-3)
