@@ -8,8 +8,7 @@ import dagster as dg
 
 from assets.shared import OWNERS, Build, check_outcome, table_metadata
 from modelscan_catalog import progress
-from modelscan_catalog.merge.documents import source_documents
-from modelscan_catalog.merge.staged_tables import SourceDocument
+from modelscan_catalog.merge.documents import SourceDocument, source_documents
 from modelscan_catalog.publish.checks import CheckResult, check_row_counts
 from modelscan_catalog.records import Reject, SourceName, SourceState
 from modelscan_catalog.sources.runner import run_source

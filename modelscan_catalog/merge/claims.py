@@ -5,18 +5,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelscan_catalog.records import Conflict, Provenance, SourceName
-
-
-@dataclass(frozen=True)
-class Witness:
-    """Who speaks: a rank of the field-authority table, and the document it read."""
-
-    name: str
-    source: SourceName
-    url: str | None = None
-    fetched_at: str | None = None
-    sha256: str | None = None
+from modelscan_catalog.merge.witnesses import Witness
+from modelscan_catalog.records import Conflict, Provenance
 
 
 @dataclass(frozen=True)
@@ -93,10 +83,10 @@ class ClaimBook:
             return []
         common = Counter(claim.witness for claim in best.values())
         main = min(common, key=lambda witness: (-common[witness], witness.name))
-        rows = [_provenance(self.record, "*", main, main.name)]
+        rows = [main.provenance(self.record, "*", main.name)]
         rows += [
-            _provenance(
-                self.record, field, claim.witness, " ".join(filter(None, (claim.witness.name, claim.note)))
+            claim.witness.provenance(
+                self.record, field, " ".join(filter(None, (claim.witness.name, claim.note)))
             )
             for field, claim in best.items()
             if claim.witness != main
@@ -136,18 +126,6 @@ def majority(values: Iterable[Hashable]) -> tuple[Any, str] | None:
     if len(ordered) > 1 and ordered[0][1] == ordered[1][1]:
         return None
     return ordered[0][0], f"{ordered[0][1]} of {counted.total()}"
-
-
-def _provenance(record: str, field: str, witness: Witness, rule: str) -> Provenance:
-    return Provenance(
-        record=record,
-        field=field,
-        source=witness.source,
-        url=witness.url,
-        fetched_at=witness.fetched_at,
-        document_sha256=witness.sha256,
-        rule=rule,
-    )
 
 
 def _rule(best: Claim, other: Claim) -> str:

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelscan_catalog.merge.claims import ClaimBook, Witness, majority
+from modelscan_catalog.merge.claims import ClaimBook, majority
 from modelscan_catalog.merge.identity import Identity
 from modelscan_catalog.merge.names import bare_name
 from modelscan_catalog.merge.staged_tables import StagedTables
 from modelscan_catalog.merge.tables import MergeTables
+from modelscan_catalog.merge.witnesses import Witnesses
 from modelscan_catalog.records import (
     Alias,
     Capabilities,
@@ -86,7 +87,7 @@ def gather_evidence(staged: StagedTables, identity: Identity, tables: MergeTable
 
 
 class ModelBuilder:
-    """Builds model records; ``witnesses`` gives the witness of a rank and, for hubs, of a repository."""
+    """Builds model records from the rows that speak of each."""
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class ModelBuilder:
         identity: Identity,
         tables: MergeTables,
         parts: Parts,
-        witnesses: "Witnesses",
+        witnesses: Witnesses,
     ) -> None:
         self._identity, self._tables, self._witnesses = identity, tables, witnesses
         self._evidence = gather_evidence(staged, identity, tables)
@@ -222,7 +223,8 @@ class ModelBuilder:
         book.say("open_weights", True, witness, "its weights are on the hub")
         book.say("model_type", main.model_type, witness)
         book.say("architectures", main.architectures, witness)
-        book.say("limits.context", main.context, witness, "config.json")
+        config = self._witnesses.of(main.hub, main.repo, kind="config.json")
+        book.say("limits.context", main.context, config, "config.json")
         book.say("name", bare_name(main.repo), witness)
         if not _is_packed(main):
             book.say("parameters.total", main.parameters, witness, "safetensors")
@@ -253,19 +255,6 @@ class ModelBuilder:
     def _status_reason(self, book: ClaimBook) -> str | None:
         claim = book.chosen("status")
         return f"says {claim.witness.name} {claim.note}".rstrip() if claim else None
-
-
-class Witnesses:
-    """Witnesses by rank, each with the document that it read."""
-
-    def __init__(self, made: Mapping[tuple[str, str], Witness], hub_sources: Mapping[str, Witness]) -> None:
-        self._made, self._hubs = dict(made), hub_sources
-
-    def of(self, rank: str, record: str = "") -> Witness:
-        """The witness of ``rank`` for one repository or catalogue."""
-        if (rank, record) in self._made:
-            return self._made[rank, record]
-        return self._hubs[rank]
 
 
 def _category_of(modalities: Modalities) -> str | None:

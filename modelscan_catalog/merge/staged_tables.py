@@ -20,17 +20,6 @@ R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
-class SourceDocument:
-    """Where a source's staged rows come from; ``record`` narrows it to one repository."""
-
-    source: SourceName
-    url: str
-    fetched_at: str | None = None
-    sha256: str | None = None
-    record: str | None = None
-
-
-@dataclass(frozen=True)
 class StagedTables:
     """Rows by table, sorted, each key once."""
 

@@ -23,6 +23,8 @@ class VariantTable:
 
     variants: tuple[Variant, ...]
     of_repo: Mapping[tuple[str, str], str]
+    named_only: frozenset[str]
+    """Ids of variants that a recipe names and no hub answered for."""
 
 
 def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables) -> VariantTable:
@@ -40,6 +42,7 @@ def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables
             copies[twin.huggingface].append(twin.modelscope)
 
     variants: list[Variant] = []
+    named_only: set[str] = set()
     of_repo: dict[tuple[str, str], str] = {}
     for repo in sorted(hf_repos):
         mine = sorted(
@@ -54,6 +57,7 @@ def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables
             variants.append(_modelscope(served, said, identity, tables).model_copy(update=home))
         else:
             variants.append(_named_only("huggingface", repo, mine, said, identity, tables))
+            named_only.add(repo)
         of_repo["huggingface", repo] = repo
         of_repo |= {("modelscope", copy): repo for copy in mine}
     for repo in sorted({*ms_rows, *(repo for hub, repo in labels if hub == "modelscope")}):
@@ -67,8 +71,10 @@ def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables
         if repo in hf_repos:  # the same id on both hubs, but other weights
             variant = variant.model_copy(update={"id": f"modelscope:{repo}"})
         variants.append(variant)
+        if repo not in ms_rows:
+            named_only.add(variant.id)
         of_repo["modelscope", repo] = variant.id
-    return VariantTable(tuple(sorted(variants, key=lambda v: v.id)), of_repo)
+    return VariantTable(tuple(sorted(variants, key=lambda v: v.id)), of_repo, frozenset(named_only))
 
 
 def _recipe_labels(staged: StagedTables, identity: Identity) -> dict[tuple[str, str], list[str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from modelscan_catalog.merge.catalogue import Catalogue, merge_catalogue
 from modelscan_catalog.merge.changes import diff_catalogues, previous_build
-from modelscan_catalog.merge.staged_tables import SourceDocument
+from modelscan_catalog.merge.documents import SourceDocument
 from modelscan_catalog.settings import REPOSITORY_ROOT
 from modelscan_catalog.sources.adapter import Document
 from modelscan_catalog.sources.models_dev import ADAPTER

@@ -22,7 +22,7 @@ from merge_rows import (
 
 from modelscan_catalog.errors import OverrideError
 from modelscan_catalog.merge.catalogue import Catalogue, merge_catalogue
-from modelscan_catalog.merge.staged_tables import SourceDocument
+from modelscan_catalog.merge.documents import SourceDocument
 from modelscan_catalog.records import Override
 
 DOCUMENTS = [

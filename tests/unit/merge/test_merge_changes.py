@@ -6,7 +6,7 @@ from merge_rows import offer, price, small_world
 
 from modelscan_catalog.merge.catalogue import Catalogue, merge_catalogue
 from modelscan_catalog.merge.changes import diff_catalogues, previous_build
-from modelscan_catalog.merge.staged_tables import SourceDocument
+from modelscan_catalog.merge.documents import SourceDocument
 
 
 def built(day: str, before: Catalogue | None = None, **tables: list[Any]) -> Catalogue:

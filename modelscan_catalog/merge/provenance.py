@@ -1,0 +1,78 @@
+"""Where variants, offers and recipes come from, in few rows; models say it claim by claim."""
+
+from collections.abc import Iterable, Sequence
+
+from modelscan_catalog.merge.variants import VariantTable
+from modelscan_catalog.merge.witnesses import Witnesses
+from modelscan_catalog.records import Deployment, Provenance, Variant
+
+_BYTES_DOCUMENTS = {"safetensors_index": "model.safetensors.index.json", "hub_files": "files"}
+
+
+def record_provenance(
+    table: VariantTable, deployments: Sequence[Deployment], witnesses: Witnesses
+) -> list[Provenance]:
+    """A row for each variant and for each of its fields that another document gave.
+
+    All offers and providers come from one document, and all recipes of a catalogue from another: one row each
+    (``offer:*``, ``provider:*``, ``deployment:gpustack/huggingface/*``).
+    """
+    sellers = witnesses.of("sellers")
+    rows = [
+        sellers.provenance(f"{kind}:*", "*", "as the seller's row says") for kind in ("offer", "provider")
+    ]
+    for catalogue in sorted({d.catalogue for d in deployments}):
+        recipe = witnesses.of("gpustack", catalogue)
+        rows.append(recipe.provenance(f"deployment:gpustack/{catalogue}/*", "*", "as the recipe says"))
+    for variant in table.variants:
+        if variant.id in table.named_only:
+            recipe = witnesses.of("gpustack", variant.hub)
+            rows.append(
+                recipe.provenance(f"variant:{variant.id}", "*", "named by a recipe; no hub answered for it")
+            )
+        else:
+            rows += _of_served(variant, witnesses)
+    return rows
+
+
+def _of_served(variant: Variant, witnesses: Witnesses) -> list[Provenance]:
+    record = f"variant:{variant.id}"
+    rows = [witnesses.of(variant.hub, variant.repo).provenance(record, "*", "as the hub says")]
+    evidence = variant.quantization.evidence if variant.quantization else None
+    if evidence == "recipe":
+        rows.append(
+            witnesses.of("gpustack", variant.hub).provenance(record, "quantization", "label of the recipe")
+        )
+    derived: list[tuple[str, str]] = []
+    if variant.context is not None:
+        derived.append(("context", "config.json"))
+    if evidence == "config":
+        modelopt = variant.quantization is not None and variant.quantization.method == "modelopt"
+        named = "hf_quant_config.json" if modelopt else "config.json"
+        derived.append(("quantization", named))
+    if variant.weights_basis in _BYTES_DOCUMENTS:
+        derived.append(("weights_bytes", _BYTES_DOCUMENTS[variant.weights_basis]))
+    for field, kind in derived:
+        if witnesses.has(variant.hub, kind, variant.repo):
+            source = witnesses.of(variant.hub, variant.repo, kind=kind)
+            rows.append(source.provenance(record, field, f"read from {kind}"))
+    return rows
+
+
+def source_of_field(provenance: Iterable[Provenance], record: str, field: str) -> Provenance | None:
+    """The row that says where one field of one record comes from; None for a record that no row covers.
+
+    The field's own row goes before the record's ``*``, and this before a wildcard over records.
+    """
+    best: tuple[int, Provenance] | None = None
+    for row in provenance:
+        exact = row.record == record
+        if not exact and not (row.record.endswith("*") and record.startswith(row.record[:-1])):
+            continue
+        parts = field.split(".")
+        if row.field not in ("*", *(".".join(parts[: n + 1]) for n in range(len(parts)))):
+            continue
+        rank = 4 * exact + (0 if row.field == "*" else 1 + row.field.count("."))
+        if best is None or rank > best[0]:
+            best = (rank, row)
+    return best[1] if best else None
