@@ -170,6 +170,9 @@ class VisionTower:
     hidden: int
     patches: int
     """Patches of the largest item that an engine profiles with."""
+    depth: int
+    layer_matrices: tuple[int, ...]
+    """Elements of the matrices of a layer as engines hold them: qkv, output, up (with gate), down."""
     source: str
 
     @property
@@ -209,6 +212,7 @@ class Architecture:
     """The dense width that the activation peak follows."""
     context: int
     dtype_bytes: int
+    """2: engines load float32 checkpoints in 16 bits unless told otherwise."""
     rope: Rope | None
     vision: VisionTower | None
     extra_embedding: int = 0

@@ -115,7 +115,7 @@ def parse_architecture(
         tied=_tied(fields, document, family),
         intermediate=dense_width(fields),
         context=context,
-        dtype_bytes=4 if (fields.text("torch_dtype") or fields.text("dtype")) == "float32" else 2,
+        dtype_bytes=2,
         rope=rope_cache(fields, family, layers, context),
         vision=vision,
         extra_embedding=_extra_embedding(fields, family, count, hidden, context),

@@ -142,6 +142,8 @@ def subject_of(request: FitRequest) -> Subject | Unsupported:
     architecture = parse_architecture(config)
     if isinstance(architecture, Unsupported):
         return architecture
+    if (request.quantization or "").strip().lower() in {"fp32", "float32"}:
+        architecture = replace(architecture, dtype_bytes=4)
     if assumed:
         architecture = replace(architecture, assumed=True)
     scheme = scheme_of(

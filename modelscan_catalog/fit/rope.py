@@ -47,4 +47,6 @@ def rope_cache(fields: Fields, family: Family, layers: tuple[Layer, ...], contex
     two = bool(family.get("two_ropes")) and len({mixer.kind for mixer in plain}) > 1
     long_rope = kind in {"longrope", "su"}
     copies = 2 if two or long_rope else 1
+    if family.get("mrope") or (scaling is not None and "mrope_section" in scaling):
+        copies *= 4  # vLLM's MRotaryEmbedding keeps four times the positions, for long videos
     return Rope(positions, width, 2, copies)

@@ -176,24 +176,31 @@ def vision_tower(
         kind = given.text("model_type")
         if kind not in BUILDERS and family_default in BUILDERS:
             kind = family_default
-        build = BUILDERS.get(kind, _generic)
-        return VisionTower(
-            parameters=build(given, hidden),
-            sharded=kind in SHARDED,
-            hidden=given.integer("hidden_size", "embed_dim", "width", "vt_hidden_size", default=1024),
-            patches=_patches(kind),
-            source="vision_config",
-        )
+        return _tower(kind, given, hidden, "vision_config")
     if not (names_vision and family_default):
         return None
     defaults: dict[str, Any] = table("fit/vision_towers.json")["towers"]
     if family_default not in defaults:
         return None
     values = Fields(defaults[family_default], f"registry/fit/vision_towers.json {family_default}")
+    source = f"the published {family_default} tower; the config leaves its tower out"
+    return _tower(family_default, values, hidden, source)
+
+
+def _tower(kind: str, fields: Fields, hidden: int, source: str) -> VisionTower:
+    width = fields.integer("embed_dim", "hidden_size", "width", "vt_hidden_size", default=1024)
+    if kind == "qwen2_vl" and "embed_dim" not in fields and width == hidden:
+        width = 1280
+    depth = fields.integer("depth", "num_hidden_layers", "layers", "vt_num_hidden_layers", default=24)
+    inner = fields.integer("intermediate_size", "vt_intermediate_size", default=0)
+    inner = inner or int(width * fields.number("mlp_ratio", 4.0))
+    gated = kind in {"qwen2_5_vl", "gemma4", "gemma4_vision", "pixtral", "pixtral_1024", "glm4v"}
     return VisionTower(
-        parameters=BUILDERS.get(family_default, _generic)(values, hidden),
-        sharded=family_default in SHARDED,
-        hidden=values.integer("hidden_size", "embed_dim", default=1024),
-        patches=_patches(family_default),
-        source=f"the published {family_default} tower; the config leaves its tower out",
+        parameters=BUILDERS.get(kind, _generic)(fields, hidden),
+        sharded=kind in SHARDED,
+        hidden=width,
+        patches=_patches(kind),
+        depth=depth,
+        layer_matrices=(3 * width * width, width * width, (2 if gated else 1) * width * inner, width * inner),
+        source=source,
     )

@@ -153,10 +153,9 @@ def stage_weights(
             scales = _scales_bytes(tensor, scheme, parallel)
             for name, part in ((fused_name(tensor), size - scales), (f"{fused_name(tensor)}.scale", scales)):
                 parameters[(stage % len(sums), name)] = parameters.get((stage % len(sums), name), 0.0) + part
-    rounding = [
-        allocator_excess([size for (owner, _), size in parameters.items() if owner == stage])
-        for stage in range(len(sums))
-    ]
+    held = [[size for (owner, _), size in parameters.items() if owner == stage] for stage in range(len(sums))]
+    held[0] = [*_vision_sizes(architecture, parallel), *held[0]]
+    rounding = [allocator_excess(sizes) for sizes in held]
     rope = 0.0
     if architecture.rope is not None:
         one = architecture.rope
@@ -172,6 +171,15 @@ def stage_weights(
         )
         for (start, end), size, excess in zip(ranges, sums, rounding, strict=True)
     ]
+
+
+def _vision_sizes(architecture: Architecture, parallel: Parallel) -> list[float]:
+    """Bytes of the tower's matrices, which models create before their text layers."""
+    tower = architecture.vision
+    if tower is None:
+        return []
+    ranks = parallel.tensor if tower.sharded else 1
+    return [elements * 2.0 / ranks for _ in range(tower.depth) for elements in tower.layer_matrices]
 
 
 def _scales_bytes(tensor: Tensor, scheme: Scheme, parallel: Parallel) -> float:
