@@ -260,6 +260,8 @@ def _reasons(ranked: Sequence[Candidate], place: Placement, rules: Policy) -> tu
         lines.append(f"{best.scheme}: {best.support.reason or 'stored so, computed in 16 bit'}")
     elif best.support.level == "plugin":
         lines.append(f"{best.scheme}: {best.support.reason}")
+    if best.starts and place.profile.unified_memory:
+        lines.append("unified memory: the budget is a share of the system's, which other processes use too")
     declared = best.variant.declared_context
     if best.starts and place.context is None and declared is not None and best.context != declared:
         lines.append(f"the declared {declared} tokens do not fit; {best.context} do")

@@ -16,7 +16,7 @@ from modelscan_catalog.errors import FitInputError, ModelScanError, UnknownIdErr
 PROFILES_DIR = Path(__file__).resolve().parents[2] / "registry" / "gpu_profiles"
 NOT_PROFILES = {"sources.json", "driver_memory.json"}
 VENDOR_WORDS = re.compile(
-    r"\b(nvidia|geforce|tesla|amd|radeon|instinct|intel|huawei|apple|data center gpu|laptop gpu|generation)\b"
+    r"\b(nvidia|geforce|tesla|amd|radeon|instinct|intel|huawei|apple|data center gpu|generation)\b"
 )
 COUNTED = re.compile(
     r"^\s*(?:(?P<before>\d+)\s*[x×]\s+)?(?P<name>.+?)(?:(?:\s*:|\s+[x×])\s*(?P<after>\d+))?\s*$",

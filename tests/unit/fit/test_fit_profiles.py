@@ -137,6 +137,17 @@ def test_every_id_and_name_resolves_to_its_own_profile(text: str) -> None:
     assert text in {find_profile(text).id, find_profile(text).name}
 
 
+def test_a_laptop_gpu_is_not_taken_for_the_card_of_the_same_number() -> None:
+    assert find_profile("NVIDIA GeForce RTX 4090 Laptop GPU").memory_gib_marketing == 16
+    with pytest.raises(UnknownIdError):
+        find_profile("NVIDIA GeForce RTX 4080 Laptop GPU")
+
+
+@every_profile
+def test_prices_are_no_placeholders(profile: GpuProfile) -> None:
+    assert profile.price_usd_per_hour is None or profile.price_usd_per_hour not in (0, 0.5)
+
+
 def test_no_alias_belongs_to_two_profiles() -> None:
     for profile in PROFILES.values():
         for alias in profile.aliases:
