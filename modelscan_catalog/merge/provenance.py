@@ -25,19 +25,17 @@ def record_provenance(
         recipe = witnesses.of("gpustack", catalogue)
         rows.append(recipe.provenance(f"deployment:gpustack/{catalogue}/*", "*", "as the recipe says"))
     for variant in table.variants:
-        if variant.id in table.named_only:
-            recipe = witnesses.of("gpustack", variant.hub)
-            rows.append(
-                recipe.provenance(f"variant:{variant.id}", "*", "named by a recipe; no hub answered for it")
-            )
+        record = f"variant:{variant.id}"
+        if variant.id in table.described_by:
+            rows += _of_served(variant, record, *table.described_by[variant.id], witnesses)
         else:
-            rows += _of_served(variant, witnesses)
+            recipe = witnesses.of("gpustack", variant.hub)
+            rows.append(recipe.provenance(record, "*", "named by a recipe; no hub answered for it"))
     return rows
 
 
-def _of_served(variant: Variant, witnesses: Witnesses) -> list[Provenance]:
-    record = f"variant:{variant.id}"
-    rows = [witnesses.of(variant.hub, variant.repo).provenance(record, "*", "as the hub says")]
+def _of_served(variant: Variant, record: str, hub: str, repo: str, witnesses: Witnesses) -> list[Provenance]:
+    rows = [witnesses.of(hub, repo).provenance(record, "*", "as the hub says")]
     evidence = variant.quantization.evidence if variant.quantization else None
     if evidence == "recipe":
         rows.append(
@@ -53,8 +51,8 @@ def _of_served(variant: Variant, witnesses: Witnesses) -> list[Provenance]:
     if variant.weights_basis in _BYTES_DOCUMENTS:
         derived.append(("weights_bytes", _BYTES_DOCUMENTS[variant.weights_basis]))
     for field, kind in derived:
-        if witnesses.has(variant.hub, kind, variant.repo):
-            source = witnesses.of(variant.hub, variant.repo, kind=kind)
+        if witnesses.has(hub, kind, repo):
+            source = witnesses.of(hub, repo, kind=kind)
             rows.append(source.provenance(record, field, f"read from {kind}"))
     return rows
 

@@ -23,8 +23,8 @@ class VariantTable:
 
     variants: tuple[Variant, ...]
     of_repo: Mapping[tuple[str, str], str]
-    named_only: frozenset[str]
-    """Ids of variants that a recipe names and no hub answered for."""
+    described_by: Mapping[str, tuple[str, str]]
+    """The (hub, repository) that described each variant; a variant that only a recipe names has none."""
 
 
 def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables) -> VariantTable:
@@ -42,7 +42,7 @@ def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables
             copies[twin.huggingface].append(twin.modelscope)
 
     variants: list[Variant] = []
-    named_only: set[str] = set()
+    described_by: dict[str, tuple[str, str]] = {}
     of_repo: dict[tuple[str, str], str] = {}
     for repo in sorted(hf_repos):
         mine = sorted(
@@ -52,12 +52,13 @@ def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables
         said = labels.get(("huggingface", repo), [])
         if repo in hf_rows:
             variants.append(_huggingface(hf_rows[repo], mine, served, said, identity, tables))
+            described_by[repo] = ("huggingface", repo)
         elif served is not None:
             home = {"id": repo, "hub": "huggingface", "repo": repo, "revision": None}
             variants.append(_modelscope(served, said, identity, tables).model_copy(update=home))
+            described_by[repo] = ("modelscope", served.id)
         else:
             variants.append(_named_only("huggingface", repo, mine, said, identity, tables))
-            named_only.add(repo)
         of_repo["huggingface", repo] = repo
         of_repo |= {("modelscope", copy): repo for copy in mine}
     for repo in sorted({*ms_rows, *(repo for hub, repo in labels if hub == "modelscope")}):
@@ -71,10 +72,10 @@ def build_variants(staged: StagedTables, identity: Identity, tables: MergeTables
         if repo in hf_repos:  # the same id on both hubs, but other weights
             variant = variant.model_copy(update={"id": f"modelscope:{repo}"})
         variants.append(variant)
-        if repo not in ms_rows:
-            named_only.add(variant.id)
+        if repo in ms_rows:
+            described_by[variant.id] = ("modelscope", repo)
         of_repo["modelscope", repo] = variant.id
-    return VariantTable(tuple(sorted(variants, key=lambda v: v.id)), of_repo, frozenset(named_only))
+    return VariantTable(tuple(sorted(variants, key=lambda v: v.id)), of_repo, described_by)
 
 
 def _recipe_labels(staged: StagedTables, identity: Identity) -> dict[tuple[str, str], list[str]]:

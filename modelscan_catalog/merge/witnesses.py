@@ -75,6 +75,6 @@ class Witnesses:
             return Witness(rank, source)
         return Witness(rank, source, found.url, found.fetched_at, found.sha256)
 
-    def has(self, source: SourceName, kind: str, record: str) -> bool:
+    def has(self, source: str, kind: str, record: str) -> bool:
         """Whether there is a document of this kind about a repository."""
         return (source, kind, record) in self._documents

@@ -94,6 +94,21 @@ def test_a_repository_that_only_a_recipe_names_has_no_invented_facts() -> None:
     assert variant.quantization.evidence == "recipe"
 
 
+def test_a_repository_that_only_its_copy_describes_has_the_facts_of_the_copy() -> None:
+    staged = small_world()
+    staged["gpustack_specs"].append(gpustack_spec("Qwen3-8B", "zai-org/GLM-9", 8))
+    staged["modelscope_repos"].append(ms_repo("ZhipuAI/GLM-9", model_type="glm9"))
+    catalogue = merged(staged)
+    variant = by_id(catalogue.variants)["zai-org/GLM-9"]
+    assert (variant.hub, variant.modelscope_repo, variant.model_type) == (
+        "huggingface",
+        "ZhipuAI/GLM-9",
+        "glm9",
+    )
+    (row,) = [p for p in catalogue.provenance if p.record == "variant:zai-org/GLM-9"]
+    assert row.source == "modelscope"
+
+
 def test_both_catalogues_recipes_serve_the_one_variant() -> None:
     deployments = by_id(merged(small_world()).deployments)
     assert deployments["gpustack/huggingface/qwen3-8b/0"].variant == "Qwen/Qwen3-8B"
