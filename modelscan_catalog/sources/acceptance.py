@@ -51,6 +51,17 @@ def reasons_to_refuse(
     return reasons
 
 
+def newly_malformed(live_log: RowLog, good_log: RowLog) -> list[str]:
+    """A line for the report when more rows than before have missing fields or fields of the wrong type."""
+    more = len(live_log.malformed) - len(good_log.malformed)
+    if more <= 0:
+        return []
+    return [
+        f"{more} more rows than before have missing fields or fields of the wrong type; "
+        f"for example {_example(live_log)}"
+    ]
+
+
 def _emptied_columns(
     table: str, before: list[Record], after: list[Record], settings: Settings
 ) -> Iterable[str]:

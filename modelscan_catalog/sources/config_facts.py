@@ -23,16 +23,16 @@ _NOT_FACTS = frozenset(
         "_name_or_path",
     }
 )
-"""Code references, label texts, prompts and generation presets: nothing that memory or speed follows from."""
+"""Code references, label texts, prompts, presets: nothing that memory or speed follows from."""
 
 
 def config_facts(config: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of ``config``, in its own shape; applying it twice changes nothing.
 
     Kept: numbers, true, false and null (an explicit null differs from an absent key), strings of at most 200
-    characters without white space (types, dtypes, activation names; ``re:`` patterns may be longer), lists and objects of
-    these. Dropped: the keys in ``_NOT_FACTS``, prose (any other string) and what is nested deeper than 12.
-    Lists of module names above 50 kB become ``re:`` patterns that match exactly the same names.
+    characters without white space (types, dtypes, activation names; ``re:`` patterns may be longer), lists
+    and objects of these. Dropped: the keys in ``_NOT_FACTS``, prose (any other string) and what is nested
+    deeper than 12. Lists of module names above 50 kB become ``re:`` patterns for exactly the same modules.
     """
     facts = _facts(config, 0)
     return facts if isinstance(facts, dict) else {}

@@ -18,8 +18,8 @@ from modelscan_catalog.settings import HttpLimits, Settings
 
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MOST_REDIRECTS = 5
-FAILURES_UNTIL_GIVEN_UP = 3
-"""Requests in a row that failed for good; after them a host is not asked any more in this run."""
+REQUESTS_UNTIL_GIVEN_UP = 3
+"""As many failed attempts in a row as this many requests have; then a host is not asked again in this run."""
 ATTEMPTS_AFTER_NO_ANSWER = 2
 """Silence costs a whole timeout each time, so it is tried less often than an answer with an error status."""
 
@@ -51,6 +51,7 @@ class _Host:
     """Requests left and the monotonic time of the reset, by the path class that they were announced for."""
     in_flight: dict[str, int] = field(default_factory=dict)
     failures: int = 0
+    last_failure: str = ""
 
 
 class PoliteClient:
@@ -105,9 +106,6 @@ class PoliteClient:
             headers["If-None-Match"] = etag
         if last_modified:
             headers["If-Modified-Since"] = last_modified
-        host = self._host(url)
-        if host.failures >= FAILURES_UNTIL_GIVEN_UP:
-            raise FetchError(f"{url}: not asked; {host.failures} requests in a row failed on this host")
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_RetryableError),
             stop=self._stop,
@@ -118,10 +116,8 @@ class PoliteClient:
         try:
             answer: Answer = await attempts(self._follow, url, headers, quota)
         except _RetryableError as error:
-            host.failures += 1
             tried = attempts.statistics.get("attempt_number", 1)
             raise FetchError(f"{error} (tried {tried} times)" if tried > 1 else str(error)) from error
-        host.failures = 0
         return answer
 
     def _host(self, url: str) -> _Host:
@@ -158,42 +154,52 @@ class PoliteClient:
             if urlsplit(target).scheme not in ("http", "https") or (
                 url.startswith("https:") and not target.startswith("https:")
             ):
-                raise FetchError(f"{url}: redirected to {target[:200]}, which is not followed")
+                raise FetchError(f"{shown_url(url)}: redirected to {target[:200]}, which is not followed")
             quota = quota if _origin(target) == _origin(url) else ""
             url = target
-        raise FetchError(f"{url}: more than {MOST_REDIRECTS} redirects")
+        raise FetchError(f"{shown_url(url)}: more than {MOST_REDIRECTS} redirects")
 
     async def _attempt(self, url: str, headers: Mapping[str, str], quota: str) -> Answer:
         host = self._host(url)
         async with host.slots:
+            if host.failures >= REQUESTS_UNTIL_GIVEN_UP * self._limits.max_attempts:
+                raise FetchError(
+                    f"{shown_url(url)}: not asked after many failures in a row, the last: {host.last_failure}"
+                )
             await self._heed_quota(host, url, quota)
             host.in_flight[quota] = host.in_flight.get(quota, 0) + 1
             try:
-                async with asyncio.timeout(self._limits.total_timeout_s):
-                    return await self._exchange(host, url, headers, quota)
-            except TimeoutError as error:
-                limit = self._limits.total_timeout_s
-                raise _RetryableError(
-                    f"{url}: the answer was not complete after {limit:g} s",
-                    most_attempts=ATTEMPTS_AFTER_NO_ANSWER,
-                ) from error
-            except httpx.TimeoutException as error:
-                raise _RetryableError(
-                    f"{url}: no answer in time ({type(error).__name__})",
-                    most_attempts=ATTEMPTS_AFTER_NO_ANSWER,
-                ) from error
-            except httpx.ConnectError as error:
-                raise _RetryableError(
-                    f"{url}: no connection: {error}", most_attempts=ATTEMPTS_AFTER_NO_ANSWER
-                ) from error
-            except httpx.TransportError as error:
-                raise _RetryableError(
-                    f"{url}: the connection broke: {error or type(error).__name__}"
-                ) from error
-            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-                raise FetchError(f"{url}: cannot be asked for: {error}") from error
+                answer = await self._timed_exchange(host, url, headers, quota)
+            except _RetryableError as error:
+                # A silent host costs more time than one that answers with an error.
+                host.failures += 2 if error.most_attempts == ATTEMPTS_AFTER_NO_ANSWER else 1
+                host.last_failure = str(error)
+                raise
             finally:
                 host.in_flight[quota] -= 1
+            host.failures = 0
+            return answer
+
+    async def _timed_exchange(self, host: _Host, url: str, headers: Mapping[str, str], quota: str) -> Answer:
+        """One exchange within the total time; every failure becomes a ``FetchError`` that names the URL."""
+        shown = shown_url(url)
+        try:
+            async with asyncio.timeout(self._limits.total_timeout_s):
+                return await self._exchange(host, url, headers, quota)
+        except TimeoutError as error:
+            reason = f"the answer was not complete after {self._limits.total_timeout_s:g} s"
+            raise _RetryableError(f"{shown}: {reason}", most_attempts=ATTEMPTS_AFTER_NO_ANSWER) from error
+        except httpx.TimeoutException as error:
+            reason = f"no answer in time ({type(error).__name__})"
+            raise _RetryableError(f"{shown}: {reason}", most_attempts=ATTEMPTS_AFTER_NO_ANSWER) from error
+        except httpx.ConnectError as error:
+            reason = f"no connection: {error}"
+            raise _RetryableError(f"{shown}: {reason}", most_attempts=ATTEMPTS_AFTER_NO_ANSWER) from error
+        except httpx.TransportError as error:
+            reason = f"the connection broke: {str(error) or type(error).__name__}"
+            raise _RetryableError(f"{shown}: {reason}") from error
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise FetchError(f"{shown}: cannot be asked for: {error}") from error
 
     async def _exchange(self, host: _Host, url: str, headers: Mapping[str, str], quota: str) -> Answer:
         sent = dict(headers)
@@ -203,7 +209,7 @@ class PoliteClient:
             self._learn_quota(host, quota, response.headers)
             if response.status_code in RETRIED_STATUSES:
                 raise _RetryableError(
-                    f"{url}: HTTP {response.status_code}", wait_s=_asked_wait_s(response.headers)
+                    f"{shown_url(url)}: HTTP {response.status_code}", wait_s=_asked_wait_s(response.headers)
                 )
             body = await self._read(response, url)
             return Answer(response.status_code, dict(response.headers), body)
@@ -212,10 +218,10 @@ class PoliteClient:
         most = self._limits.max_body_bytes
         length = response.headers.get("content-length", "")
         if length.isdecimal() and int(length) > most:
-            raise FetchError(f"{url}: a body of {length} bytes; at most {most} are read")
+            raise FetchError(f"{shown_url(url)}: a body of {length} bytes; at most {most} are read")
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip", ""):
-            raise FetchError(f"{url}: a body in {encoding[:40]} coding, which was not asked for")
+            raise FetchError(f"{shown_url(url)}: a body in {encoding[:40]} coding, which was not asked for")
         unpacker = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
         body, received = bytearray(), 0
         async for chunk in response.aiter_raw():
@@ -223,11 +229,13 @@ class PoliteClient:
             try:
                 body += unpacker.decompress(chunk, most + 1 - len(body)) if unpacker else chunk
             except zlib.error as error:
-                raise _RetryableError(f"{url}: the gzip body is damaged: {error}") from error
+                raise _RetryableError(f"{shown_url(url)}: the gzip body is damaged: {error}") from error
             if len(body) > most or received > most:
-                raise FetchError(f"{url}: the body is longer than {most} bytes; it was not read further")
+                raise FetchError(
+                    f"{shown_url(url)}: the body is longer than {most} bytes; it was not read further"
+                )
         if unpacker and not unpacker.eof and received:
-            raise _RetryableError(f"{url}: the gzip body ended early")
+            raise _RetryableError(f"{shown_url(url)}: the gzip body ended early")
         return bytes(body)
 
     async def _heed_quota(self, host: _Host, url: str, quota: str) -> None:
@@ -239,7 +247,8 @@ class PoliteClient:
                 return
             if resets_at >= self._ends_at:
                 raise FetchError(
-                    f"{url}: the host's quota is used up for {wait_s:.0f} s, beyond this source's deadline"
+                    f"{shown_url(url)}: the host's quota is used up for {wait_s:.0f} s, "
+                    "beyond this source's deadline"
                 )
             self._on_wait(f"quota used up, waiting {wait_s:.0f} s")
             await asyncio.sleep(wait_s + 0.05)
@@ -255,6 +264,12 @@ def _error_of(state: tenacity.RetryCallState) -> _RetryableError:
     if not isinstance(error, _RetryableError):
         raise TypeError("only failed attempts are retried")
     return error
+
+
+def shown_url(url: str) -> str:
+    """``url`` for a message: what follows the first parameter is left out."""
+    head, ampersand, _ = url.partition("&")
+    return head[:200] + ("&..." if ampersand else "")
 
 
 def _origin(url: str) -> tuple[str, str]:

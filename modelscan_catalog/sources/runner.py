@@ -120,7 +120,8 @@ def _run_live(
     for document in session.documents.values():
         store.write(document)
     store.write_manifest(session.documents)
-    return _with(live, _summarised(session), ())
+    drift = acceptance.newly_malformed(live.log, baseline.log) if baseline is not None else []
+    return _with(live, [*_summarised(session), *(f"live: {line}" for line in drift)], ())
 
 
 async def _fetch(

@@ -15,7 +15,7 @@ from modelscan_catalog.errors import DocumentError, FetchError, SourceError
 from modelscan_catalog.records import SourceName
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.sources.adapter import Adapter, Document, ProgressCallback, SourceResult
-from modelscan_catalog.sources.http import Answer, PoliteClient
+from modelscan_catalog.sources.http import Answer, PoliteClient, shown_url
 from modelscan_catalog.sources.raw import RawStore
 from modelscan_catalog.sources.reading import as_instant, load_json
 from modelscan_catalog.store import json_bytes
@@ -146,18 +146,18 @@ class LiveSession:
             if answer.status in absent:
                 return self._document(name, path, answer.status, b"", "", answer, mine)
             if answer.status != 200:
-                raise FetchError(f"{url}: HTTP {answer.status}")
+                raise FetchError(f"{shown_url(url)}: HTTP {answer.status}")
             try:
                 status = check(answer.body, name)
             except DocumentError as error:
                 # A gateway's passing page comes with 200, too: ask once more before believing it.
                 if last_try:
-                    raise DocumentError(f"{url}: {error}") from error
+                    raise DocumentError(f"{shown_url(url)}: {error}") from error
                 continue
             digest = _digest(answer.body, volatile)
             body = b"" if status != 200 else answer.body
             return self._document(name, path, status, body, digest, answer, mine)
-        raise FetchError(f"{url}: no usable answer")
+        raise FetchError(f"{shown_url(url)}: no usable answer")
 
     def _document(
         self,
