@@ -4,38 +4,32 @@ arithmetic.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from modelscan_catalog.errors import FitInputError, ModelScanError, UnknownIdError
+from modelscan_catalog.errors import FitInputError, ModelScanError
 from modelscan_catalog.fit import formulas
 from modelscan_catalog.fit.architecture import Architecture, DeltaNet, Mamba, ShortConvolution, Unsupported
 from modelscan_catalog.fit.architecture_parse import parse_architecture
+from modelscan_catalog.fit.cards import Card, card_of
 from modelscan_catalog.fit.formulas import VariantTerms
 from modelscan_catalog.fit.known import corrected_config, known_config, measured_weights_gib, usual_draft
 from modelscan_catalog.fit.memory import (
     CardRules,
     Plan,
     card_rules,
-    kv_element_bytes,
     layout_of,
     plan_weights,
     variant_terms,
 )
 from modelscan_catalog.fit.offload import offload_answer
-from modelscan_catalog.fit.profiles import find_profile
 from modelscan_catalog.fit.quantization import Scheme, scheme_of
 from modelscan_catalog.fit.requests import FitRequest, read_request
-from modelscan_catalog.fit.tables import table
 from modelscan_catalog.fit.weights import Parallel, largest_stage
 
-PCIE = re.compile(r"\b(rtx|gtx|t4|l4|l40s?|a10g?|a16|a2)\b|\brtx", re.IGNORECASE)
-"""Cards without NVLink, where a request gives a size beside the name."""
-SIZED = re.compile(r"(\d{1,3}) ?(?:GB|GiB)\b", re.IGNORECASE)
 VERDICTS = ("fits", "tight", "does_not_fit")
 EMPTY: dict[str, Any] = {
     "id": None,
@@ -54,62 +48,6 @@ EMPTY: dict[str, Any] = {
     "bands": {},
     "reason": "",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The memory of one GPU and what kind it is; `spread_gib` is the doubt about the driver's figure."""
-
-    name: str
-    total_gib: float
-    spread_gib: float
-    rocm: bool
-    unified: bool
-    pcie: bool = False
-
-
-def card_of(request: FitRequest) -> Card | None:
-    """The card that a request names or sizes; None when it does neither.
-
-    Raises UnknownIdError for a GPU name that no profile has, where no size is given.
-    """
-    name = request.gpu.split(" (", 1)[0].rpartition(":")[0] or request.gpu.split(" (", 1)[0]
-    if request.gpu_total_gib is not None:
-        return Card(
-            request.gpu, request.gpu_total_gib, 0.0, request.rocm, request.unified, bool(PCIE.search(name))
-        )
-    if not request.gpu or request.gpu.lower() == "unknown":
-        return None
-    if request.gpu.strip().lower() in {"rocm", "cuda"}:
-        return None
-    sized = SIZED.search(request.gpu)
-    try:
-        profile = find_profile(name)
-    except UnknownIdError:
-        if sized is None:
-            raise
-        try:
-            profile = find_profile(SIZED.sub("", name).strip(" -"))
-        except UnknownIdError:
-            return _sized_card(request, float(sized.group(1)))
-    memory = profile.memory
-    return Card(
-        profile.name,
-        memory.gib,
-        (memory.high_gib - memory.low_gib) / 2,
-        request.rocm or profile.vendor == "amd",
-        request.unified or profile.unified_memory,
-        profile.interconnect == "pcie",
-    )
-
-
-def _sized_card(request: FitRequest, size_gb: float) -> Card:
-    """A card that no profile has but whose name says its size (`24GB class`): the usual share of it, in
-    doubt.
-    """
-    total = size_gb * 0.97
-    pcie = bool(PCIE.search(request.gpu))
-    return Card(request.gpu, total, total * 0.03, request.rocm, request.unified, pcie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,15 +319,3 @@ def evaluate_line(request: Any) -> dict[str, Any]:
     except ModelScanError as error:
         identity = str(request.get("id", "")) if isinstance(request, Mapping) else ""
         return {**EMPTY, "bands": {}, "id": identity, "reason": str(error)}
-
-
-__all__ = [
-    "Card",
-    "Subject",
-    "card_of",
-    "evaluate",
-    "evaluate_line",
-    "kv_element_bytes",
-    "subject_of",
-    "table",
-]

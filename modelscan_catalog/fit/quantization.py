@@ -174,7 +174,8 @@ def from_document(values: Mapping[str, Any], path: str = "quantization_config") 
         "gptq_marlin",
     }:
         group = document.integer("group_size", "q_group_size", default=128, least=-1)
-        base = "int8_group" if bits == 8 else "int4_zeros"
+        zeros = method.startswith("awq") or not document.flag("sym", True)
+        base = "int8_group" if bits == 8 else "int4_zeros" if zeros else "int4_group"
         chosen = replace(_grouped(base, group), bits=float(bits))
         return Scheme(method, chosen, ignored, head=document.flag("lm_head", False))
     if method == "bitsandbytes":
