@@ -1,5 +1,6 @@
 """How to launch what fits: a reference plan a model, its manifests, the router's configuration."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from modelscan_catalog.manifests.launch import launch_plan, reference_machines, 
 from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.manifests.written import write_plan
 from modelscan_catalog.merge.registry_view import registry_view
-from modelscan_catalog.publish.checks import CheckResult, check_schema
-from modelscan_catalog.publish.reference_plans import plan_record, view_requirements
+from modelscan_catalog.publish.checks import CheckResult, check_schema, check_whole
+from modelscan_catalog.publish.reference_plans import plan_record, view_inference, view_requirements
 from modelscan_catalog.publish.registry import file_name
 from modelscan_catalog.records import ReferencePlan
 from modelscan_catalog.router.config import config_bytes, read_config
@@ -140,7 +141,7 @@ def router_lint(build: Build) -> dg.AssetCheckResult:
 
 
 @dg.asset(
-    deps=["models", "variants", "huggingface", "modelscope"],
+    deps=["models", "variants", "huggingface", "modelscope", launch_plans],
     group_name="launch",
     owners=OWNERS,
     kinds={"json"},
@@ -156,11 +157,32 @@ def models_registry(build: Build) -> dg.MaterializeResult[Any]:
         variants,
         last_updated=max((state.fetched_at for state in states if state.fetched_at), default=None),
         requirements={one.variant_id: view_requirements(one) for one in inputs},
+        inference={plan.variant: view_inference(plan) for plan in read_plans(build)},
     )
     write_json(registry_view_file(build.data), view)
     progress.report("launch", "models_registry", 1, 1, f"{len(view['models']):,} entries")
     return dg.MaterializeResult(metadata={"dagster/row_count": len(view["models"])})
 
 
+@dg.asset_check(
+    asset=models_registry,
+    name="schema",
+    blocking=True,
+    description="Valid against its schema.",
+)
+def view_schema(build: Build) -> dg.AssetCheckResult:
+    """The whole view at once."""
+    view = json.loads(registry_view_file(build.data).read_bytes())
+    return check_outcome([check_whole("models_registry", view)])
+
+
+@dg.asset_check(
+    asset=router_configuration, name="schema", blocking=True, description="Valid against its schema."
+)
+def router_schema(build: Build) -> dg.AssetCheckResult:
+    """The router's configuration as other programs would read it."""
+    return check_outcome([check_whole("router", json.loads(router_file(build.data).read_bytes()))])
+
+
 LAUNCH_ASSETS = [launch_plans, router_configuration, models_registry]
-LAUNCH_CHECKS = [plans_schema, router_lint]
+LAUNCH_CHECKS = [plans_schema, router_lint, router_schema, view_schema]

@@ -17,7 +17,7 @@ MODES = ("live", "cached", "snapshot")
 
 
 def _source_modes(pairs: tuple[str, ...]) -> dict[str, str]:
-    modes = {}
+    modes: dict[str, str] = {}
     for pair in pairs:
         name, _, mode = pair.partition("=")
         if name not in SOURCES or mode not in MODES:

@@ -49,6 +49,15 @@ def check_schema(schema: str, rows: Sequence[BaseModel]) -> CheckResult:
     return _result("schema", findings(), len(rows))
 
 
+def check_whole(schema: str, value: Any) -> CheckResult:
+    """One published document is valid against the JSON Schema ``schema``."""
+    try:
+        check_document(schema, value, schema)
+    except RecordError as error:
+        return CheckResult("schema", (str(error),), 1)
+    return CheckResult("schema", (), 1)
+
+
 def check_unique(table: str, ids: Sequence[str]) -> CheckResult:
     """No two rows of ``table`` share an id."""
     seen: set[str] = set()

@@ -88,6 +88,16 @@ def write_fit_files(matrix: Path, gpu: str, variants: Collection[str], directory
     return dict(counted)
 
 
+def declared_verdicts(matrix_file: Path, count: int) -> dict[str, int]:
+    """Variants by verdict on ``count`` cards, at their declared context with their own KV dtype."""
+    wanted = pc.field("context_is_declared") & (pc.field("count") == count)
+    cells = pq.read_table(matrix_file, columns=["verdict", "kv_dtype"], filters=wanted).to_pydict()
+    own = (
+        verdict for verdict, dtype in zip(cells["verdict"], cells["kv_dtype"], strict=True) if dtype == "auto"
+    )
+    return dict(Counter(own))
+
+
 def _json(gpu: str, rows: list[tuple[Any, ...]]) -> bytes:
     """Rows of variants with an answer, names of refused ones by reason; the unknown stay in Parquet."""
     answered = [row for row in rows if row[1] not in ("unsupported", "unknown")]

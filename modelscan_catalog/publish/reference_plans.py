@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
+from modelscan_catalog.fit.engine_rules import engine_rules
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan
 from modelscan_catalog.fit.requirements import memory_requirement
+from modelscan_catalog.manifests.lint import ManifestKind
 from modelscan_catalog.manifests.plan_input import LaunchPlan
-from modelscan_catalog.merge.registry_view import ViewRequirements
+from modelscan_catalog.merge.registry_view import ViewInference, ViewRequirements
 from modelscan_catalog.records import ReferencePlan
 
 
 def plan_record(
-    found: ServingPlan, plan: LaunchPlan, manifests: Sequence[str], refused: Mapping[str, str]
+    found: ServingPlan, plan: LaunchPlan, manifests: Sequence[str], refused: Mapping[ManifestKind, str]
 ) -> ReferencePlan:
     """``found`` and the launch ``plan`` made of it, with the paths of its documents; GiB to three places."""
     chosen = found.chosen
@@ -38,7 +40,7 @@ def plan_record(
         decode_tok_s_high=_rounded(speed.high) if speed else None,
         reasons=found.reasons,
         manifests=tuple(manifests),
-        refused=dict(refused),
+        refused={str(kind): reason for kind, reason in refused.items()},
     )
 
 
@@ -49,6 +51,16 @@ def view_requirements(variant: FitVariant) -> ViewRequirements:
         return ViewRequirements()
     return ViewRequirements(
         min_vram_gb=round(needed.least_gib, 1), recommended_vram_gb=round(needed.comfortable_gib, 1)
+    )
+
+
+def view_inference(plan: ReferencePlan) -> ViewInference:
+    """Launch defaults of the registry view: those of the model's reference plan."""
+    return ViewInference(
+        max_model_len=plan.context,
+        dtype="auto",
+        gpu_memory_utilization=engine_rules(plan.engine, plan.engine_version).utilization,
+        tensor_parallel_size=plan.tensor_parallel,
     )
 
 

@@ -8,24 +8,28 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from modelscan_catalog import records
 from modelscan_catalog.errors import RecordError
+from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.publish.index import RegistryIndex
+from modelscan_catalog.router.config import RouterConfig
 
 SCHEMA_VERSION = "1.0.0"
 """Semantic version of the whole set: major when a reader of the last version could break."""
 
-PUBLISHED: dict[str, type[BaseModel]] = {
+PUBLISHED: dict[str, Any] = {
     "ambiguity": records.Ambiguity,
     "change": records.Change,
     "conflict": records.Conflict,
     "crosswalk_link": records.CrosswalkLink,
     "deployment": records.Deployment,
+    "gpu_profile": GpuProfile,
     "index": RegistryIndex,
     "model": records.Model,
+    "models_registry": records.ModelsRegistry,
     "offer": records.Offer,
     "override": records.Override,
     "past_terms": records.PastTerms,
@@ -33,6 +37,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "provider": records.Provider,
     "reference_plan": records.ReferencePlan,
     "reject": records.Reject,
+    "router": RouterConfig,
     "source_state": records.SourceState,
     "tombstone": records.Tombstone,
     "variant": records.Variant,
@@ -45,7 +50,9 @@ class _Generator(GenerateJsonSchema):
 
 def record_schema(name: str) -> dict[str, Any]:
     """The JSON Schema of the published record ``name``."""
-    schema = PUBLISHED[name].model_json_schema(schema_generator=_Generator, mode="validation")
+    adapter: TypeAdapter[Any] = TypeAdapter(PUBLISHED[name])
+    schema = adapter.json_schema(schema_generator=_Generator, mode="validation")
+    schema.setdefault("additionalProperties", False)
     return {
         "$schema": _Generator.schema_dialect,
         "$id": f"urn:modelscan:schema:{name}:{SCHEMA_VERSION}",

@@ -31,6 +31,7 @@ from modelscan_catalog.records.evidence import (
     Tombstone,
 )
 from modelscan_catalog.records.launch import ReferencePlan
+from modelscan_catalog.records.registry_view import ModelsRegistry
 
 __all__ = [
     "Alias",
@@ -44,6 +45,7 @@ __all__ = [
     "Limits",
     "Modalities",
     "Model",
+    "ModelsRegistry",
     "Offer",
     "Override",
     "Parameters",
