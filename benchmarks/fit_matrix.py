@@ -22,7 +22,7 @@ import numpy as np
 from modelscan_catalog.fit import formulas
 from modelscan_catalog.fit.architecture import Architecture
 from modelscan_catalog.fit.architecture_parse import parse_architecture
-from modelscan_catalog.fit.matrix import partition_bytes, write_matrix
+from modelscan_catalog.fit.matrix import partition_file, write_matrix
 from modelscan_catalog.fit.matrix_cells import CONTEXTS, card_cells
 from modelscan_catalog.fit.matrix_terms import COUNTS, KV_DTYPES, FitVariant, MatrixTerms, build_terms
 from modelscan_catalog.fit.profiles import GpuProfile, load_profiles
@@ -155,7 +155,7 @@ def main() -> None:
     per_profile = options.variants * len(COUNTS) * len(KV_DTYPES) * (len(CONTEXTS) + 1)
     cells = per_profile * len(chosen)
 
-    partition_bytes(terms, chosen[0])
+    partition_file(terms, chosen[0])
     loop_s = plain_loop(terms, chosen[0], options.loop_cells)
     with TemporaryDirectory() as folder:
         begun, cpu = time.perf_counter(), time.process_time()

@@ -152,12 +152,17 @@ def matrix_partition(terms: MatrixTerms, profile: GpuProfile) -> pa.Table:
     return pa.Table.from_batches(blocks, schema=MATRIX_SCHEMA)
 
 
-def partition_bytes(terms: MatrixTerms, profile: GpuProfile) -> bytes:
+Written = tuple[bytes, dict[str, int]]
+"""A partition's Parquet file and its cells by verdict."""
+
+
+def partition_file(terms: MatrixTerms, profile: GpuProfile) -> Written:
     """A partition as a Parquet file: equal inputs give equal bytes, wherever it is computed."""
+    table = matrix_partition(terms, profile)
     sink = pa.BufferOutputStream()
     words: Any = [field.name for field in MATRIX_SCHEMA if pa.types.is_dictionary(field.type)]
     pq.write_table(
-        matrix_partition(terms, profile),
+        table,
         sink,
         compression="zstd",
         compression_level=1,
@@ -165,23 +170,14 @@ def partition_bytes(terms: MatrixTerms, profile: GpuProfile) -> bytes:
         use_dictionary=words,
         write_statistics=False,
     )
-    return sink.getvalue().to_pybytes()
+    counted: Any = table.column("verdict").value_counts()
+    counts = {str(entry["values"]): int(entry["counts"]) for entry in counted.to_pylist()}
+    return sink.getvalue().to_pybytes(), dict(sorted(counts.items()))
 
 
-def count_verdicts(content: bytes) -> dict[str, int]:
-    """Cells by verdict of a partition file."""
-    column = pq.read_table(pa.BufferReader(content), columns=["verdict"]).column("verdict")
-    counted: Any = column.value_counts()
-    return dict(sorted((str(entry["values"]), int(entry["counts"])) for entry in counted.to_pylist()))
-
-
-Written = tuple[bytes, dict[str, int]]
-
-
-def partitions(terms: MatrixTerms, profiles: Sequence[GpuProfile]) -> list[Written]:
-    """Files of some profiles with their cells by verdict; the unit of work of an executor."""
-    contents = [partition_bytes(terms, profile) for profile in profiles]
-    return [(content, count_verdicts(content)) for content in contents]
+def partition_files(terms: MatrixTerms, profiles: Sequence[GpuProfile]) -> list[Written]:
+    """Partitions of some profiles; the unit of work of an executor."""
+    return [partition_file(terms, profile) for profile in profiles]
 
 
 def _results(
@@ -191,13 +187,13 @@ def _results(
     batches = [profiles[start : start + BATCH] for start in range(0, len(profiles), BATCH)]
     if executor is None:
         for batch in batches:
-            yield from partitions(terms, batch)
+            yield from partition_files(terms, batch)
         return
     scatter = getattr(executor, "scatter", None)
     shared = scatter(terms, broadcast=True, hash=False) if scatter is not None else terms
     ahead: deque[Any] = deque()
     for batch in batches:
-        ahead.append(executor.submit(partitions, shared, batch))
+        ahead.append(executor.submit(partition_files, shared, batch))
         if len(ahead) >= AHEAD:
             yield from ahead.popleft().result()
     while ahead:

@@ -20,7 +20,7 @@ from modelscan_catalog.fit import formulas
 from modelscan_catalog.fit.matrix import (
     MATRIX_SCHEMA,
     matrix_partition,
-    partition_bytes,
+    partition_file,
     write_matrix,
 )
 from modelscan_catalog.fit.matrix_cells import VERDICTS
@@ -209,8 +209,8 @@ def test_more_cards_of_a_kind_never_make_a_weight_bound_verdict_worse() -> None:
 
 
 def test_equal_inputs_give_equal_bytes_in_any_order_of_variants() -> None:
-    first = partition_bytes(build_terms(ALL), H100)
-    assert partition_bytes(build_terms(list(reversed(ALL))), H100) == first
+    first = partition_file(build_terms(ALL), H100)
+    assert partition_file(build_terms(list(reversed(ALL))), H100) == first
 
 
 def test_a_process_pool_writes_the_same_files(tmp_path: Path) -> None:
