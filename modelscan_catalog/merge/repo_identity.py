@@ -61,11 +61,13 @@ class RepoIdentity:
         self._labelled = {i: split_labels(bare_name(i), self.tables) for i in self.repos}
         self._plain_by_key: dict[str, list[str]] = defaultdict(list)
         self._siblings: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._labelled_by_key: dict[str, list[str]] = defaultdict(list)
         self._of_set: dict[str, list[str]] = defaultdict(list)
         for identifier in sorted(self.repos):
             stem, labels = self._labelled[identifier]
             if labels:
                 self._siblings[owner_of(identifier).lower(), name_key(stem)].append(identifier)
+                self._labelled_by_key[name_key(stem)].append(identifier)
             else:
                 self._plain_by_key[name_key(stem)].append(identifier)
             for name in self.repos[identifier].set_names:
@@ -191,7 +193,26 @@ class RepoIdentity:
                 "its name is that of a quantization of one of these, but no fact shows it",
             )
             return None
-        return self._by_other_hub(identifier, stem, facts)
+        return self._by_official_labelled(identifier, stem, facts) or self._by_other_hub(
+            identifier, stem, facts
+        )
+
+    def _by_official_labelled(self, identifier: str, stem: str, facts: RepoFacts) -> Home | None:
+        """Another owner's quantization of a model whose lab publishes labelled repositories only."""
+        labelled = [
+            i
+            for i in self._labelled_by_key[name_key(stem)]
+            if self._is_official(i)
+            and owner_of(i).lower() != owner_of(identifier).lower()
+            and not compare_base(facts, self.repos[i].facts).differ
+        ]
+        models = {self.home(i).model for i in labelled}
+        if len(models) != 1:
+            return None
+        compared = compare_base(facts, self.repos[labelled[0]].facts)
+        return Home(
+            models.pop(), "quantized_name", 0.85 if compared.agree else 0.8, f"{labelled[0]}: {compared}"
+        )
 
     def _by_other_hub(self, identifier: str, stem: str, facts: RepoFacts) -> Home | None:
         found = {

@@ -87,6 +87,19 @@ def test_siblings_stay_apart(catalogue: Catalogue, ids: tuple[str, ...]) -> None
     assert len({resolve(index, identifier).model for identifier in ids}) == len(ids)
 
 
+def test_every_canonical_id_whose_sellers_disagree_on_open_weights_is_a_conflict(
+    catalogue: Catalogue,
+) -> None:
+    said: dict[str, set[bool]] = {}
+    linked = {link.id: link for link in catalogue.crosswalk if link.kind == "models_dev"}
+    for offer in catalogue.offers:
+        if linked.get(offer.id) and linked[offer.id].rule == "models_dev_canonical" and offer.model:
+            said.setdefault(offer.model, set()).add(bool(offer.open_weights))
+    divided = {f"model:{model}" for model, values in said.items() if len(values) > 1}
+    assert len(divided) >= 11
+    assert divided <= {c.record for c in catalogue.conflicts if c.field == "open_weights"}
+
+
 def test_the_committed_overrides_apply_and_none_is_stale(catalogue: Catalogue) -> None:
     assert catalogue.stale_overrides == ()
     applied = {(p.record, p.field) for p in catalogue.provenance if p.source == "override"}
