@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from modelscan_catalog import __version__
 from modelscan_catalog.errors import PublishError
@@ -16,7 +16,7 @@ from modelscan_catalog.merge.catalogue import Catalogue
 from modelscan_catalog.merge.changes import PreviousBuild, diff_catalogues
 from modelscan_catalog.publish.documents import document
 from modelscan_catalog.publish.index import PublishedFile, RegistryIndex
-from modelscan_catalog.publish.schemas import SCHEMA_VERSION, schema_files
+from modelscan_catalog.publish.schemas import PUBLISHED, SCHEMA_VERSION, schema_files
 from modelscan_catalog.records import Change, Offer, SourceState
 from modelscan_catalog.store import read_jsonl, write_bytes, write_json, write_jsonl, write_records
 from modelscan_catalog.tables import MERGED
@@ -61,8 +61,7 @@ class RegistryWriter:
                 self._jsonl(f"offers/{file_name(provider)}.jsonl", "offer", offers)
         else:
             self._jsonl(f"{name}.jsonl", RECORD_NAMES[name], rows)
-        if rows:
-            write_records(self.root / "tables" / f"{name}.parquet", type(rows[0]), rows)
+        write_records(self.root / "tables" / f"{name}.parquet", PUBLISHED[RECORD_NAMES[name]], rows)
 
     def _jsonl(self, path: str, record: str, rows: Sequence[BaseModel]) -> None:
         write_jsonl(self.root / path, map(document, rows))
@@ -142,8 +141,11 @@ def read_index(published: Path) -> RegistryIndex | None:
         return RegistryIndex.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise PublishError(f"{path}: not a registry index ({error}); restore it or publish anew") from error
+    except ValidationError as error:
+        fault = error.errors()[0]["msg"]
+        raise PublishError(f"{path}: not a registry index ({fault}); restore it or publish anew") from error
+    except OSError as error:
+        raise PublishError(f"{path}: cannot be read: {error}") from error
 
 
 def published_counts(published: Path) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Schemas: no drift, strict where they must be, compatible from version to version."""
 
 import copy
+import itertools
 import json
 
 import pytest
@@ -31,7 +32,7 @@ def test_every_version_accepts_its_predecessor_or_the_changelog_says_what_broke(
     versions = schemas.written_versions(DIRECTORY)
     assert versions[-1] == schemas.SCHEMA_VERSION
     changelog = (DIRECTORY / "CHANGELOG.md").read_text("utf-8")
-    for before, after in zip(versions, versions[1:], strict=False):
+    for before, after in itertools.pairwise(versions):
         for path in sorted((DIRECTORY / before).glob("*.schema.json")):
             newer = DIRECTORY / after / path.name
             broken = (

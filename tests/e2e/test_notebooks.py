@@ -1,0 +1,31 @@
+"""Every notebook runs on a built registry and ends with a picture."""
+
+from pathlib import Path
+
+import jupytext
+import nbclient
+import pytest
+
+from modelscan_catalog.settings import REPOSITORY_ROOT
+
+from .conftest import Built
+
+NOTEBOOKS = sorted((REPOSITORY_ROOT / "notebooks").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# The kernel's client library warns of its own transport settings.
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_notebook_runs_and_ends_with_a_picture(
+    path: Path, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert built.exit_code == 0, built.output
+    monkeypatch.setenv("MODELSCAN_PUBLISHED", str(built.published))
+    notebook = jupytext.read(path)
+    nbclient.NotebookClient(notebook, timeout=180, kernel_name="python3").execute()
+    last = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
+    assert any("image/png" in output.get("data", {}) for output in last["outputs"])
+
+
+def test_there_is_a_notebook() -> None:
+    assert NOTEBOOKS
