@@ -17,6 +17,8 @@ class Claim:
     value: Any
     witness: Witness
     note: str = ""
+    decides: bool = True
+    """False for a value that is kept for the conflicts and never believed."""
 
 
 class ClaimBook:
@@ -36,10 +38,15 @@ class ClaimBook:
             return
         self._claims.setdefault(field, []).append(Claim(field, value, witness, note))
 
+    def note(self, field: str, value: Any, witness: Witness, note: str) -> None:
+        """Note what some of a witness's voices say against its majority, or in a tie."""
+        if witness.name in self._authority.get(field, ()):
+            self._claims.setdefault(field, []).append(Claim(field, value, witness, note, decides=False))
+
     def chosen(self, field: str) -> Claim | None:
         """The claim of the most believed witness."""
         ranks = self._authority.get(field, ())
-        claims = self._claims.get(field)
+        claims = [claim for claim in self._claims.get(field, ()) if claim.decides]
         if not claims:
             return None
         return min(
@@ -57,18 +64,18 @@ class ClaimBook:
         found: dict[tuple[str, str, str], Conflict] = {}
         for field in sorted(self._claims):
             best = self.chosen(field)
-            if best is None or field in _NEVER_IN_CONFLICT:
+            if field in _NEVER_IN_CONFLICT:
                 continue
             for claim in self._claims[field]:
-                if claim is best or same_value(field, claim.value, best.value):
+                if best is not None and (claim is best or same_value(field, claim.value, best.value)):
                     continue
                 found.setdefault(
                     (field, claim.witness.source, repr(claim.value)),
                     Conflict(
                         record=self.record,
                         field=field,
-                        chosen=_plain(best.value),
-                        chosen_source=best.witness.source,
+                        chosen=_plain(best.value) if best else None,
+                        chosen_source=(best or claim).witness.source,
                         other=_plain(claim.value),
                         other_source=claim.witness.source,
                         rule=_rule(best, claim),
@@ -128,7 +135,9 @@ def majority(values: Iterable[Hashable]) -> tuple[Any, str] | None:
     return ordered[0][0], f"{ordered[0][1]} of {counted.total()}"
 
 
-def _rule(best: Claim, other: Claim) -> str:
+def _rule(best: Claim | None, other: Claim) -> str:
+    if best is None:
+        return f"{other.witness.name} ({other.note}): a tie leaves it unknown"
     notes = [
         f"{claim.witness.name} ({claim.note})" if claim.note else claim.witness.name
         for claim in (best, other)

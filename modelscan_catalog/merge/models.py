@@ -1,12 +1,20 @@
 """Models: what the witnesses of each model say, joined by the field-authority table."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from modelscan_catalog.merge.claims import ClaimBook, majority
+from modelscan_catalog.merge.claims import ClaimBook
 from modelscan_catalog.merge.identity import Identity
+from modelscan_catalog.merge.model_claims import (
+    CAPABILITIES,
+    Evidence,
+    claim_gpustack,
+    claim_hubs,
+    claim_models_dev,
+    gather_evidence,
+)
 from modelscan_catalog.merge.names import bare_name
 from modelscan_catalog.merge.staged_tables import StagedTables
 from modelscan_catalog.merge.tables import MergeTables
@@ -22,36 +30,6 @@ from modelscan_catalog.records import (
     Parameters,
     Variant,
 )
-from modelscan_catalog.sources.staged import (
-    GpustackSet,
-    HuggingFaceRepo,
-    ModelScopeRepo,
-    ModelsDevLabModel,
-    ModelsDevOffer,
-)
-
-CAPABILITIES = ("attachment", "reasoning", "tool_call", "structured_output", "temperature")
-_SIZE_UNITS = {"M": 10**6, "B": 10**9, "T": 10**12}
-STATUSES: Mapping[str, str] = {
-    "deprecated": "deprecated",
-    "beta": "beta",
-    "alpha": "experimental",
-    "experimental": "experimental",
-    "stable": "stable",
-}
-"""models.dev's words for a status in ours; other words are unknown."""
-
-
-@dataclass
-class Evidence:
-    """The staged rows that speak of one model."""
-
-    lab: list[ModelsDevLabModel] = field(default_factory=list)
-    first_party: list[ModelsDevOffer] = field(default_factory=list)
-    sellers: list[ModelsDevOffer] = field(default_factory=list)
-    sets: list[GpustackSet] = field(default_factory=list)
-    huggingface: list[HuggingFaceRepo] = field(default_factory=list)
-    modelscope: list[ModelScopeRepo] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -61,29 +39,6 @@ class Parts:
     variants: Sequence[Variant]
     offers: Sequence[Offer]
     deployments: Sequence[Deployment]
-
-
-def gather_evidence(staged: StagedTables, identity: Identity, tables: MergeTables) -> dict[str, Evidence]:
-    """The rows that speak of each model, by model id; every model of the crosswalk has an entry."""
-    evidence: dict[str, Evidence] = defaultdict(Evidence)
-    for link in identity.links:
-        evidence[link.model]
-    for lab_row in staged.lab_models:
-        evidence[identity.canonical[lab_row.id]].lab.append(lab_row)
-    for offer in staged.offers:
-        home = identity.offers.get((offer.provider, offer.id))
-        if home is not None:
-            mine = evidence[home.model]
-            own = tables.lab_of_provider.get(offer.provider) == home.model.partition("/")[0]
-            (mine.first_party if own else mine.sellers).append(offer)
-    for row in staged.sets:
-        if row.name in identity.sets:
-            evidence[identity.sets[row.name].model].sets.append(row)
-    for hf_row in staged.huggingface:
-        evidence[identity.huggingface[hf_row.id].model].huggingface.append(hf_row)
-    for ms_row in staged.modelscope:
-        evidence[identity.modelscope[ms_row.id].model].modelscope.append(ms_row)
-    return dict(evidence)
 
 
 class ModelBuilder:
@@ -124,10 +79,9 @@ class ModelBuilder:
         evidence = self._evidence[model]
         variants = sorted(self._variants[model], key=_official_first)
         book = ClaimBook(f"model:{model}", self._tables.authority["model"])
-        main = next((v for v in variants if v.official and not _is_packed(v)), None)
-        self._hub_claims(book, model, evidence, main)
-        self._models_dev_claims(book, evidence)
-        self._gpustack_claims(book, evidence)
+        claim_hubs(book, evidence, variants, self._witnesses, self._tables)
+        claim_models_dev(book, evidence, self._witnesses)
+        claim_gpustack(book, evidence, self._witnesses, self._tables)
         book.say("name", bare_name(model), self._witnesses.of("identity"))
         offers, deployments = self._counts[model]
         modalities = Modalities(
@@ -167,79 +121,6 @@ class ModelBuilder:
         )
         return record.model_copy(update={"tags": tags_of(record, self._tables)}), book
 
-    def _models_dev_claims(self, book: ClaimBook, evidence: Evidence) -> None:
-        for rank, rows in (("models_dev_lab", evidence.lab), ("first_party", evidence.first_party)):
-            for row in rows:
-                witness = self._witnesses.of(rank)
-                for name, value in _models_dev_values(row).items():
-                    book.say(name, value, witness)
-                if isinstance(row, ModelsDevLabModel) and row.license:
-                    book.say("licenses", (row.license,), witness)
-        witness = self._witnesses.of("sellers")
-        values: dict[str, list[Any]] = defaultdict(list)
-        for offer in evidence.sellers:
-            for name, value in _models_dev_values(offer).items():
-                values[name].append(value)
-        for name, said in values.items():
-            if name == "status" and (None in said or len(set(said)) > 1):
-                continue  # one seller's deprecation is its own; only all of them together speak of the model
-            most = majority(said)
-            if most is not None:
-                book.say(name, most[0], witness, most[1])
-        opens = [offer.open_weights for offer in evidence.sellers if offer.open_weights is not None]
-        chosen = majority(opens)
-        for value in sorted(set(opens)):
-            if chosen is None or value != chosen[0]:
-                book.say("open_weights", value, witness, f"{opens.count(value)} of {len(opens)}")
-
-    def _gpustack_claims(self, book: ClaimBook, evidence: Evidence) -> None:
-        for row in evidence.sets:
-            witness = self._witnesses.of("gpustack", row.catalogue)
-            unit = _SIZE_UNITS.get(row.size_unit)
-            if unit is not None:
-                book.say("parameters.total", round(row.size * unit) if row.size else None, witness, "rounded")
-                book.say("parameters.active", _active_parameters(row, unit), witness, "rounded")
-            book.say("name", row.name, witness)
-            book.say("open_weights", True, witness, "has weights to launch")
-            book.say("licenses", tuple(sorted(row.licenses)), witness)
-            book.say("release_date", row.release_date, witness)
-            book.say("capabilities.tool_call", True if "tools" in row.capabilities else None, witness)
-            book.say("capabilities.reasoning", True if "reasoning" in row.capabilities else None, witness)
-            for category in row.categories:
-                known = self._tables.categories["gpustack_category"].get(category)
-                vision = known == "llm" and "vision" in row.capabilities
-                book.say("category", "vlm" if vision else known, witness)
-
-    def _hub_claims(self, book: ClaimBook, model: str, evidence: Evidence, main: Variant | None) -> None:
-        rows: dict[str, HuggingFaceRepo | ModelScopeRepo] = {row.id: row for row in evidence.modelscope}
-        rows |= {row.id: row for row in evidence.huggingface}
-        weights = [v for v in self._variants[model] if v.repo in rows]
-        if main is None or main.repo not in rows:
-            main = next((v for v in sorted(weights, key=_official_first) if v.official), None)
-        if main is None or main.repo not in rows:
-            return
-        row = rows[main.repo]
-        witness = self._witnesses.of(main.hub, main.repo)
-        book.say("open_weights", True, witness, "its weights are on the hub")
-        book.say("model_type", main.model_type, witness)
-        book.say("architectures", main.architectures, witness)
-        config = self._witnesses.of(main.hub, main.repo, kind="config.json")
-        book.say("limits.context", main.context, config, "config.json")
-        book.say("name", bare_name(main.repo), witness)
-        if not _is_packed(main):
-            book.say("parameters.total", main.parameters, witness, "safetensors")
-        if isinstance(row, HuggingFaceRepo):
-            book.say("licenses", tuple(sorted(row.licenses)), witness)
-            book.say(
-                "category",
-                self._tables.categories["huggingface_pipeline_tag"].get(row.pipeline_tag or ""),
-                witness,
-            )
-        else:
-            book.say("licenses", (row.license.lower(),) if row.license else (), witness)
-            tasks = [self._tables.categories["modelscope_task"].get(task) for task in row.tasks]
-            book.say("category", next((task for task in tasks if task), None), witness)
-
     def _category(self, book: ClaimBook, modalities: Modalities) -> str | None:
         chosen: str | None = book.value("category")
         if chosen == "llm" and {"image", "video"} & set(modalities.input):
@@ -265,34 +146,6 @@ def _category_of(modalities: Modalities) -> str | None:
         return "speech_to_text" if modalities.input == ("audio",) else None
     only = {"image": "image", "video": "video", "audio": "text_to_speech"}
     return only.get(modalities.output[0]) if len(modalities.output) == 1 else None
-
-
-def _models_dev_values(row: ModelsDevLabModel | ModelsDevOffer) -> dict[str, Any]:
-    values: dict[str, Any] = {f"capabilities.{name}": getattr(row, name) for name in CAPABILITIES}
-    values |= {f"limits.{name}": getattr(row.limits, name) for name in ("context", "input", "output")}
-    values |= {"modalities.input": row.modalities.input, "modalities.output": row.modalities.output}
-    values["status"] = STATUSES.get(row.status or "")
-    for name in ("name", "family", "open_weights", "release_date", "last_updated", "knowledge"):
-        values[name] = getattr(row, name)
-    return values
-
-
-def _active_parameters(row: GpustackSet, unit: int) -> int | None:
-    """Active parameters of a model set.
-
-    The catalogues give ``size`` in trillions beside ``activated_size`` in billions: a value above the size is
-    read in billions.
-    """
-    if not row.activated_size:
-        return None
-    above = row.size is not None and row.activated_size > row.size
-    return round(row.activated_size * (_SIZE_UNITS["B"] if above else unit))
-
-
-def _is_packed(variant: Variant) -> bool:
-    """Whether the checkpoint may store several weights in one number, which spoils its parameter count."""
-    bits = variant.quantization.bits if variant.quantization else None
-    return variant.quantization is not None and (bits is None or bits < 8)
 
 
 def _official_first(variant: Variant) -> tuple[bool, bool, int, str]:

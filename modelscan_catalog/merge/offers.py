@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelscan_catalog.merge.identity import Identity
-from modelscan_catalog.merge.models import CAPABILITIES, STATUSES
+from modelscan_catalog.merge.model_claims import CAPABILITIES, STATUSES
 from modelscan_catalog.merge.staged_tables import StagedTables
 from modelscan_catalog.merge.tables import MergeTables
 from modelscan_catalog.records import Capabilities, Offer, Provider

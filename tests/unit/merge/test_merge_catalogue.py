@@ -152,8 +152,12 @@ def test_a_tie_between_sellers_leaves_a_fact_unknown() -> None:
         offer("b", "m", canonical_model_id="writer/m", open_weights=False),
     ]
     catalogue = merged(staged)
-    assert by_id(catalogue.models)["writer/m"].open_weights in (True, False)
-    assert {c.field for c in catalogue.conflicts if c.record == "model:writer/m"} == {"open_weights"}
+    assert by_id(catalogue.models)["writer/m"].open_weights is None
+    conflicts = [c for c in catalogue.conflicts if c.record == "model:writer/m"]
+    assert {(c.field, c.chosen, c.other) for c in conflicts} == {
+        ("open_weights", None, True),
+        ("open_weights", None, False),
+    }
 
 
 def test_a_row_that_repeats_a_key_is_rejected_with_a_reason() -> None:
