@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.alternatives import Alternative, alternatives
-from modelscan_catalog.fit.candidates import VERDICT_ORDER, Candidate, Placement, Verdict, judge
+from modelscan_catalog.fit.candidates import (
+    VERDICT_ORDER,
+    Candidate,
+    Placement,
+    Verdict,
+    judge,
+    knows_architecture,
+)
 from modelscan_catalog.fit.legality import ENGINES, version_key
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.profiles import GpuProfile
@@ -260,6 +267,9 @@ def _reasons(ranked: Sequence[Candidate], place: Placement, rules: Policy) -> tu
         lines.append(f"{best.scheme}: {best.support.reason or 'stored so, computed in 16 bit'}")
     elif best.support.level == "plugin":
         lines.append(f"{best.scheme}: {best.support.reason}")
+    known = knows_architecture(best.variant, best.engine, best.engine_version)
+    if best.starts and known is None and best.engine == "sglang":
+        lines.append("SGLang's list of model classes is not known here; vLLM's is")
     if best.starts and place.profile.unified_memory:
         lines.append("unified memory: the budget is a share of the system's, which other processes use too")
     declared = best.variant.declared_context

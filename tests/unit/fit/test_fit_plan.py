@@ -104,6 +104,11 @@ def test_the_highest_fidelity_checkpoint_that_meets_the_target_is_chosen(
     assert choice(planned(LLAMAS, gpu, **options)) == expected
 
 
+def test_a_choice_of_sglang_says_that_its_model_list_is_not_known() -> None:
+    assert any("SGLang's list" in line for line in planned(LLAMAS, "h100-80gb", goal="throughput").reasons)
+    assert not any("SGLang's list" in line for line in planned(LLAMAS, "h100-80gb").reasons)
+
+
 def test_the_order_of_choice_is_a_setting() -> None:
     policy = dict(table("fit/policy.json"))
     policy["fidelity"] = [["awq"], ["fp8"], ["none"], ["gguf"]]
