@@ -245,7 +245,7 @@ def _layout(
         extras.append({"sliding": 1.0, "state": 1.0 + drafts + rules.prefix_states}.get(kind, 0.0))
         groups.append(float(count))
     return KvLayout(
-        bytes_per_block=size,
+        bytes_per_block=max(size, 1.0),
         token_bytes=token_bytes / decode_context,
         attention_block=block,
         block_tokens=np.array(blocks),

@@ -149,6 +149,8 @@ def attention(fields: Fields, family: Family, kind: AttentionKind, layer: int = 
         value_dim = width
         kv_heads = fields.integer("num_global_key_value_heads", default=kv_heads) or kv_heads
         value_is_key = fields.flag("attention_k_eq_v", False)
+    if width < 1 or value_dim < 1:
+        raise fields.wrong("head_dim", "given, or hidden_size at least num_attention_heads")
     norm = family.get("qk_norm", "none")
     if norm not in {"none", "head", "width"}:
         norm = "head" if fields.flag(str(norm), False) else "none"
