@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from modelscan_catalog.errors import DocumentError
 from modelscan_catalog.secret_refs import resolve_secret
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.sources.adapter import Adapter, Document, Session, Tables
-from modelscan_catalog.sources.config_facts import config_facts
-from modelscan_catalog.sources.reading import Row, RowLog, as_count, load_json
+from modelscan_catalog.sources.modelscope_documents import CONFIG, SELECTION, check_answer, parse
+from modelscan_catalog.sources.reading import Row, RowLog, as_count
 from modelscan_catalog.sources.repository_selection import is_repo_id, modelscope_selection
 from modelscan_catalog.sources.staged import ModelScopeRepo, RepoFile
 
@@ -23,51 +22,18 @@ FILES_CUT_AT = 3000
 DESCRIBE_ALL_BELOW = 1000
 """When the whole listing is shorter, every repository on it is described."""
 NEGATIVE_FRESH_S = 86_400
-SELECTION = "selection"
-CONFIG = "config.json"
 
 _ENVELOPE = ("RequestId", "request_id")
-_ABSENT_CODES = frozenset({404, 10010205001, 10010205002, 10010205003})
-_ITEM_KEYS = frozenset(
-    {
-        "id",
-        "license",
-        "tasks",
-        "downloads",
-        "likes",
-        "created_at",
-        "last_modified",
-        "gated",
-    }
-)
-_DETAIL_KEYS = frozenset(
-    {
-        "Path",
-        "Name",
-        "License",
-        "ModelType",
-        "Architectures",
-        "Tasks",
-        "Downloads",
-        "Likes",
-        "Stars",
-        "CreatedTime",
-        "LastUpdatedTime",
-        "BaseModel",
-        "ModelInfos",
-    }
-)
-_WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx")
 
 
 async def fetch(session: Session) -> None:
     """The listing in parallel pages, then detail, files and config.json of what matters and changed."""
     before = {name: d for name in _page_names() if (d := session.previous(name)) is not None}
-    first = await session.get("list/1", _list_path(1), check=_check, volatile=_ENVELOPE)
+    first = await session.get("list/1", _list_path(1), check=check_answer, volatile=_ENVELOPE)
     total = as_count(parse("list/1", first.body)["data"].get("total_count")) or 0
     pages = range(2, min(-(-total // PAGE), LAST_LISTED // PAGE) + 1)
     rest = await asyncio.gather(
-        *(session.get(f"list/{n}", _list_path(n), check=_check, volatile=_ENVELOPE) for n in pages)
+        *(session.get(f"list/{n}", _list_path(n), check=check_answer, volatile=_ENVELOPE) for n in pages)
     )
     session.progress(len(pages) + 1, len(pages) + 1, "list")
     listed = _items({d.name: parse(d.name, d.body) for d in (first, *rest)})
@@ -110,7 +76,7 @@ async def _describe(session: Session, repo: str, fresh_s: float) -> None:
     options: dict[str, Any] = {
         "fresh_s": fresh_s,
         "absent": (401, 403, 404),
-        "check": _check,
+        "check": check_answer,
         "volatile": _ENVELOPE,
     }
     detail = await session.try_get(name, path, **options)
@@ -128,83 +94,8 @@ async def _describe(session: Session, repo: str, fresh_s: float) -> None:
                 f"{path}/repo?Revision=master&FilePath={CONFIG}",
                 immutable=True,
                 absent=(401, 403, 404),
-                check=_check,
+                check=check_answer,
             )
-
-
-def _check(body: bytes, name: str) -> int:
-    """200, or 404 for a failure inside HTTP 200 that says there is no such thing."""
-    value = load_json(body, name)
-    if name.startswith(CONFIG) and isinstance(value, dict) and "Success" not in value:
-        return 200
-    if isinstance(value, dict) and value.get("Success", value.get("success")) is False:
-        message = str(value.get("Message", value.get("message", "")))
-        code = value.get("Code", value.get("code"))
-        if code in _ABSENT_CODES or code == "ResourceNotFound" or "not exist" in message.lower():
-            return 404
-        raise DocumentError(f"{name}: ModelScope reports a failure inside its answer: {code} {message[:120]}")
-    parse(name, body)
-    return 200
-
-
-def parse(name: str, body: bytes) -> Any:
-    """The kept part of document ``name`` in ModelScope's own shape.
-
-    Raises ``DocumentError`` for another shape, failures inside HTTP 200 included.
-    """
-    kind = name.partition("/")[0]
-    value = load_json(body, name)
-    if not isinstance(value, dict):
-        raise DocumentError(f"{name}: expected an object")
-    if kind == SELECTION:
-        return value
-    if kind == CONFIG:
-        return config_facts(value)
-    data = value.get("data") if kind == "list" else value.get("Data")
-    if not isinstance(data, dict):
-        raise DocumentError(f"{name}: no data in the answer")
-    if kind == "list":
-        if not isinstance(data.get("models"), list):
-            raise DocumentError(f"{name}: expected a list under data.models")
-        models = [_only(entry, _ITEM_KEYS) for entry in data["models"]]
-        return {"data": {"models": models, "total_count": data.get("total_count")}}
-    if kind == "files":
-        if not isinstance(data.get("Files"), list):
-            raise DocumentError(f"{name}: expected a list under Data.Files")
-        entries = [entry for entry in data["Files"] if isinstance(entry, dict)]
-        return {
-            "Data": {
-                "Files": [_file(entry) for entry in entries if _is_read(entry)],
-                "Listed": data.get("Listed", len(entries)),
-            }
-        }
-    return {"Data": _detail(data)}
-
-
-def _only(entry: Any, keys: frozenset[str]) -> Any:
-    return {key: value for key, value in entry.items() if key in keys} if isinstance(entry, dict) else entry
-
-
-def _is_read(entry: dict[str, Any]) -> bool:
-    path = entry.get("Path")
-    return isinstance(path, str) and (path == CONFIG or path.endswith(_WEIGHTS))
-
-
-def _file(entry: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in entry.items() if k in ("Path", "Size", "Sha256", "Revision", "CommittedDate")}
-
-
-def _detail(data: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in data.items() if key in _DETAIL_KEYS}
-    if isinstance(kept.get("Tasks"), list):
-        kept["Tasks"] = [_only(task, frozenset({"Name"})) for task in kept["Tasks"]]
-    infos = kept.get("ModelInfos")
-    if isinstance(infos, dict):
-        safetensor = infos.get("safetensor")
-        kept["ModelInfos"] = (
-            {"safetensor": _only(safetensor, frozenset({"model_size", "tensor_type"}))} if safetensor else {}
-        )
-    return kept
 
 
 def _items(parsed: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

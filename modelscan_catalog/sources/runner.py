@@ -117,8 +117,8 @@ def _run_live(
         reasons = acceptance.reasons_to_refuse(live.tables, live.log, baseline.tables, baseline.log, settings)
         if reasons:
             return _with(live, [], tuple(reasons))
-    for document in session.documents.values():
-        store.write(document)
+    for changed in session.changed & session.documents.keys():
+        store.write(session.documents[changed])
     store.write_manifest(session.documents)
     drift = acceptance.newly_malformed(live.log, baseline.log) if baseline is not None else []
     return _with(live, [*_summarised(session), *(f"live: {line}" for line in drift)], ())

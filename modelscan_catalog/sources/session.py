@@ -43,6 +43,8 @@ class LiveSession:
         self.has_token = adapter.token(settings) is not None
         self.latest = latest
         self.documents: dict[str, Document] = {}
+        self.changed: set[str] = set()
+        """Names of documents that the store does not hold in this form."""
         self.failures: dict[str, list[str]] = {}
         self.answers = 0
         """Documents that the source itself gave or confirmed in this session."""
@@ -61,12 +63,18 @@ class LiveSession:
         """Take over the last good document of that name, if there is one, without asking the source."""
         document = self.previous(name)
         if document is not None and not document.is_negative:
-            self.documents[name] = document
+            self._take_over(document)
+
+    def _take_over(self, document: Document) -> None:
+        self.documents[document.name] = document
+        if document.origin == "snapshot":
+            self.changed.add(document.name)
 
     def keep(self, name: str, content: Any) -> None:
         """Record the adapter's own decision as a document without a path."""
         body = json_bytes(content)
         self.documents[name] = self._document(name, "", 200, body, hashlib.sha256(body).hexdigest(), None)
+        self.changed.add(name)
 
     def progress(self, done: int, total: int | None, note: str) -> None:
         """Pass on how far the fetch is."""
@@ -103,12 +111,14 @@ class LiveSession:
             fallback = stored or self._snapshot().get(name)
             if fallback is None:
                 raise
-            self.documents[name] = fallback
+            self._take_over(fallback)
             return fallback
         self.answers += 1
         self.documents[name] = document
         if immutable:
             await asyncio.to_thread(self._store.write, document)
+        else:
+            self.changed.add(name)
         return document
 
     def _is_current(self, document: Document, immutable: bool, fresh_s: float) -> bool:

@@ -25,6 +25,18 @@ class SnapshotReport:
         """Size of all snapshot files."""
         return sum(self.bytes_by_source.values())
 
+    def lines(self) -> list[str]:
+        """One line a source and one for the whole, for people."""
+        found = [
+            f"{name}: {size / 1e6:.2f} MB; "
+            + ", ".join(f"{count} {table}" for table, count in self.rows_by_source[name].items())
+            for name, size in self.bytes_by_source.items()
+        ]
+        return [
+            *found,
+            f"in all {self.total_bytes / 1e6:.2f} MB of at most {LARGEST_SNAPSHOT_BYTES / 1e6:.0f}",
+        ]
+
 
 def save_snapshot(settings: Settings) -> SnapshotReport:
     """Write the snapshot of every source from its last good documents, and the notice of where they are from.

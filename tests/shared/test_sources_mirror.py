@@ -1,5 +1,6 @@
 """The four sources against the replay server of real recorded data: completeness, politeness, every fault."""
 
+import gzip
 import json
 import os
 import re
@@ -15,6 +16,8 @@ import pytest
 
 from modelscan_catalog.records import SourceName
 from modelscan_catalog.settings import REPOSITORY_ROOT, HttpLimits, Settings
+from modelscan_catalog.sources.acceptance import reasons_to_refuse
+from modelscan_catalog.sources.reading import RowLog
 from modelscan_catalog.sources.runner import ADAPTERS, SourceResult, run_source
 from modelscan_catalog.sources.snapshot import save_snapshot
 from modelscan_catalog.sources.staged import GpustackSet, GpustackSpec
@@ -174,17 +177,16 @@ def test_a_snapshot_of_a_live_run_gives_the_same_rows_in_the_same_bytes(
     assert files == {path.name: path.read_bytes() for path in (folder / "registry" / "snapshot").iterdir()}
 
 
-def test_an_earlier_and_a_later_catalogue_of_models_dev_are_both_taken(
-    mirror: Mirror, tmp_path: Path
+def test_two_months_of_real_change_in_models_dev_are_no_reason_to_refuse(
+    good: dict[SourceName, SourceResult], folder: Path, mirror: Mirror
 ) -> None:
-    earlier = next((SHARED / "sources" / "models.dev" / "history").glob("api*.json*"))
-    assert earlier.exists()
-    adapter = ADAPTERS["models_dev"]
-    body = earlier.read_bytes()
-    if earlier.suffix == ".gz":
-        import gzip
-
-        body = gzip.decompress(body)
-    parsed = adapter.parse("api.json", body)
-    assert len(parsed) > 50
-    del mirror, tmp_path
+    (path,) = (SHARED / "sources" / "models.dev" / "history").glob("api-*.json.gz")
+    adapter, settings = ADAPTERS["models_dev"], settings_for(mirror, folder)
+    log = RowLog("models_dev")
+    earlier = adapter.translate(
+        {"api.json": adapter.parse("api.json", gzip.decompress(path.read_bytes()))}, {}, log
+    )
+    assert log.rows_kept == log.rows_read > 5000
+    earlier.pop("lab_models")
+    now = good["models_dev"]
+    assert reasons_to_refuse(now.tables, now.log, earlier, log, settings) == []

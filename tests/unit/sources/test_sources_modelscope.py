@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelscan_catalog.errors import DocumentError
-from modelscan_catalog.sources import modelscope, runner
+from modelscan_catalog.sources import runner
 from modelscan_catalog.sources.adapter import Document
-from modelscan_catalog.sources.modelscope import parse, prune, translate
+from modelscan_catalog.sources.modelscope import prune, translate
+from modelscan_catalog.sources.modelscope_documents import check_answer, parse
 from modelscan_catalog.sources.reading import RowLog
 from modelscan_catalog.sources.staged import ModelScopeRepo, RepoFile
 
@@ -113,12 +114,12 @@ def test_an_unknown_repository_that_was_named_is_rejected() -> None:
 )
 def test_a_failure_inside_an_answer_is_refused(name: str, value: Any) -> None:
     with pytest.raises(DocumentError):
-        modelscope._check(json.dumps(value).encode(), name)
+        check_answer(json.dumps(value).encode(), name)
 
 
 def test_an_unknown_model_inside_http_200_is_an_answer_of_not_found() -> None:
     body = {"Success": False, "Code": 10010205001, "Data": None, "Message": "Model a/b not exists"}
-    assert modelscope._check(json.dumps(body).encode(), "detail/a/b") == 404
+    assert check_answer(json.dumps(body).encode(), "detail/a/b") == 404
 
 
 def test_pruned_documents_hold_no_prose() -> None:
@@ -160,7 +161,7 @@ def test_any_answer_is_read_or_refused_and_no_row_is_lost(items: Any, detail: An
         ("files/Own/M", {"Data": {"Files": files}}),
     ):
         try:
-            modelscope._check(json.dumps(value).encode(), name)
+            check_answer(json.dumps(value).encode(), name)
             parsed[name] = parse(name, json.dumps(value).encode())
         except DocumentError:
             continue
