@@ -1,5 +1,6 @@
 """Pairs of ModelScope and HuggingFace ids that other projects state; owner aliases are learned from them."""
 
+import csv
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -45,8 +46,27 @@ def is_held_out(key: str) -> bool:
 
 
 def read_pairs(path: Path = PAIRS_FILE) -> tuple[LabelledPair, ...]:
-    """The labelled pairs of a JSON Lines file; raises ``RecordError`` naming the bad line."""
-    return tuple(_pair(row, path, number) for number, row in enumerate(read_jsonl(path), 1))
+    """The labelled pairs of a JSON Lines file, or of a ``.tsv`` with the columns ``modelscope_id``,
+    ``huggingface_id`` and ``source``; raises ``RecordError`` naming the bad line."""
+    rows = _tsv_rows(path) if path.suffix == ".tsv" else read_jsonl(path)
+    return tuple(
+        _pair(row, path, number) for number, row in enumerate(rows, 1) if row.get("modelscope") != ""
+    )
+
+
+def _tsv_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            return [
+                {
+                    "modelscope": row["modelscope_id"],
+                    "huggingface": row["huggingface_id"] or None,
+                    "source": row.get("source") or path.name,
+                }
+                for row in csv.DictReader(lines, delimiter="\t")
+            ]
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: not a table of pairs: {error}") from error
 
 
 def _pair(row: dict[str, Any], path: Path, number: int) -> LabelledPair:

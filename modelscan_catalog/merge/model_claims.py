@@ -125,18 +125,26 @@ def claim_hubs(
 
     ``variants`` come official ones first.
     """
-    rows: dict[str, HuggingFaceRepo | ModelScopeRepo] = {row.id: row for row in evidence.modelscope}
-    rows |= {row.id: row for row in evidence.huggingface}
-    own = [variant for variant in variants if variant.official and variant.repo in rows]
-    main = next((variant for variant in own if not is_packed(variant)), own[0] if own else None)
-    if main is None:
+    rows: dict[tuple[str, str | None], HuggingFaceRepo | ModelScopeRepo] = {
+        ("modelscope", row.id): row for row in evidence.modelscope
+    }
+    rows |= {("huggingface", row.id): row for row in evidence.huggingface}
+    own = [
+        (variant, hub)
+        for variant in variants
+        if variant.official
+        for hub in [("huggingface", variant.repo), ("modelscope", variant.modelscope_repo)]
+        if hub in rows
+    ]
+    main, hub = next((pair for pair in own if not is_packed(pair[0])), own[0] if own else (None, None))
+    if main is None or hub is None:
         return
-    row = rows[main.repo]
-    witness = witnesses.of(main.hub, main.repo)
+    row = rows[hub]
+    witness = witnesses.of(hub[0], row.id)
     book.say("open_weights", True, witness, "its weights are on the hub")
     book.say("model_type", main.model_type, witness)
     book.say("architectures", main.architectures, witness)
-    config = witnesses.of(main.hub, main.repo, kind="config.json")
+    config = witnesses.of(hub[0], row.id, kind="config.json")
     book.say("limits.context", main.context, config, "config.json")
     book.say("name", bare_name(main.repo), witness)
     if not is_packed(main):

@@ -25,13 +25,15 @@ def crosswalk_quality(
     modelscope: Mapping[str, RepoFacts | None],
     *,
     pairs: Sequence[LabelledPair] | None = None,
+    asked: Sequence[LabelledPair] | None = None,
     tables: MergeTables | None = None,
 ) -> dict[str, Any]:
-    """Measure the ModelScope links on the held-out half of the labelled pairs.
+    """Measure the ModelScope links on the held-out half of the labelled pairs, or on ``asked``.
 
     ``huggingface`` and ``modelscope`` give facts by repository id, where they are known; ids that only the
-    pairs name count as repositories without facts. Owner aliases are learned from the other half alone, and
-    no stated pair is used. Every ModelScope id is offered all HuggingFace ids, so a wrong link has a chance.
+    pairs name count as repositories without facts. Owner aliases are learned from the other half alone (from
+    all other pairs when ``asked`` is given), and no stated pair is used. Every ModelScope id is offered all
+    HuggingFace ids, so a wrong link has a chance.
 
     Returns ``pairs``, ``linked``, ``right``, ``wrong``, ``missed``, ``precision``, ``recall``, the same by
     kind of pair (``same_id``, ``other_case``, ``other_owner``, ``other_name``) and by rule, and up to 50
@@ -39,8 +41,14 @@ def crosswalk_quality(
     """
     tables = tables or load_tables()
     labelled = read_pairs() if pairs is None else tuple(pairs)
-    taught = [pair for pair in labelled if not pair.held_out]
-    asked = list({(p.modelscope, p.huggingface): p for p in labelled if p.held_out and p.usable}.values())
+    if asked is None:
+        taught = [pair for pair in labelled if not pair.held_out]
+        asked = [pair for pair in labelled if pair.held_out]
+    else:
+        hidden = {(pair.modelscope, pair.huggingface) for pair in asked}
+        taught = [pair for pair in labelled if (pair.modelscope, pair.huggingface) not in hidden]
+        labelled = (*labelled, *asked)
+    questions = list({(p.modelscope, p.huggingface): p for p in asked if p.usable}.values())
     learned = replace(tables, owner_aliases=grouped_aliases(learn_owner_aliases(taught, tables)))
     named: dict[str, RepoFacts | None] = {p.huggingface: None for p in labelled if p.huggingface and p.usable}
     linker = TwinLinker(
@@ -52,10 +60,10 @@ def crosswalk_quality(
     for pair in labelled:
         if pair.usable and pair.huggingface:
             acceptable.setdefault(pair.modelscope, set()).add(pair.huggingface.lower())
-    outcomes = [(pair, linker.link(pair.modelscope)) for pair in asked]
+    outcomes = [(pair, linker.link(pair.modelscope)) for pair in questions]
     negatives = [
         found
-        for pair in asked
+        for pair in questions
         if isinstance(
             found := linker.link(
                 pair.modelscope, _spellings(acceptable[pair.modelscope], named, huggingface)
@@ -65,7 +73,7 @@ def crosswalk_quality(
     ]
     return _score(outcomes, acceptable) | {
         "without_twin": {
-            "asked": len(asked),
+            "asked": len(questions),
             "linked": len(negatives),
             "links": sorted(f"{t.modelscope} = {t.huggingface} by {t.rule}" for t in negatives)[:50],
         },

@@ -105,6 +105,7 @@ def test_a_repository_that_only_its_copy_describes_has_the_facts_of_the_copy() -
         "ZhipuAI/GLM-9",
         "glm9",
     )
+    assert by_id(catalogue.models)["zhipuai/glm-9"].model_type == "glm9"
     (row,) = [p for p in catalogue.provenance if p.record == "variant:zai-org/GLM-9"]
     assert row.source == "modelscope"
 

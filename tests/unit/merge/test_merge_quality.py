@@ -1,7 +1,11 @@
 """Quality of the crosswalk: measured on pairs it was not taught, in a fresh clone."""
 
+from pathlib import Path
+
+import pytest
 from merge_rows import lab_model, offer, provider
 
+from modelscan_catalog.errors import RecordError
 from modelscan_catalog.merge.labelled_pairs import LabelledPair, learn_owner_aliases, read_pairs, stated_twins
 from modelscan_catalog.merge.quality import crosswalk_quality, kind_of, offer_quality
 from modelscan_catalog.merge.tables import load_tables, read_table
@@ -34,6 +38,25 @@ def test_nothing_is_learned_from_the_held_out_half() -> None:
     assert quality["learned_aliases"] == 0
     assert quality["taught_pairs"] == 0
     assert quality["pairs"] == len(pairs)
+
+
+def test_pairs_of_another_file_are_measured_with_all_that_is_known(tmp_path: Path) -> None:
+    table = tmp_path / "more.tsv"
+    table.write_text(
+        "modelscope_id\thuggingface_id\tsource\n"
+        "ZhipuAI/GLM-99\tzai-org/GLM-99\ttest\n"
+        "iic/nothing\t\ttest\n"
+        "\tlost/one\ttest\n"
+    )
+    quality = crosswalk_quality({}, {}, asked=read_pairs(table))
+    assert (quality["pairs"], quality["right"], quality["precision"]) == (1, 1, 1.0)
+
+
+def test_a_file_that_is_no_table_of_pairs_is_an_error_that_names_it(tmp_path: Path) -> None:
+    table = tmp_path / "other.tsv"
+    table.write_text("a\tb\n1\t2\n")
+    with pytest.raises(RecordError, match=r"other\.tsv"):
+        read_pairs(table)
 
 
 def test_a_wrong_link_is_counted_and_named() -> None:
