@@ -205,7 +205,7 @@ def compressed_attention(fields: Fields, layer: int) -> CompressedAttention:
         head_dim=head_width(fields),
         rope_dim=fields.integer("qk_rope_head_dim", default=64),
         query_rank=fields.integer("q_lora_rank", least=1),
-        output_groups=fields.integer("o_groups", default=max(1, heads // 8)),
+        output_groups=fields.integer("o_groups", default=max(1, heads // 8), least=1),
         output_rank=fields.integer("o_lora_rank", default=1024),
         window=_window(fields),
         ratio=int(ratios[layer]) if layer < len(ratios) else 0,
