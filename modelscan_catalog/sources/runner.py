@@ -108,7 +108,7 @@ def _run_live(
     try:
         session = _run_async(_fetch(adapter, settings, store, on_progress))
         if not session.answers and session.failures:
-            return _summarised(session)
+            return [f"live: the source did not answer: {session.first_failure}"]
         live = read_documents(adapter, session.documents, "live")
     except SourceError as error:
         return [f"live: {error}"]

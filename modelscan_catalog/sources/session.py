@@ -46,6 +46,7 @@ class LiveSession:
         self.changed: set[str] = set()
         """Names of documents that the store does not hold in this form."""
         self.failures: dict[str, list[str]] = {}
+        self.first_failure = ""
         self.answers = 0
         """Documents that the source itself gave or confirmed in this session."""
         self._adapter = adapter
@@ -107,7 +108,9 @@ class LiveSession:
         try:
             document = await self._fetch(name, path, mine, absent, check or _is_json, volatile)
         except (FetchError, DocumentError) as error:
-            self.failures.setdefault(name.partition("/")[0], []).append(str(error)[:LONGEST_PROBLEM])
+            message = str(error)[:LONGEST_PROBLEM]
+            self.first_failure = self.first_failure or message
+            self.failures.setdefault(name.partition("/")[0], []).append(message)
             fallback = stored or self._snapshot().get(name)
             if fallback is None:
                 raise
