@@ -210,9 +210,15 @@ def _twins(
     return {twin.modelscope: twin for twin in twins}, doubts
 
 
+_PAIRS_TO_NAME_A_LAB = 3
+"""An alias seen less often says that an owner copied a repository, not that it is the lab."""
+
+
 def _modelscope_lab(owner: str, tables: MergeTables) -> str:
-    labs = {tables.lab_of(alias.huggingface) for alias in tables.owner_aliases.get(owner.lower(), ())}
-    return labs.pop() if len(labs) == 1 else tables.lab_of(owner)
+    aliases = tables.owner_aliases.get(owner.lower(), ())
+    labs = {tables.lab_of(alias.huggingface) for alias in aliases}
+    often = sum(alias.pairs for alias in aliases) >= _PAIRS_TO_NAME_A_LAB
+    return labs.pop() if often and len(labs) == 1 else tables.lab_of(owner)
 
 
 def _set_homes(
