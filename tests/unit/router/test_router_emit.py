@@ -1,5 +1,7 @@
 """Offers and plans become a configuration that passes its own lint."""
 
+import json
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelscan_catalog.records import Alias, Capabilities, Limits, Modalities, Model, Offer, Price, Provider
 from modelscan_catalog.router.config import config_bytes, parse_config
-from modelscan_catalog.router.emit import router_config
+from modelscan_catalog.router.emit import ROUTER_DATA, router_config
 from modelscan_catalog.router.lint import lint_router
 
 TEXT = Modalities(input=("text",), output=("text",))
@@ -89,6 +91,13 @@ def test_given_a_seller_whose_address_only_its_library_knows_when_emitted_then_t
     groq = Provider(id="groq", name="Groq", api_type="custom", env=("GROQ_API_KEY",))
     config = router_config([groq], [offer("groq", "m", 1.0)], [model("m")])
     assert config.providers["groq"].base_url == "https://api.groq.com/openai/v1"
+
+
+def test_given_the_documented_addresses_when_read_then_each_is_plain_https_and_names_where_it_is_stated():
+    known = json.loads((ROUTER_DATA / "base_urls.json").read_text("utf-8"))["base_urls"]
+    for name, entry in known.items():
+        assert re.fullmatch(r"https://[^\s$@]+[^/\s]", entry["base_url"]), name
+        assert re.match(r"(https://|github\.com/|docs\.rs/)\S+/\S+", entry["source"]), name
 
 
 def test_given_deprecated_unlinked_and_image_offers_when_emitted_then_none_is_a_target():
