@@ -188,9 +188,9 @@ class Rope:
     """The rotary cache that the engine allocates beside the weights."""
 
     positions: int
+    """Of all caches together: a model with local and global ropes has two."""
     rotary_dim: int
     element_bytes: int
-    copies: int
 
 
 @dataclass(frozen=True, slots=True)

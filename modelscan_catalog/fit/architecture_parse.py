@@ -104,6 +104,11 @@ def parse_architecture(
     )
     if context == 0:
         context = 2048
+    factor = family.get("linear_rope_with_vision")
+    if factor and vision is not None and "rope_scaling" not in fields and "rope_parameters" not in fields:
+        fields = Fields(
+            {**fields.values, "rope_scaling": {"rope_type": "linear", "factor": factor}}, fields.path
+        )
     return Architecture(
         model_type=model_type,
         name=name,

@@ -318,7 +318,8 @@ def _from_label(key: str, model: str, config: Mapping[str, Any]) -> Scheme:
         )
     if chosen.name == "nvfp4" and kind.startswith(("deepseek", "kimi", "glm_moe")):
         return Scheme(key, chosen, Names(["self_attn"]), kv_fp8=True, certain=False)
-    fp8 = chosen.name.startswith("fp8")
-    return Scheme(
-        key, chosen, Names(shared), certain=fp8 or chosen.everywhere or chosen.name == "int8_channel"
-    )
+    own = model.lower().startswith("nvidia/")  # NVIDIA's checkpoints carry FP8 KV scales
+    if chosen.name == "nvfp4" and not own:
+        shared.append("linear_attn")  # llm-compressor's recipe for recurrent layers
+    sure = chosen.name.startswith("fp8") or chosen.everywhere or chosen.name == "int8_channel"
+    return Scheme(key, chosen, Names(shared), kv_fp8=own, certain=sure)

@@ -23,20 +23,15 @@ def rope_cache(fields: Fields, family: Family, layers: tuple[Layer, ...], contex
     if family.get("rope") == "none":
         return None
     scaling = fields.mapping("rope_scaling") or fields.mapping("rope_parameters")
+    if scaling is not None and "full_attention" in scaling:
+        scaling = scaling.mapping("full_attention")
     kind = (scaling.text("rope_type") or scaling.text("type")) if scaling else ""
-    positions = context
-    if scaling is not None and kind in {"yarn", "deepseek_yarn", "dynamic"}:
-        original = scaling.integer("original_max_position_embeddings", default=0)
-        factor = scaling.number("factor", 1.0)
-        positions = (
-            int(original * factor)
-            if original
-            else max(context, int(context * factor) if kind == "yarn" else context)
-        )
+    original = fields.integer("original_max_position_embeddings", default=0)
+    positions = context if scaling is None else _scaled(scaling, kind, context, original)
     mixers = [layer.mixer for layer in layers] + [layer.second_mixer for layer in layers]
     latent = [mixer for mixer in mixers if isinstance(mixer, LatentAttention | CompressedAttention)]
     if latent:
-        return Rope(positions, latent[0].rope_dim, 4, 1)
+        return Rope(positions, latent[0].rope_dim, 4)
     plain = [mixer for mixer in mixers if isinstance(mixer, Attention)]
     if not plain:
         return None
@@ -44,9 +39,25 @@ def rope_cache(fields: Fields, family: Family, layers: tuple[Layer, ...], contex
     if scaling is not None:
         share = scaling.number("partial_rotary_factor", share)
     width = fields.integer("rotary_dim", default=0) or int(plain[0].head_dim * share)
-    two = bool(family.get("two_ropes")) and len({mixer.kind for mixer in plain}) > 1
-    long_rope = kind in {"longrope", "su"}
-    copies = 2 if two or long_rope else 1
+    if family.get("two_ropes") and len({mixer.kind for mixer in plain}) > 1:
+        positions += context
     if family.get("mrope") or (scaling is not None and "mrope_section" in scaling):
-        copies *= 4  # vLLM's MRotaryEmbedding keeps four times the positions, for long videos
-    return Rope(positions, width, 2, copies)
+        positions *= 4  # vLLM's MRotaryEmbedding keeps four times the positions, for long videos
+    return Rope(positions, width, 2)
+
+
+def _scaled(scaling: Fields, kind: str, context: int, original: int) -> int:
+    """Positions in the cache of a scaled rope (vLLM's `rotary_embedding` classes).
+
+    YaRN counts from the original length, linear and dynamic scaling from the declared one; long rope keeps a
+    cache for the original length beside the declared one.
+    """
+    original = scaling.integer("original_max_position_embeddings", default=original)
+    factor = scaling.number("factor", 1.0)
+    if kind in {"yarn", "deepseek_yarn"}:
+        return int(original * factor) if original else int(context * max(1.0, factor))
+    if kind in {"linear", "dynamic"}:
+        return int(context * max(1.0, factor))
+    if kind in {"longrope", "su"}:
+        return context + original
+    return context

@@ -152,12 +152,13 @@ BUILDERS = {
     "mllama_vision_model": _mllama,
     "mllama": _mllama,
 }
-SHARDED = {"qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"}
+QWEN = {"qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"}
+SHARDED = QWEN | {"siglip_vision_model", "gemma3"}
 
 
 def _patches(kind: str) -> int:
     """Qwen's towers take images of any size up to 65,536 patches; the others have a fixed size."""
-    return 65_536 if kind in SHARDED else 4_096
+    return 65_536 if kind in QWEN else 4_096
 
 
 def vision_tower(

@@ -159,7 +159,7 @@ def stage_weights(
     rope = 0.0
     if architecture.rope is not None:
         one = architecture.rope
-        rope = float(one.positions * one.rotary_dim * one.element_bytes * one.copies)
+        rope = float(one.positions * one.rotary_dim * one.element_bytes)
     return [
         StageWeights(
             first_layer=start,

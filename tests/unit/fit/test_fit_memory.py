@@ -38,11 +38,7 @@ def architecture(model: str) -> Architecture:
 
 def rope_mib(model: str) -> float:
     rope = architecture(model).rope
-    return (
-        0.0
-        if rope is None
-        else rope.positions * rope.rotary_dim * rope.element_bytes * rope.copies / (1 << 20)
-    )
+    return 0.0 if rope is None else rope.positions * rope.rotary_dim * rope.element_bytes / (1 << 20)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +46,8 @@ def rope_mib(model: str) -> float:
     [
         ("meta-llama/Llama-3.1-8B-Instruct", 32),
         ("deepseek-ai/DeepSeek-V3", 163_840 * 64 * 4 / (1 << 20)),
-        ("google/gemma-3-12b-it", 128),
+        ("google/gemma-3-12b-it", 9 * 64),
+        ("microsoft/Phi-3-mini-128k-instruct", (131_072 + 4096) * 96 * 2 / (1 << 20)),
         ("Qwen/Qwen3-Next-80B-A3B-Instruct", 32),
         ("Qwen/Qwen2.5-VL-7B-Instruct", 125),
         ("nvidia/Nemotron-H-56B-Base-8K", 0),
