@@ -87,17 +87,17 @@ def test_given_a_seller_that_cannot_be_called_when_emitted_then_it_is_listed_wit
     assert config.models == ()
 
 
-def test_given_a_seller_whose_address_only_its_library_knows_when_emitted_then_the_documented_one_is_used():
-    groq = Provider(id="groq", name="Groq", api_type="custom", env=("GROQ_API_KEY",))
-    config = router_config([groq], [offer("groq", "m", 1.0)], [model("m")])
-    assert config.providers["groq"].base_url == "https://api.groq.com/openai/v1"
+def test_given_a_seller_whose_library_speaks_its_own_format_when_emitted_then_its_other_address_is_used():
+    cohere = Provider(id="cohere", name="Cohere", api_type="custom", env=("COHERE_API_KEY",))
+    config = router_config([cohere], [offer("cohere", "m", 1.0)], [model("m")])
+    assert config.providers["cohere"].base_url == "https://api.cohere.ai/compatibility/v1"
 
 
 def test_given_the_documented_addresses_when_read_then_each_is_plain_https_and_names_where_it_is_stated():
     known = json.loads((ROUTER_DATA / "base_urls.json").read_text("utf-8"))["base_urls"]
     for name, entry in known.items():
         assert re.fullmatch(r"https://[^\s$@]+[^/\s]", entry["base_url"]), name
-        assert re.match(r"(https://|github\.com/|docs\.rs/)\S+/\S+", entry["source"]), name
+        assert re.match(r"https://\S+/\S+", entry["source"]), name
 
 
 def test_given_deprecated_unlinked_and_image_offers_when_emitted_then_none_is_a_target():
