@@ -2,6 +2,7 @@
 
 import io
 from base64 import b64encode
+from collections import Counter
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from assets.catalogue import read_table
 from assets.shared import OWNERS, Build, preview_table
 from modelscan_catalog import progress
 from modelscan_catalog.fit.catalogue import StoredConfig, fit_variants, stored_configs
+from modelscan_catalog.fit.executors import matrix_executor
 from modelscan_catalog.fit.matrix import MATRIX_SCHEMA, write_matrix
 from modelscan_catalog.fit.profiles import load_profiles
 from modelscan_catalog.publish.fit_files import declared_verdicts
@@ -73,19 +75,29 @@ def fit_matrix(context: dg.AssetExecutionContext, build: Build) -> dg.Materializ
     profiles = [load_profiles()[key] for key in context.partition_keys]
     plotted = [gpu for gpu in _PLOTTED if gpu in context.partition_keys]
     progress.report("fit", "matrix", 0, len(profiles))
-    counts = write_matrix(variants, profiles, build.data.fit)
-    verdicts: dict[str, int] = {}
-    for by_verdict in counts.values():
-        for verdict, cells in by_verdict.items():
-            verdicts[verdict] = verdicts.get(verdict, 0) + cells
-    progress.report("fit", "matrix", len(profiles), len(profiles), f"{sum(verdicts.values()):,} cells")
+    with matrix_executor(build.dask, build.processes) as executor:
+        counts = write_matrix(
+            variants,
+            profiles,
+            build.data.fit,
+            executor,
+            on_written=lambda done: progress.report("fit", "matrix", done, len(profiles) + 1),
+        )
+    verdicts: Counter[str] = Counter()
+    for gpu, by_verdict in counts.items():
+        verdicts.update(by_verdict)
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": sum(by_verdict.values()), **by_verdict}, partition_key=gpu
+        )
+    cells = f"{verdicts.total():,} cells"
+    progress.report("fit", "matrix", len(profiles) + 1, len(profiles) + 1, cells)
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": sum(verdicts.values()),
+            "cells": verdicts.total(),
             "dagster/column_schema": dg.TableSchema(
                 columns=[dg.TableColumn(field.name, str(field.type)) for field in MATRIX_SCHEMA]
             ),
-            "cells by verdict": verdicts,
+            "cells by verdict": dict(verdicts),
             "verdicts": _verdict_plot(build, plotted or [profiles[0].id]),
             "without an architecture": len(unread),
             "why": dg.MetadataValue.md(

@@ -18,12 +18,14 @@ OWNERS = ["team:catalogue"]
 
 
 class Build(dg.ConfigurableResource[Any]):
-    """How this run reads its sources and where it publishes; everything else comes from the settings."""
+    """How this run reads its sources, where it computes and publishes; all else comes from the settings."""
 
     offline: bool = False
     source_modes: dict[str, str] = {}  # noqa: RUF012 - a pydantic field, copied per instance
     out_dir: str | None = None
     accept_shrink: bool = False
+    dask: str | None = None
+    processes: int = 1
 
     _settings: Settings | None = PrivateAttr(default=None)
 

@@ -43,7 +43,22 @@ def _source_modes(pairs: tuple[str, ...]) -> dict[str, str]:
     help="Publish there instead of registry/published.",
 )
 @click.option("--accept-shrink", is_flag=True, help="Publish even where a source lost many of its rows.")
-def build(offline: bool, sources: tuple[str, ...], out: Path | None, accept_shrink: bool) -> None:
+@click.option("--dask", metavar="ADDRESS", help="Dask scheduler for the fit matrix, tcp://HOST:PORT.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="For the fit matrix.",
+)
+def build(
+    offline: bool,
+    sources: tuple[str, ...],
+    out: Path | None,
+    accept_shrink: bool,
+    dask: str | None,
+    processes: int,
+) -> None:
     """Rebuild the catalogue from its sources, check it, and publish it in one step."""
     modes = _source_modes(sources)
     settings = load_settings(out_dir=out.absolute() if out else None)
@@ -56,6 +71,8 @@ def build(offline: bool, sources: tuple[str, ...], out: Path | None, accept_shri
                 "source_modes": modes,
                 "out_dir": str(settings.out_dir) if settings.out_dir else None,
                 "accept_shrink": accept_shrink,
+                "dask": dask,
+                "processes": processes,
             }
         )
     print_report(Console(), settings, published=result.success)

@@ -7,7 +7,7 @@ so partitions run in this process, in a pool of processes, or on a Dask cluster,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -205,11 +205,12 @@ def write_matrix(
     profiles: Iterable[GpuProfile],
     out_dir: Path,
     executor: Executor | None = None,
+    on_written: Callable[[int], None] | None = None,
 ) -> dict[str, dict[str, int]]:
     """Write `<out_dir>/<gpu>.parquet` for every profile and return its cells by verdict.
 
     `executor`: None for this process, a `concurrent.futures` pool, or a `distributed.Client`; the files'
-    bytes do not depend on it. Each file appears whole or not at all.
+    bytes do not depend on it. Each file appears whole or not at all; `on_written` is told how many there are.
     """
     terms = variants if isinstance(variants, MatrixTerms) else build_terms(variants, executor=executor)
     chosen = list(profiles)
@@ -217,4 +218,6 @@ def write_matrix(
     for profile, (content, counted) in zip(chosen, _results(terms, chosen, executor), strict=True):
         write_bytes(out_dir / f"{profile.id}.parquet", content)
         counts[profile.id] = counted
+        if on_written is not None:
+            on_written(len(counts))
     return counts
