@@ -1,6 +1,8 @@
 """``modelscan quality``: how well the crosswalk and the fit do on data they were not fitted to."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
 from rich import box
@@ -15,38 +17,59 @@ def quality() -> None:
 
 
 @quality.command()
+@click.option(
+    "--pairs",
+    "pairs_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Score these pairs (modelscope_id, huggingface_id; TSV or JSON Lines) instead of the held-out half.",
+)
 @click.option("--json", "as_json", is_flag=True)
-def crosswalk(as_json: bool) -> None:
-    """Precision and recall of the ModelScope links on the held-out half of the labelled pairs."""
+def crosswalk(pairs_file: Path | None, as_json: bool) -> None:
+    """Precision and recall of the links, on pairs and ids that the rules were not taught."""
     from modelscan_catalog.merge.facts import repo_facts
-    from modelscan_catalog.merge.quality import crosswalk_quality
+    from modelscan_catalog.merge.labelled_pairs import read_pairs
+    from modelscan_catalog.merge.quality import crosswalk_quality, offer_quality
     from modelscan_catalog.settings import load_settings
     from modelscan_catalog.sources.runner import run_source
-    from modelscan_catalog.sources.staged import HuggingFaceRepo, ModelScopeRepo
+    from modelscan_catalog.tables import SOURCES
 
     settings = load_settings()
-    hubs = {
-        source: run_source(source, settings, offline=True).tables["repos"]
-        for source in ("huggingface", "modelscope")
-    }
-    found = crosswalk_quality(
-        {row.id: repo_facts(row) for row in hubs["huggingface"] if isinstance(row, HuggingFaceRepo)},
-        {row.id: repo_facts(row) for row in hubs["modelscope"] if isinstance(row, ModelScopeRepo)},
+    staged: dict[str, list[Any]] = {}
+    for source in SOURCES:
+        for table, rows in run_source(source, settings, offline=True).tables.items():
+            staged[f"{source}_{table}"] = list(rows)
+    hubs = crosswalk_quality(
+        {row.id: repo_facts(row) for row in staged["huggingface_repos"]},
+        {row.id: repo_facts(row) for row in staged["modelscope_repos"]},
+        asked=read_pairs(pairs_file) if pairs_file else None,
     )
+    offers = offer_quality(staged)
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps({"modelscope_to_huggingface": hubs, "offers_to_models": offers}))
         return
-    table = Table(
-        title="ModelScope to Hugging Face, held-out pairs", box=box.SIMPLE_HEAD, title_justify="left"
+    title = "ModelScope repositories to their Hugging Face twins"
+    table_console().print(_links(title, "kind of pair", hubs["by_kind"], hubs))
+    without = hubs["without_twin"]
+    click.echo(
+        f"With the true twin taken away, {without['linked']} of {without['asked']} are linked to another."
     )
-    for name in ("kind of pair", "pairs", "right", "wrong", "missed", "precision", "recall"):
-        table.add_column(name, justify="left" if name == "kind of pair" else "right")
-    for kind, row in [*found["by_kind"].items(), ("all", found)]:
-        table.add_row(kind, *(str(row[name]) for name in ("pairs", "right", "wrong", "missed")),
-                      *(_share(row[name]) for name in ("precision", "recall")))  # fmt: skip
-    table_console().print(table)
-    for line in found["errors"]:
+    for line in hubs["errors"]:
         click.echo(f"  {line}")
+    title = "\nSellers' ids to models, where models.dev's own answer is hidden"
+    table_console().print(_links(title, "rule", {}, offers))
+
+
+def _links(title: str, first: str, parts: dict[str, Any], whole: dict[str, Any]) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for name in (first, "asked", "right", "wrong", "missed", "precision", "recall"):
+        table.add_column(name, justify="left" if name == first else "right")
+    for name, row in [*parts.items(), ("all", whole)]:
+        table.add_row(
+            name,
+            *(str(row[count]) for count in ("pairs", "right", "wrong", "missed")),
+            *(_share(row[share]) for share in ("precision", "recall")),
+        )
+    return table
 
 
 @quality.command()
