@@ -134,18 +134,16 @@ def _facts(answer: Mapping[str, Any], profile: GpuProfile) -> Iterator[tuple[str
     quantization = "unquantized" if answer["quantization"] == "none" else answer["quantization"]
     yield "checkpoint", f"{answer['variant']}, {quantization}, {answer['support'].replace('_', ' ')}"
     release = f" {answer['engine_version']}" if answer["engine_version"] else ""
-    yield (
-        "engine",
-        (
-            f"{answer['engine']}{release}, TP {answer['tp']} x PP {answer['pp']}, "
-            f"KV cache {answer['kv_cache_dtype']}, goal {answer['goal']}"
-        ),
-    )
+    split = f"TP {answer['tp']} x PP {answer['pp']}, KV cache {answer['kv_cache_dtype']}"
+    yield "engine", f"{answer['engine']}{release}, {split}, goal {answer['goal']}"
     if answer["context"] is not None and answer["max_context"] is not None:
         declared = answer["declared_context"]
         of = f" of {declared:,} declared" if declared else ""
         many = answer["concurrency"]
         yield "planned for", f"{many} {_requests(many)} of {answer['context']:,} tokens{of}"
+        if not answer["max_context"]:
+            yield "longest context", "none: nothing is left for the KV cache"
+            return
         yield "longest context", f"{answer['max_context']:,} tokens with {many} {_requests(many)}"
         yield "most requests", f"{answer['max_concurrency']:,.2f} at once of {answer['context']:,} tokens"
     yield from _speed(answer)

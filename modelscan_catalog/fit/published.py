@@ -104,6 +104,10 @@ class PublishedRegistry:
             if row.get(key) == value:
                 yield row
 
+    def table(self, name: str) -> list[Row]:
+        """Every row of a JSON Lines file."""
+        return list(self._containing(name, b"{"))
+
     def fit_input(self, row: Row) -> tuple[FitVariant, str]:
         """A published variant as a fit input, and why its architecture is not known (empty when it is).
 
@@ -118,7 +122,7 @@ class PublishedRegistry:
         scheme = _scheme(row, stored)
         architecture, reason = _architecture(stored)
         if scheme is None and not reason:
-            architecture, reason = None, "how its weights are stored is not known"
+            architecture, reason = None, _unread_storage(row)
         variant = FitVariant(
             variant_id=row["id"],
             model_id=row["model"],
@@ -203,8 +207,20 @@ def _architecture(stored: Row | None) -> tuple[Architecture | None, str]:
     return (replace(parsed, assumed=True) if stored.get("borrowed_from") else parsed), ""
 
 
+def _unread_storage(row: Row) -> str:
+    if _quantization(row).get("method") == "mlx":
+        return "its weights are stored for MLX, which none of the engines here serves"
+    return "how its weights are stored is not known"
+
+
+def _quantization(row: Row) -> Row:
+    return row.get("quantization") or {}
+
+
 def _scheme(row: Row, stored: Row | None) -> Scheme | None:
-    label = (row.get("quantization") or {}).get("scheme")
+    label = _quantization(row).get("scheme")
+    if _quantization(row).get("method") == "mlx":
+        return None
     if label is None and (stored is None or stored.get("borrowed_from")):
         return None
     try:
