@@ -66,10 +66,11 @@ class SourceResult:
     tables: dict[str, list[Record]]
     rejects: list[Reject]
     documents: list[DocumentInfo]
+    log: RowLog = field(repr=False)
+    raw: dict[str, Document] = field(repr=False)
+    """The documents by name, the adapter's own decisions included."""
     refused: tuple[str, ...] = ()
     """Why live data, though it came, was not taken; empty when it was, or when there was none."""
-    log: RowLog = field(repr=False, default_factory=lambda: RowLog("override"))
-    raw: dict[str, Document] = field(repr=False, default_factory=dict)
 
 
 class Session(Protocol):

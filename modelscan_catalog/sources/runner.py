@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from modelscan_catalog.errors import DocumentError, SettingsError, SourceError
@@ -22,6 +23,8 @@ from modelscan_catalog.sources.raw import RawStore
 from modelscan_catalog.sources.reading import RowLog
 from modelscan_catalog.sources.session import LiveSession
 from modelscan_catalog.sources.snapshot_format import read_snapshot, snapshot_file
+
+__all__ = ["ADAPTERS", "DocumentInfo", "Mode", "SourceResult", "latest", "read_documents", "run_source"]
 
 Mode = Literal["auto", "live", "cached", "snapshot"]
 """``auto`` and ``live`` walk the whole chain, ``cached`` begins at the last good documents."""
@@ -188,7 +191,7 @@ def read_documents(adapter: Adapter, documents: Mapping[str, Document], origin: 
         DocumentInfo(document.name, document.url, document.fetched_at, document.sha256, document.origin)
         for document in served
     ]
-    return SourceResult(state, tables, log.rejects, infos, (), log, dict(documents))
+    return SourceResult(state, tables, log.rejects, infos, log, dict(documents))
 
 
 def _summarised(session: LiveSession) -> list[str]:
@@ -202,6 +205,4 @@ def _summarised(session: LiveSession) -> list[str]:
 
 def _with(result: SourceResult, problems: list[str], refused: tuple[str, ...]) -> SourceResult:
     state = result.state.model_copy(update={"problems": (*result.state.problems, *problems)})
-    return SourceResult(
-        state, result.tables, result.rejects, result.documents, refused, result.log, result.raw
-    )
+    return replace(result, state=state, refused=refused)

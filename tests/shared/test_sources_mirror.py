@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,9 @@ class Mirror:
         self.call("/_faults", "POST", {"source": IN_MIRROR[source], "kind": kind, "seconds": seconds})
 
 
-@pytest.fixture(scope="module")
-def mirror() -> Iterator[Mirror]:
-    command = [sys.executable, str(SERVER), "--port", "0"]
+@contextmanager
+def running(*options: str) -> Iterator[Mirror]:
+    command = [sys.executable, str(SERVER), "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -76,6 +77,12 @@ def mirror() -> Iterator[Mirror]:
             yield Mirror(base)
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module")
+def mirror() -> Iterator[Mirror]:
+    with running() as started:
+        yield started
 
 
 def settings_for(mirror: Mirror, folder: Path, **limits: Any) -> Settings:
@@ -190,3 +197,12 @@ def test_two_months_of_real_change_in_models_dev_are_no_reason_to_refuse(
     earlier.pop("lab_models")
     now = good["models_dev"]
     assert reasons_to_refuse(now.tables, now.log, earlier, log, settings) == []
+
+
+def test_a_small_hub_quota_is_waited_for_and_hardly_ever_overdrawn(tmp_path: Path) -> None:
+    with running("--hf-api-quota", "40", "--hf-resolve-quota", "40", "--hf-window", "3") as small:
+        result = run_source("huggingface", settings_for(small, tmp_path))
+        statuses = small.stats("huggingface")["status"]
+    assert (result.state.origin, result.state.problems) == ("live", ())
+    # Requests under way when a window ends may meet the next one's count.
+    assert statuses.get("429", 0) <= 0.02 * sum(statuses.values())

@@ -36,7 +36,7 @@ ITEM: dict[str, Any] = {
 }
 
 
-def read(item: Any = None, *, named: tuple[str, ...] = ("own/model-fp8",), **documents: Any) -> Any:
+def read(item: Any = None, *, named: Any = ("own/model-fp8",), **documents: Any) -> Any:
     """The one row and the log for a list with ``item`` and further documents by name."""
     parsed = {
         "selection": {"named": list(named), "twins": [], "popular": 0},

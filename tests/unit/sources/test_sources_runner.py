@@ -90,7 +90,7 @@ def test_offline_reads_what_the_last_live_run_read_and_opens_no_socket(
     assert cached.state.fetched_at == live.state.fetched_at
 
 
-FAULTS = {
+FAULTS: dict[str, dict[str, Any]] = {
     "truncated": {"body": b'{"p": {', "claim": 5000},
     "half a document": {"body": b'{"p": {"models": '},
     "html": {"body": b"<!DOCTYPE html><title>Just a moment...</title>"},
