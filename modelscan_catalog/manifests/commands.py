@@ -9,6 +9,7 @@ from modelscan_catalog.errors import ManifestError
 from modelscan_catalog.manifests.engines import (
     Engine,
     accelerators,
+    default_port,
     flag_name,
     load_engine,
     translate_value,
@@ -17,9 +18,6 @@ from modelscan_catalog.manifests.findings import errors_of
 from modelscan_catalog.manifests.flags import check_flags, read_parameters, resolve_name
 from modelscan_catalog.manifests.plan_input import LaunchPlan, deployment_name
 from modelscan_catalog.manifests.recipes import planned_flags
-
-DEFAULT_PORTS: dict[Engine, int] = {"vllm": 8000, "sglang": 30000}
-"""The ports that each engine listens on when none is given."""
 
 _MODELSCOPE_SWITCH: dict[Engine, str] = {"vllm": "VLLM_USE_MODELSCOPE", "sglang": "SGLANG_USE_MODELSCOPE"}
 
@@ -86,7 +84,7 @@ def launch_command(plan: LaunchPlan, *, host: str = "127.0.0.1", port: int | Non
     """A shell line that starts the plan's engine; secrets appear as variables, never as values."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in _environment(plan).items()]
     secrets = [f'{name}="{_shell_secret(ref)}"' for name, ref in plan.secret_env().items()]
-    arguments = serve_arguments(plan, host=host, port=port or DEFAULT_PORTS[plan.engine])
+    arguments = serve_arguments(plan, host=host, port=port or default_port(plan.engine))
     return " ".join([*settings, *secrets, shlex.join(arguments)])
 
 
@@ -107,7 +105,7 @@ def container_image(plan: LaunchPlan) -> str:
 def compose_document(plan: LaunchPlan, *, port: int | None = None) -> dict[str, Any]:
     """A compose project with one hardened service, published on loopback only."""
     name = deployment_name(plan)
-    inside = DEFAULT_PORTS[plan.engine]
+    inside = default_port(plan.engine)
     served = serve_arguments(plan, host="0.0.0.0", port=inside)  # noqa: S104 - inside the container
     arguments = [_compose_literal(word) for word in served]
     service: dict[str, Any] = {

@@ -133,6 +133,11 @@ def load_engine(engine: Engine, version: str | None = None) -> EngineTable:
     )
 
 
+def default_port(engine: Engine) -> int:
+    """Where the newest recorded version of ``engine`` listens when no port is given."""
+    return int(load_engine(engine).flags["--port"].default)
+
+
 @cache
 def launch_names() -> Any:
     """The committed table of what each engine calls the same thing."""

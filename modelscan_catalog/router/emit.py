@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from modelscan_catalog.manifests.engines import canonical_engine, default_port
 from modelscan_catalog.records import Model, Offer, Provider
 from modelscan_catalog.router.config import (
     DirectRouting,
@@ -30,7 +31,6 @@ ROUTER_DATA = REPOSITORY_ROOT / "registry" / "router"
 _CHAT_CATEGORIES = {"llm", "vlm", None}
 _KEY_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*?(KEY|TOKEN|PAT|SECRET)$")
 """Of a seller's variables, those that hold a key under a name that a shell can set."""
-_LOCAL_PORTS = {"vllm": 8000, "sglang": 30000}
 _OUTPUT_SHARE = 0.25
 """Share of output tokens in the price that targets are ordered by."""
 _COMPARABLE_PRICE_RATIO = 3.0
@@ -179,16 +179,20 @@ def _target(offer: Offer, provider: str) -> Target:
 def _local_providers(
     plans: Iterable[LocalPlan], targets: dict[str, list[Target]]
 ) -> dict[str, RouterProvider]:
-    """One provider a planned deployment, added to its model's targets; the first plan of a name counts."""
+    """One provider a planned deployment, added to its model's targets; the first plan of a name counts.
+
+    Plans of an engine whose port is not recorded are left out: no manifest starts them.
+    """
     local: dict[str, RouterProvider] = {}
     for plan in plans:
         name = f"local/{plan.served_model_name}/{plan.engine}"
-        if name in local:
+        engine = canonical_engine(plan.engine)
+        if engine is None or name in local:
             continue
         local[name] = RouterProvider(
             name=name,
             type="local",
-            base_url=f"http://127.0.0.1:{_LOCAL_PORTS.get(plan.engine, 8000)}/v1",
+            base_url=f"http://127.0.0.1:{default_port(engine)}/v1",
             model=plan.model_id,
             enabled=False,
         )

@@ -59,13 +59,14 @@ def test_given_three_sellers_and_a_plan_when_emitted_then_local_comes_first_and_
         [seller("dear"), seller("cheap"), seller("unpriced")],
         [offer("dear", "m", 3.0), offer("cheap", "m", 1.0), offer("unpriced", "m")],
         [model("m")],
-        [Plan("lab/m", "vllm", "m", 8192)],
+        [Plan("lab/m", "vllm", "m", 8192), Plan("lab/m", "llama.cpp", "m", 8192)],
     )
     [routed] = config.models
     assert [target.provider for target in routed.targets] == ["local/m/vllm", "cheap", "dear", "unpriced"]
     assert [target.priority for target in routed.targets] == [0, 1, 2, 3]
     local = config.providers["local/m/vllm"]
     assert (local.type, local.enabled, local.model) == ("local", False, "lab/m")
+    assert local.base_url == "http://127.0.0.1:8000/v1"
     assert config.providers["cheap"].key == "env:CHEAP_API_KEY"
 
 
