@@ -251,11 +251,15 @@ def _keeps_capabilities(one: Model, other: Model) -> bool:
 
 
 def _price_ratio(one: RouterModel, other: RouterModel) -> float | None:
-    """How many times the dearer of the two costs of the cheaper; null when a price is unknown or zero."""
-    costs = [min((_cost(target) for target in model.targets), default=math.inf) for model in (one, other)]
-    if not all(0 < cost < math.inf for cost in costs):
-        return None
-    return max(costs) / min(costs)
+    """How many times the dearer of the two costs of the cheaper; null when a price is unknown.
+
+    A price of zero is a subscription's or a trial's and says nothing of the model: others' prices count.
+    """
+    costs = [
+        min((cost for target in model.targets if (cost := _cost(target)) > 0), default=math.inf)
+        for model in (one, other)
+    ]
+    return max(costs) / min(costs) if max(costs) < math.inf else None
 
 
 def _cost(target: Target) -> float:

@@ -161,6 +161,18 @@ def test_given_two_siblings_when_emitted_then_the_nearer_price_comes_first_and_a
     assert chain({}, {}, {}, prices=(1.0, 9.0, None)) == ()
 
 
+def test_given_a_subscription_at_price_zero_when_emitted_then_fallbacks_compare_what_others_ask():
+    models = [model("one", family="f"), model("other", family="f"), model("free", family="f")]
+    offers = [offer("s", m.name, price) for m, price in zip(models, (1.0, 1.2, 0.0), strict=True)]
+    offers += [offer("plan", m.name, 0.0) for m in models]
+    routed = router_config([seller("s"), seller("plan")], offers, models).models
+    assert {m.id: m.fallbacks for m in routed} == {
+        "lab/one": ("lab/other",),
+        "lab/other": ("lab/one",),
+        "lab/free": (),
+    }
+
+
 modality = st.lists(st.sampled_from(["text", "image", "audio"]), unique=True).map(tuple)
 catalogue = st.lists(
     st.builds(
