@@ -51,7 +51,6 @@ class EngineTable:
     tool_parsers: frozenset[str]
     reasoning_parsers: frozenset[str]
     quantizations: frozenset[str]
-    deprecated_quantizations: frozenset[str]
     architectures: frozenset[str]
     deprecated_values: Mapping[str, Mapping[str, str]]
     history: Mapping[str, tuple[str, ...]]
@@ -125,7 +124,6 @@ def load_engine(engine: Engine, version: str | None = None) -> EngineTable:
         tool_parsers=group("tool_parsers"),
         reasoning_parsers=group("reasoning_parsers"),
         quantizations=group("quantization") | group("deprecated_quantization"),
-        deprecated_quantizations=group("deprecated_quantization"),
         architectures=group("architectures"),
         deprecated_values=document.get("deprecated_values", {}),
         history=history,
