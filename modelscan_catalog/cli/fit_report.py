@@ -190,7 +190,7 @@ def _cost(answer: Mapping[str, Any], profile: GpuProfile) -> str:
     )
     paid = [one for one in cost["offers"] if one["break_even_load"] is not None]
     shown = "; ".join(_offer(one) for one in paid[:_MOST_OFFERS])
-    return f"{text}. Sold for {shown}" if shown else f"{text}. No seller lists a price"
+    return f"{text}. Sold for {shown}" if shown else text
 
 
 def _offer(offer: Mapping[str, Any]) -> str:
