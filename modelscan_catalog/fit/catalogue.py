@@ -110,6 +110,10 @@ def fit_variants(
     return inputs, unread
 
 
+_APPLE_ONLY = "mlx"
+"""A runtime's own file format that none of the engines here reads."""
+
+
 def _architecture(stored: StoredConfig | None) -> tuple[Architecture | None, str]:
     if stored is None:
         return None, "no config.json"
@@ -124,6 +128,8 @@ def _architecture(stored: StoredConfig | None) -> tuple[Architecture | None, str
 
 def _scheme(variant: Variant, stored: StoredConfig | None) -> Scheme | None:
     label = variant.quantization.scheme if variant.quantization else None
+    if variant.quantization is not None and variant.quantization.method == _APPLE_ONLY:
+        return None
     if label is None and (stored is None or stored.borrowed_from is not None):
         return None
     try:

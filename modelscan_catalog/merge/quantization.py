@@ -24,8 +24,24 @@ def quantization_of(
 
     In order: ``quantization_config`` of config.json or hf_quant_config.json, the dtypes of its tensors, the
     label of a launch recipe, the label in its name, the ``torch_dtype`` of config.json. A plain dtype does
-    not beat a label in the name: packed 4-bit weights are stored in integer tensors.
+    not beat a label in the name: packed 4-bit weights are stored in integer tensors. Where all of an owner's
+    repositories are in one runtime's format, that is the method.
     """
+    found = _strongest(repo, config, quant_config_json, safetensors_dtypes, recipe_labels, tables)
+    method = tables.format_owners.get(repo.partition("/")[0].lower())
+    if found is None or method is None:
+        return found
+    return found.model_copy(update={"method": method})
+
+
+def _strongest(
+    repo: str,
+    config: Mapping[str, Any],
+    quant_config_json: str | None,
+    safetensors_dtypes: Mapping[str, int],
+    recipe_labels: Sequence[str],
+    tables: MergeTables,
+) -> Quantization | None:
     stated = _from_config(config) or _from_modelopt(quant_config_json)
     if stated is not None:
         return stated

@@ -63,6 +63,8 @@ class MergeTables:
     hub_suffixes: frozenset[str]
     seller_suffixes: tuple[str, ...]
     reuploaders: frozenset[str]
+    format_owners: Mapping[str, str]
+    """Owners whose repositories are all in one runtime's format, with the quantization method's name."""
     tag_rules: Mapping[str, Mapping[str, Any]]
 
     def lab_of(self, owner: str) -> str:
@@ -119,6 +121,7 @@ def _load(directory: Path) -> MergeTables:
         provider_apis=read_table("provider_apis.json", directory)["npm"],
         hub_suffixes=frozenset(names["hub_suffixes"]["values"]),
         seller_suffixes=tuple(names["seller_suffixes"]["values"]),
+        format_owners={owner.lower(): method for owner, method in names["format_owners"]["values"].items()},
         reuploaders=frozenset(owner.lower() for owner in names["reuploaders"]["values"]),
         tag_rules=read_table("tags.json", directory)["tags"],
     )

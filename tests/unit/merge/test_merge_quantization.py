@@ -122,3 +122,10 @@ def test_bytes_are_parameters_times_width_and_unknown_with_an_unknown_dtype() ->
     assert dtype_bytes({"BF16": 10, "F8_E4M3": 4}, TABLES) == 24
     assert dtype_bytes({"BF16": 10, "F3": 4}, TABLES) is None
     assert dtype_bytes({}, TABLES) is None
+
+
+def test_an_owner_that_converts_everything_to_one_runtime_is_the_method_whatever_the_name_says() -> None:
+    found = quantization_of("mlx-community/gpt-oss-20b-MXFP4-Q8", {}, None, {}, (), TABLES)
+    assert found is not None
+    assert (found.scheme, found.method) == ("mxfp4", "mlx")
+    assert quantization_of("mlx-community/Model", {}, None, {}, (), TABLES) is None
