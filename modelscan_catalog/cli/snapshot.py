@@ -12,7 +12,14 @@ def snapshot() -> None:
 
 
 @snapshot.command()
-def save() -> None:
+@click.option(
+    "--recorded",
+    multiple=True,
+    metavar="SOURCE/DOCUMENT=DAY",
+    help="The day of a document that was read from a recording, such as models_dev/api.json=2026-09-30.",
+)
+def save(recorded: tuple[str, ...]) -> None:
     """Write registry/snapshot from the last raw documents: facts only, with a notice of each source."""
-    for line in save_snapshot(load_settings()).lines():
+    days = {document: day for document, _, day in (entry.rpartition("=") for entry in recorded)}
+    for line in save_snapshot(load_settings(), days).lines():
         click.echo(line)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
-from modelscan_catalog.errors import SourceError
+from modelscan_catalog.errors import SettingsError, SourceError
 from modelscan_catalog.records import SourceName
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.sources.adapter import Adapter, Document, SourceResult
@@ -38,11 +39,13 @@ class SnapshotReport:
         ]
 
 
-def save_snapshot(settings: Settings) -> SnapshotReport:
+def save_snapshot(settings: Settings, recorded: Mapping[str, str] | None = None) -> SnapshotReport:
     """Write the snapshot of every source from its last good documents, and the notice of where they are from.
 
     The documents are reduced to what the pipeline reads and carry the sources' public addresses, whatever
-    base URL they were fetched from. The same documents give the same bytes. Raises ``SourceError`` when a
+    base URL they were fetched from. ``recorded`` gives the day (``YYYY-MM-DD``) of documents that were read
+    from a recording, by ``source/document``. The same documents give the same bytes. Raises ``SettingsError``
+    for a recorded document that does not exist or a day that is none, ``SourceError`` when a
     source has never been read, ``DocumentError`` when a file would be too large; the old files then stay.
     """
     results: dict[SourceName, SourceResult] = {}
@@ -51,6 +54,7 @@ def save_snapshot(settings: Settings) -> SnapshotReport:
         if result is None:
             raise SourceError(f"{name}: no documents to make a snapshot of; run a live build first")
         results[name] = result
+    results = _dated(results, recorded or {})
     sizes: dict[SourceName, int] = {}
     for name, adapter in ADAPTERS.items():
         documents, bodies = _pruned(adapter, results[name])
@@ -67,6 +71,27 @@ def save_snapshot(settings: Settings) -> SnapshotReport:
     notice = [_notice(ADAPTERS[name], results[name]) for name in ADAPTERS]
     write_bytes(directory / "NOTICE.json", json_bytes({"sources": notice}, indent=1))
     return report
+
+
+def _dated(
+    results: dict[SourceName, SourceResult], recorded: Mapping[str, str]
+) -> dict[SourceName, SourceResult]:
+    """``results`` with the days of recorded documents in place of the times of their replay."""
+    dated = dict(results)
+    for entry, day in recorded.items():
+        source, _, name = entry.partition("/")
+        found = next((one for one in dated if one == source), None)
+        if found is None or name not in dated[found].raw:
+            raise SettingsError(f"recorded {entry}: no such document; write SOURCE/DOCUMENT=YYYY-MM-DD")
+        try:
+            when = f"{date.fromisoformat(day).isoformat()}T00:00:00Z"
+        except ValueError as error:
+            raise SettingsError(f"recorded {entry}: {day!r} is no day; write YYYY-MM-DD") from error
+        result = dated[found]
+        documents = [replace(d, fetched_at=when) if d.name == name else d for d in result.documents]
+        raw = {**result.raw, name: replace(result.raw[name], fetched_at=when)}
+        dated[found] = replace(result, documents=documents, raw=raw)
+    return dated
 
 
 def _pruned(adapter: Adapter, result: SourceResult) -> tuple[dict[str, Document], Mapping[str, Any]]:

@@ -1,14 +1,17 @@
 """The snapshot that the repository carries: complete, small, free of prose and of places it was made in."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.settings import REPOSITORY_ROOT, Settings
 from modelscan_catalog.sources.adapter import Document
 from modelscan_catalog.sources.runner import ADAPTERS, SourceResult, run_source
+from modelscan_catalog.sources.snapshot import save_snapshot
 from modelscan_catalog.sources.snapshot_format import (
     LARGEST_FILE_BYTES,
     LARGEST_SNAPSHOT_BYTES,
@@ -95,3 +98,28 @@ def test_what_is_written_is_read_again(tmp_path: Path, body: Any) -> None:
     assert (found.url, found.fetched_at, found.origin) == ("https://x/p", "2026-01-01T00:00:00Z", "snapshot")
     write_snapshot(tmp_path / "s.jsonl", {"d/1": found}, {"d/1": body})
     assert (tmp_path / "s.jsonl").read_bytes() == once
+
+
+def test_a_recorded_document_keeps_its_own_day(tmp_path: Path) -> None:
+    registry = tmp_path / "registry"
+    shutil.copytree(REPOSITORY_ROOT / "registry" / "snapshot", registry / "snapshot")
+    settings = Settings(registry_dir=registry, data_dir=tmp_path / "data")
+    save_snapshot(settings, {"models_dev/api.json": "2025-02-03"})
+    result = run_source("models_dev", settings, offline=True)
+    days = {document.name: document.fetched_at for document in result.documents}
+    assert days["api.json"] == "2025-02-03T00:00:00Z"
+    assert days["models.json"] != days["api.json"]
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [{"models_dev/none.json": "2025-02-03"}, {"x/api.json": "2025-02-03"}, {"models_dev/api.json": "May"}],
+)
+def test_a_recording_that_is_not_there_or_has_no_day_is_named(
+    recorded: dict[str, str], tmp_path: Path
+) -> None:
+    registry = tmp_path / "registry"
+    shutil.copytree(REPOSITORY_ROOT / "registry" / "snapshot", registry / "snapshot")
+    settings = Settings(registry_dir=registry, data_dir=tmp_path / "data")
+    with pytest.raises(SettingsError, match=next(iter(recorded))):
+        save_snapshot(settings, recorded)
