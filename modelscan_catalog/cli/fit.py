@@ -33,6 +33,7 @@ EXIT_CODES: Mapping[str, int] = {
     "unknown": 4,
 }
 WIDEST = 110
+_SIZES = ("weights", "overhead", "kv_cache")
 _FILE = click.Path(path_type=Path)
 
 
@@ -102,7 +103,7 @@ def fit(**asked: Any) -> None:
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
         width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
-        remarks = [text for text in (subject.remark, remark) if text]
+        remarks = [text for text in (subject.remark, remark and f"GPUs: {remark}") if text]
         click.echo("\n".join(report_lines(document, profile, width, remarks)))
     click.get_current_context().exit(EXIT_CODES[found.verdict])
 
@@ -201,6 +202,9 @@ def _planned(subject: _Subject, profile: GpuProfile, count: int, asked: Mapping[
         pp=asked["pp"],
         utilization=asked["utilization"],
     )
+    chosen = found.chosen
+    if engine is None and chosen is not None and chosen.binding in _SIZES and chosen.engine != "llama.cpp":
+        engine = chosen.engine  # memory is in the way, and other servers need as much
     engines = (engine,) if engine is not None else rules.engine_order(profile.vendor)
     instead = alternatives(subject.siblings, place, engines, version, rank=rules.rank)
     return replace(found, alternatives=instead)

@@ -129,7 +129,7 @@ def engine_flags(found: ServingPlan, repos: Sequence[str]) -> list[str]:
     flags = [f"{flag(name)}={translated(name, str(value))}" for name, value in concepts.items() if value]
     checkpoints = table("engines/parsers.json")["checkpoints"]
     recipe: dict[str, str] = next((checkpoints[repo] for repo in repos if repo in checkpoints), {})
-    for concept, key in (("tool_parser", "tool"), ("reasoning_parser", "reasoning")):
+    for concept, key in (("reasoning_parser", "reasoning"), ("tool_parser", "tool")):
         parser = translated(concept, recipe[key]) if key in recipe else None
         if parser and _held(chosen.engine, f"{concept}s", parser, chosen.engine_version):
             flags.append(f"{flag(concept)}={parser}")

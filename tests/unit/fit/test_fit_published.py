@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.errors import AmbiguousIdError, FitInputError, PublishError, UnknownIdError
+from modelscan_catalog.fit.catalogue import StoredConfig, fit_variants
 from modelscan_catalog.fit.known import known_config
 from modelscan_catalog.fit.published import PublishedRegistry
+from modelscan_catalog.records import Variant
 
 
 def write(root: Path, name: str, rows: list[dict[str, object]]) -> None:
@@ -116,3 +118,28 @@ def test_every_row_is_found_by_its_id_whatever_the_id(
     for name in names:
         assert [row["id"] for row in registry.rows("rows.jsonl", "id", name)] == [name]
     assert len(registry.table("rows.jsonl")) == len(names)
+
+
+def test_a_published_variant_is_the_same_fit_input_as_before_publishing(root: Path) -> None:
+    registry = PublishedRegistry(root)
+    found = registry.find("org/a")
+    configs = {
+        row["variant"]: StoredConfig(row["config"], borrowed_from=row.get("borrowed_from"))
+        for row in registry.table("configs.jsonl")
+    }
+    quantization = {
+        name: {**row.get("quantization", {}), "evidence": "config"} for name, row in found.rows.items()
+    }
+    records = [
+        Variant.model_validate(
+            {
+                **row,
+                "hub": "huggingface",
+                "quantization": quantization[name] if "quantization" in row else None,
+            }
+        )
+        for name, row in found.rows.items()
+    ]
+    inputs, unread = fit_variants(records, configs)
+    assert tuple(inputs) == found.variants
+    assert {one.variant: one.reason for one in unread} == found.unread
