@@ -19,7 +19,12 @@ from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.manifests.written import write_plan
 from modelscan_catalog.merge.registry_view import registry_view
 from modelscan_catalog.publish.checks import CheckResult, check_schema, check_whole
-from modelscan_catalog.publish.reference_plans import plan_record, view_inference, view_requirements
+from modelscan_catalog.publish.reference_plans import (
+    plan_record,
+    planned_deployment,
+    view_inference,
+    view_requirements,
+)
 from modelscan_catalog.publish.registry import file_name
 from modelscan_catalog.records import ReferencePlan
 from modelscan_catalog.router.config import config_bytes, read_config
@@ -105,16 +110,19 @@ def plans_schema(build: Build) -> dg.AssetCheckResult:
 
 
 @dg.asset(
-    deps=["models", "offers", "providers"],
+    deps=["models", "offers", "providers", launch_plans],
     group_name="launch",
     owners=OWNERS,
     kinds={"json"},
     description="Every model that can be routed, with its sellers, keys by reference and fallbacks.",
 )
 def router_configuration(build: Build) -> dg.MaterializeResult[Any]:
-    """``router.json`` from the catalogue's offers."""
+    """``router.json`` from the catalogue's offers and the reference plans."""
     config = router_config(
-        read_table(build, "providers"), read_table(build, "offers"), read_table(build, "models")
+        read_table(build, "providers"),
+        read_table(build, "offers"),
+        read_table(build, "models"),
+        [planned_deployment(plan) for plan in read_plans(build)],
     )
     write_bytes(router_file(build.data), config_bytes(config))
     progress.report("launch", "router", 1, 1, f"{len(config.models)} routed models")

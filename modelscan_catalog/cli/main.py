@@ -15,6 +15,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "catalog": ("modelscan_catalog.cli.catalog:catalog", "Look things up in the published catalogue."),
     "fit": ("modelscan_catalog.cli.fit:fit", "Does a model run on these GPUs, and where does the memory go?"),
     "gpus": ("modelscan_catalog.cli.gpus:gpus", "GPU profiles, and the GPUs of this machine."),
+    "lint": ("modelscan_catalog.cli.lint:lint", "Check manifests and catalogues against their targets."),
     "quality": ("modelscan_catalog.cli.quality:quality", "Measured accuracy of crosswalk and fit."),
     "router": (
         "modelscan_catalog.cli.router:router",

@@ -1,6 +1,7 @@
 """What the fit says of plans and checkpoints, in the shapes that are published."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from modelscan_catalog.fit.engine_rules import engine_rules
 from modelscan_catalog.fit.matrix_terms import FitVariant
@@ -52,6 +53,21 @@ def view_requirements(variant: FitVariant) -> ViewRequirements:
     return ViewRequirements(
         min_vram_gb=round(needed.least_gib, 1), recommended_vram_gb=round(needed.comfortable_gib, 1)
     )
+
+
+@dataclass(frozen=True)
+class PlannedDeployment:
+    """What the router lists of a reference plan: a local target that nobody has started yet."""
+
+    model_id: str
+    engine: str
+    served_model_name: str
+    max_model_len: int | None
+
+
+def planned_deployment(plan: ReferencePlan) -> PlannedDeployment:
+    """``plan`` as a local target of the router, under the name that its manifests serve."""
+    return PlannedDeployment(plan.model, plan.engine, plan.model.partition("/")[2], plan.context)
 
 
 def view_inference(plan: ReferencePlan) -> ViewInference:

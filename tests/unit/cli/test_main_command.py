@@ -11,7 +11,7 @@ from modelscan_catalog.cli.main import main
 MODELSCAN = Path(sys.executable).with_name("modelscan")
 
 
-LIBRARY_COMMANDS = ("catalog", "fit", "gpus", "quality", "router", "schemas", "snapshot", "what-fits")
+LIBRARY_COMMANDS = ("catalog", "fit", "gpus", "lint", "quality", "router", "schemas", "snapshot", "what-fits")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,32 @@
+"""``modelscan lint``: manifests and catalogues against their target's schema and the engine's own flags."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from modelscan_catalog.errors import CheckFailedError
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True)
+def lint(files: tuple[Path, ...], as_json: bool) -> None:
+    """Check FILES (or folders): GPUStack bodies and catalogues, KServe, compose, launch commands.
+
+    Exit code 1 when something is wrong; warnings alone pass.
+    """
+    from modelscan_catalog.manifests.lint_files import lint_files
+
+    found = lint_files(files)
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found]))
+    else:
+        for one in found:
+            click.echo(str(one))
+    errors = sum(one.finding.severity == "error" for one in found)
+    if errors:
+        raise CheckFailedError(f"{errors} errors and {len(found) - errors} warnings")
+    if not as_json:
+        click.echo(f"nothing wrong, {len(found)} warnings")
