@@ -15,6 +15,7 @@ from typing import Any
 from modelscan_catalog.errors import FitInputError, PublishError
 from modelscan_catalog.fit.architecture import Architecture, Unsupported
 from modelscan_catalog.fit.architecture_parse import parse_architecture
+from modelscan_catalog.fit.known import known_config
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.quantization import Scheme, scheme_of
 
@@ -111,14 +112,15 @@ class PublishedRegistry:
     def fit_input(self, row: Row) -> tuple[FitVariant, str]:
         """A published variant as a fit input, and why its architecture is not known (empty when it is).
 
-        A borrowed configuration counts as the variant's architecture only where its weight scheme is known.
+        Where the registry has no configuration of it, that of a well-known model of its name stands in. A
+        borrowed configuration counts as the variant's architecture only where its weight scheme is known.
         """
         missing = [key for key in ("id", "model", "repo") if key not in row]
         if missing:
             raise PublishError(
                 f"{self.root / 'variants.jsonl'}: a variant lacks {missing[0]}; run `modelscan build`"
             )
-        stored = self.config(row["id"])
+        stored = self.config(row["id"]) or _well_known(row["repo"])
         scheme = _scheme(row, stored)
         architecture, reason = _architecture(stored)
         if scheme is None and not reason:
@@ -205,6 +207,16 @@ def _architecture(stored: Row | None) -> tuple[Architecture | None, str]:
     if isinstance(parsed, Unsupported):
         return None, parsed.reason
     return (replace(parsed, assumed=True) if stored.get("borrowed_from") else parsed), ""
+
+
+def _well_known(repo: str) -> Row | None:
+    known = known_config(repo)
+    if known is None or not known.exact:
+        return None
+    if known.name == repo:
+        return {"config": known.config}
+    shape = {key: value for key, value in known.config.items() if key != "quantization_config"}
+    return {"config": shape, "borrowed_from": known.name}
 
 
 def _unread_storage(row: Row) -> str:

@@ -72,6 +72,20 @@ def test_a_repository_is_named_and_an_id_that_is_both_means_the_model(root: Path
     assert PublishedRegistry(root).find("org/b").named is None
 
 
+def test_a_well_known_name_stands_in_for_a_configuration_that_was_not_published(root: Path) -> None:
+    row = {
+        "id": "x/Qwen3-8B-AWQ",
+        "repo": "x/Qwen3-8B-AWQ",
+        "model": "org/a",
+        "quantization": {"scheme": "awq"},
+    }
+    variant, reason = PublishedRegistry(root).fit_input(row)
+    assert reason == ""
+    assert variant.architecture is not None
+    assert variant.architecture.assumed
+    assert PublishedRegistry(root).fit_input({**row, "repo": "x/unheard-of"})[1] != ""
+
+
 def test_a_bad_configuration_is_a_reason_not_an_error(root: Path) -> None:
     assert "hidden_size" in PublishedRegistry(root).find("org/b").unread["org/b"]
 
