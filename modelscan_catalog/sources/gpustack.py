@@ -8,7 +8,7 @@ from modelscan_catalog.errors import DocumentError
 from modelscan_catalog.records import GpuFilter
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.sources.adapter import Adapter, Document, Session, Tables
-from modelscan_catalog.sources.reading import Row, RowLog, load_json
+from modelscan_catalog.sources.reading import Row, RowLog, load_json, only
 from modelscan_catalog.sources.staged import GpustackDraftModel, GpustackSet, GpustackSpec
 from modelscan_catalog.sources.yaml_reader import load_yaml
 
@@ -238,20 +238,16 @@ def prune(parsed: Mapping[str, Any], tables: Tables) -> dict[str, Any]:
     del tables
     return {
         file: {
-            "draft_models": [_only(draft, _DRAFT_KEYS) for draft in _list(parsed[file].get("draft_models"))],
+            "draft_models": [only(draft, _DRAFT_KEYS) for draft in _list(parsed[file].get("draft_models"))],
             "model_sets": [
-                _only(values, _SET_KEYS)
-                | {"specs": [_only(spec, _SPEC_KEYS) for spec in _list(values.get("specs"))]}
+                only(values, _SET_KEYS)
+                | {"specs": [only(spec, _SPEC_KEYS) for spec in _list(values.get("specs"))]}
                 for values in parsed[file]["model_sets"]
                 if isinstance(values, dict)
             ],
         }
         for file in CATALOGUES.values()
     }
-
-
-def _only(row: Any, keys: frozenset[str]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key in keys} if isinstance(row, dict) else {}
 
 
 ADAPTER = Adapter(

@@ -6,7 +6,7 @@ from typing import Any
 from modelscan_catalog.errors import DocumentError
 from modelscan_catalog.records import Limits, Modalities, Price, PriceTier
 from modelscan_catalog.sources.adapter import Adapter, Document, Session, Tables
-from modelscan_catalog.sources.reading import Row, RowLog, is_text, load_json
+from modelscan_catalog.sources.reading import Row, RowLog, is_text, load_json, only
 from modelscan_catalog.sources.staged import (
     ModelsDevBenchmark,
     ModelsDevLabModel,
@@ -282,7 +282,7 @@ def prune(parsed: Mapping[str, Any], tables: Tables) -> dict[str, Any]:
     """Both documents with the keys that the tables have, and no prose."""
     del tables
     offers = {
-        provider: _only(values, _PROVIDER_KEYS) | {"models": _pruned_models(values.get("models"))}
+        provider: only(values, _PROVIDER_KEYS) | {"models": _pruned_models(values.get("models"))}
         for provider, values in parsed[OFFERS].items()
         if isinstance(values, dict)
     }
@@ -295,17 +295,13 @@ def _pruned_models(models: Any) -> dict[str, Any]:
 
 
 def _pruned_model(row: dict[str, Any]) -> dict[str, Any]:
-    kept = _only(row, _MODEL_KEYS)
+    kept: dict[str, Any] = only(row, _MODEL_KEYS)
     options = kept.get("reasoning_options")
     if isinstance(options, list):
         kept["reasoning_options"] = [
             option for option in options if not isinstance(option, dict) or option.get("type") == "effort"
         ]
     return kept
-
-
-def _only(row: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key in keys}
 
 
 ADAPTER = Adapter(

@@ -4,7 +4,7 @@ from typing import Any
 
 from modelscan_catalog.errors import DocumentError
 from modelscan_catalog.sources.config_facts import config_facts
-from modelscan_catalog.sources.reading import load_json
+from modelscan_catalog.sources.reading import load_json, only
 
 SELECTION = "selection"
 CONFIG = "config.json"
@@ -75,7 +75,7 @@ def parse(name: str, body: bytes) -> Any:
     if kind == "list":
         if not isinstance(data.get("models"), list):
             raise DocumentError(f"{name}: expected a list under data.models")
-        models = [_only(entry, _ITEM_KEYS) for entry in data["models"]]
+        models = [only(entry, _ITEM_KEYS) for entry in data["models"]]
         return {"data": {"models": models, "total_count": data.get("total_count")}}
     if kind == "files":
         if not isinstance(data.get("Files"), list):
@@ -90,10 +90,6 @@ def parse(name: str, body: bytes) -> Any:
     return {"Data": _detail(data)}
 
 
-def _only(entry: Any, keys: frozenset[str]) -> Any:
-    return {key: value for key, value in entry.items() if key in keys} if isinstance(entry, dict) else entry
-
-
 def _is_read(entry: dict[str, Any]) -> bool:
     path = entry.get("Path")
     return isinstance(path, str) and (path == CONFIG or path.endswith(_WEIGHTS))
@@ -106,11 +102,11 @@ def _file(entry: dict[str, Any]) -> dict[str, Any]:
 def _detail(data: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in data.items() if key in _DETAIL_KEYS}
     if isinstance(kept.get("Tasks"), list):
-        kept["Tasks"] = [_only(task, frozenset({"Name"})) for task in kept["Tasks"]]
+        kept["Tasks"] = [only(task, frozenset({"Name"})) for task in kept["Tasks"]]
     infos = kept.get("ModelInfos")
     if isinstance(infos, dict):
         safetensor = infos.get("safetensor")
         kept["ModelInfos"] = (
-            {"safetensor": _only(safetensor, frozenset({"model_size", "tensor_type"}))} if safetensor else {}
+            {"safetensor": only(safetensor, frozenset({"model_size", "tensor_type"}))} if safetensor else {}
         )
     return kept

@@ -291,3 +291,8 @@ def as_instant(value: Any) -> str | None:
     except (ValueError, OverflowError, OSError):
         return None
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def only(row: Any, keys: frozenset[str]) -> Any:
+    """The ``keys`` of a JSON object; anything else as it is, for the readers to reject by name."""
+    return {key: value for key, value in row.items() if key in keys} if isinstance(row, dict) else row

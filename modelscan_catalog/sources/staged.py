@@ -16,12 +16,10 @@ class ModelsDevProvider(Record):
     env: tuple[str, ...] = ()
 
 
-class ModelsDevOffer(Record):
-    """A provider's model in models.dev ``api.json``."""
+class ModelsDevFacts(Record):
+    """What both documents of models.dev say of a model."""
 
-    provider: str
     id: str
-    canonical_model_id: str | None = None
     name: str
     family: str | None = None
     status: str | None = None
@@ -36,6 +34,13 @@ class ModelsDevOffer(Record):
     last_updated: str | None = None
     modalities: Modalities = Modalities()
     limits: Limits = Limits()
+
+
+class ModelsDevOffer(ModelsDevFacts):
+    """A provider's model in models.dev ``api.json``."""
+
+    provider: str
+    canonical_model_id: str | None = None
     price: Price | None = None
     reasoning_efforts: tuple[str, ...] = ()
     provider_npm: str | None = Field(default=None, description="where it differs from the provider's")
@@ -53,25 +58,10 @@ class ModelsDevBenchmark(Record):
     date: str | None = None
 
 
-class ModelsDevLabModel(Record):
+class ModelsDevLabModel(ModelsDevFacts):
     """A lab's model in models.dev ``models.json``; ``id`` is ``lab/name``."""
 
-    id: str
-    name: str
-    family: str | None = None
-    status: str | None = None
-    attachment: bool | None = None
-    reasoning: bool | None = None
-    tool_call: bool | None = None
-    structured_output: bool | None = None
-    temperature: bool | None = None
-    open_weights: bool | None = None
-    knowledge: str | None = None
-    release_date: str | None = None
-    last_updated: str | None = None
     license: str | None = None
-    modalities: Modalities = Modalities()
-    limits: Limits = Limits()
     weights_urls: tuple[str, ...] = ()
     benchmarks: tuple[ModelsDevBenchmark, ...] = ()
 
