@@ -104,7 +104,10 @@ def fit(**asked: Any) -> None:
     else:
         width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
         remarks = [text for text in (subject.remark, remark and f"GPUs: {remark}") if text]
-        click.echo("\n".join(report_lines(document, profile, width, remarks)))
+        lines = [*report_lines(document, profile, width, remarks)]
+        if found.verdict == "unknown" and subject.model is not None:
+            lines += ["", "With its files at hand: modelscan fit --config config.json (see --help)"]
+        click.echo("\n".join(lines))
     click.get_current_context().exit(EXIT_CODES[found.verdict])
 
 

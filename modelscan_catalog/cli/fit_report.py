@@ -115,7 +115,7 @@ def _terms(answer: Mapping[str, Any], width: int) -> Iterator[str]:
     rows = [
         (label, answer[f"{name}_gib"], answer["formulas"][f"{name}_gib"])
         for name, label in _LABELS.items()
-        if f"{name}_gib" in answer
+        if abs(answer.get(f"{name}_gib", 0.0)) >= 0.005
     ]
     low, high = answer["bands"]["required_gib"]
     rows.append(("needed", answer["required_gib"], f"90 % band {low:.2f} to {high:.2f}"))
@@ -131,8 +131,7 @@ def _terms(answer: Mapping[str, Any], width: int) -> Iterator[str]:
 def _facts(answer: Mapping[str, Any], profile: GpuProfile) -> Iterator[tuple[str, str]]:
     if "variant" not in answer:
         return
-    quantization = "unquantized" if answer["quantization"] == "none" else answer["quantization"]
-    yield "checkpoint", f"{answer['variant']}, {quantization}, {answer['support'].replace('_', ' ')}"
+    yield "checkpoint", f"{answer['variant']}, {_storage(answer)}"
     release = f" {answer['engine_version']}" if answer["engine_version"] else ""
     split = f"TP {answer['tp']} x PP {answer['pp']}, KV cache {answer['kv_cache_dtype']}"
     yield "engine", f"{answer['engine']}{release}, {split}, goal {answer['goal']}"
@@ -151,6 +150,13 @@ def _facts(answer: Mapping[str, Any], profile: GpuProfile) -> Iterator[tuple[str
         yield "flags", " ".join(answer["flags"])
     if answer["verdict"] in ("fits", "tight"):
         yield "cost", _cost(answer, profile)
+
+
+def _storage(answer: Mapping[str, Any]) -> str:
+    quantization, support = answer["quantization"], answer["support"].replace("_", " ")
+    if quantization is None:
+        return "storage unknown"
+    return f"{'unquantized' if quantization == 'none' else quantization}, {support}"
 
 
 def _requests(count: int) -> str:
@@ -196,7 +202,7 @@ def _cost(answer: Mapping[str, Any], profile: GpuProfile) -> str:
 def _offer(offer: Mapping[str, Any]) -> str:
     load = offer["break_even_load"]["point"]
     share = f"{load:.0%}" if load >= 0.01 else "1%"
-    when = f"break-even at {share} load" if load < 1 else "always below these cards"
+    when = f"break-even at {share} load" if load < 1 else "cheaper at any load"
     return f"${offer['usd_per_mtok']:,.2f} by {offer['seller']} ({when})"
 
 

@@ -74,7 +74,7 @@ def memory_terms(found: Candidate, profile: GpuProfile) -> MemoryTerms | None:
     blocks = float(formulas.request_blocks(terms, float(found.context or 0), tokens))
     listed = [
         Term("weights", found.weights_gib or 0.0, "tensors of the largest rank in their stored format"),
-        Term("activation", activation, "max(sampler, forward pass, vision encoder) of the profile run"),
+        Term("activation", activation, "largest of sampler, forward pass, vision encoder"),
         Term("graphs", graphs, "the engine's CUDA graph estimate"),
         Term("non_torch", non_torch, "driver and communication buffers, by ranks and link"),
         Term("platform", platform, "what this platform's runtime or unified memory takes"),
@@ -193,7 +193,7 @@ def _candidate(found: Candidate) -> dict[str, Any]:
     return {
         "variant": found.variant.variant_id,
         "repo": found.variant.repo,
-        "quantization": found.scheme,
+        "quantization": None if found.variant.scheme is None else found.scheme,
         "support": found.support.level,
         "engine": found.engine,
         "engine_version": engine_release(found.engine, found.engine_version),
