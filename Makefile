@@ -41,20 +41,26 @@ lock: $(STAMP) ## compile requirements.lock from pyproject.toml
 	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
 
 .PHONY: test
-test: check unit ## lint, types, import layers, generated files, then every default test (under 8 minutes)
+test: check ## lint, types, import layers, generated files, then every default test (under 8 minutes)
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target unit e2e
 
 .PHONY: check
-check: $(STAMP) ## ruff, mypy --strict, import layers, schemas against records, Dagster definitions
+check: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## ruff, mypy --strict, import layers, schemas against records, Dagster definitions
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --quiet --check .
 	$(VENV)/bin/mypy --no-error-summary
 	$(VENV)/bin/lint-imports --config pyproject.toml > /dev/null || $(VENV)/bin/lint-imports --config pyproject.toml
 	$(VENV)/bin/modelscan schemas check
-	$(VENV)/bin/dagster definitions validate --workspace workspace.yaml --log-level error
+	$(VENV)/bin/dagster definitions validate --workspace workspace.yaml --log-level error 2> $(VENV)/dagster-validate.log \
+	    || { cat $(VENV)/dagster-validate.log; exit 1; }
 
 .PHONY: unit
-unit: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
-	$(PY) -m pytest -n 2 --dist loadfile
+unit: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## unit, Dagster and contract tests
+	$(PY) -m pytest tests/unit tests/dagster tests/contract
+
+.PHONY: e2e
+e2e: $(STAMP) ## whole builds from the snapshot, the notebooks, the site
+	$(PY) -m pytest tests/e2e
 
 .PHONY: test-shared
 test-shared: $(STAMP) ## suites over the recorded source data and its replay server (MODELSCAN_SHARED)

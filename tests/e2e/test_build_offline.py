@@ -103,6 +103,22 @@ def test_a_damaged_snapshot_is_named_and_the_published_registry_stays(
     assert tree(built.published) == before
 
 
+def test_a_build_that_lost_most_of_its_rows_is_refused_until_that_is_accepted(
+    built: Built, builder: Builder, tmp_path: Path
+) -> None:
+    published = tmp_path / "published"
+    shutil.copytree(built.published, published)
+    index = json.loads((published / "index.json").read_bytes())
+    index["counts"]["offers"] *= 3
+    (published / "index.json").write_text(json.dumps(index))
+    before = tree(published)
+    refused = builder("--offline", "--out", str(published), MODELSCAN_DATA_DIR=str(tmp_path / "data"))
+    assert refused.exit_code == 1, refused.output
+    assert "models.counts: offers: 8337 rows, 25011 are published" in refused.output
+    assert "--accept-shrink" in refused.output
+    assert tree(published) == before
+
+
 def test_an_override_of_nothing_stops_the_build_with_its_file(
     built: Built, builder: Builder, tmp_path: Path
 ) -> None:

@@ -45,7 +45,7 @@ def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path: Path, text: str)
 
 def test_a_wrong_value_is_refused_with_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELSCAN_PARALLEL_BATCH", "many")
-    with pytest.raises(SettingsError, match="PARALLEL_BATCH|parallel_batch"):
+    with pytest.raises(SettingsError, match=r"PARALLEL_BATCH|parallel_batch"):
         load_settings()
 
 

@@ -24,8 +24,8 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         for name in ("nvmlInit", "nvmlShutdown"):
             monkeypatch.setattr(pynvml, name, lambda: None)
         for name in (
-            "DeviceGetMemoryInfo", "DeviceGetCudaComputeCapability", "DeviceGetUUID", "SystemGetDriverVersion",
-            "DeviceGetMigMode",
+            "DeviceGetMemoryInfo", "DeviceGetCudaComputeCapability", "DeviceGetUUID", "DeviceGetMigMode",
+            "SystemGetDriverVersion",
         ):  # fmt: skip
             monkeypatch.setattr(pynvml, f"nvml{name}", _refuse)
         monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 1)
