@@ -33,6 +33,8 @@ EXIT_CODES: Mapping[str, int] = {
     "unknown": 4,
 }
 WIDEST = 110
+_OF_BATCH = ("batch", "out", "registry", "as_json", "concurrency", "goal", "kv_cache_dtype")
+"""What may stand beside --batch: its own options, and those that have a default."""
 _SIZES = ("weights", "overhead", "kv_cache")
 _FILE = click.Path(path_type=Path)
 
@@ -90,7 +92,7 @@ def fit(**asked: Any) -> None:
     if asked["batch"] is not None:
         from modelscan_catalog.cli.fit_batch import run_batch
 
-        _refuse(asked, "batch", "model", "config", "gpu")
+        _refuse(asked, "batch", *(name for name in asked if name not in _OF_BATCH))
         run_batch(asked["batch"], asked["out"] or "-", registry)
         return
     if asked["out"] is not None:

@@ -192,6 +192,8 @@ def test_flags_name_the_split_and_the_length(registry: Path) -> None:
         (("--gpu", "rtx-4090"), "model"),
         (("Qwen/Qwen3-8B", "--gpu", "rtx-4090", "--parameters", "5"), "parameters"),
         (("Qwen/Qwen3-8B", "--out", "answers.jsonl"), "out"),
+        (("Qwen/Qwen3-8B", "--config", "config.json", "--gpu", "rtx-4090"), "model"),
+        (("--batch", "requests.jsonl", "--context", "8k"), "context"),
     ],
 )
 def test_bad_input_ends_in_one_line_that_names_the_field(
