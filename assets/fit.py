@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from assets.catalogue import read_table
 from assets.shared import OWNERS, Build, preview_table
 from modelscan_catalog import progress
-from modelscan_catalog.fit.catalogue import StoredConfig, fit_variants, stored_configs
+from modelscan_catalog.fit.catalogue import fit_variants, stored_configs
+from modelscan_catalog.fit.checkpoints import StoredConfig
 from modelscan_catalog.fit.executors import matrix_executor
 from modelscan_catalog.fit.matrix import MATRIX_SCHEMA, write_matrix
 from modelscan_catalog.fit.profiles import load_profiles

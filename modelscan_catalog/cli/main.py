@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 import click
 
 from modelscan_catalog import __version__
 from modelscan_catalog.errors import CheckFailedError, ModelScanError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 # name -> (module:attribute, one line for --help); nothing here is imported before it is called.
 _COMMANDS: dict[str, tuple[str, str]] = {
@@ -30,18 +33,26 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 _PLUGIN_GROUP = "modelscan.commands"
 
 
+def _plugins(name: str | None = None) -> list["EntryPoint"]:
+    from importlib.metadata import entry_points  # 40 ms that most commands need not pay
+
+    return list(
+        entry_points(group=_PLUGIN_GROUP) if name is None else entry_points(group=_PLUGIN_GROUP, name=name)
+    )
+
+
 class _LazyGroup(click.Group):
     """A group that knows its commands' names and imports only the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*_COMMANDS, *(point.name for point in entry_points(group=_PLUGIN_GROUP))])
+        return sorted([*_COMMANDS, *(point.name for point in _plugins())])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _COMMANDS:
             module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
             command = getattr(import_module(module), attribute)
         else:
-            points = list(entry_points(group=_PLUGIN_GROUP, name=cmd_name))
+            points = _plugins(cmd_name)
             if not points:
                 return None
             command = points[0].load()
@@ -50,7 +61,7 @@ class _LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, text) in _COMMANDS.items()]
-        for point in entry_points(group=_PLUGIN_GROUP):
+        for point in _plugins():
             command = point.load()
             rows.append((point.name, command.get_short_help_str(limit=90)))
         with formatter.section("Commands"):

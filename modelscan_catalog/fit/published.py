@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelscan_catalog.errors import FitInputError, PublishError
-from modelscan_catalog.fit.architecture import Architecture, Unsupported
-from modelscan_catalog.fit.architecture_parse import parse_architecture
-from modelscan_catalog.fit.known import known_config
+from modelscan_catalog.fit.checkpoints import (
+    CheckpointFacts,
+    StoredConfig,
+    fit_variant,
+    well_known_config,
+)
 from modelscan_catalog.fit.matrix_terms import FitVariant
-from modelscan_catalog.fit.quantization import Scheme, scheme_of
 
 Row = Mapping[str, Any]
 
@@ -112,30 +114,29 @@ class PublishedRegistry:
     def fit_input(self, row: Row) -> tuple[FitVariant, str]:
         """A published variant as a fit input, and why its architecture is not known (empty when it is).
 
-        Where the registry has no configuration of it, that of a well-known model of its name stands in. A
-        borrowed configuration counts as the variant's architecture only where its weight scheme is known.
+        Where the registry has no configuration of it, that of a well-known model of its name stands in.
         """
         missing = [key for key in ("id", "model", "repo") if key not in row]
         if missing:
             raise PublishError(
                 f"{self.root / 'variants.jsonl'}: a variant lacks {missing[0]}; run `modelscan build`"
             )
-        stored = self.config(row["id"]) or _well_known(row["repo"])
-        scheme = _scheme(row, stored)
-        architecture, reason = _architecture(stored)
-        if scheme is None and not reason:
-            architecture, reason = None, _unread_storage(row)
-        variant = FitVariant(
-            variant_id=row["id"],
-            model_id=row["model"],
+        quantization = row.get("quantization") or {}
+        facts = CheckpointFacts(
+            id=row["id"],
+            model=row["model"],
             repo=row["repo"],
-            architecture=architecture,
-            scheme=scheme,
+            scheme=quantization.get("scheme"),
+            method=quantization.get("method"),
             weights_bytes=row.get("weights_bytes"),
             parameters=row.get("parameters"),
-            declared_context=row.get("context") or (architecture.context if architecture else None),
+            context=row.get("context"),
         )
-        return variant, reason
+        stored = self.config(row["id"])
+        if stored is None:
+            return fit_variant(facts, well_known_config(row["repo"]))
+        config = StoredConfig(stored["config"], stored.get("quant_config"), stored.get("borrowed_from"))
+        return fit_variant(facts, config)
 
     def _resolve(self, text: str) -> tuple[str, str]:
         """Model id and explanation: the exact spellings first, all other rules by `merge.resolve`."""
@@ -195,55 +196,6 @@ def _quoted(text: str) -> bytes:
 def _names(row: Row) -> set[str]:
     """Lower-case ids of a variant."""
     return {str(row[key]).lower() for key in ("id", "repo", "modelscope_repo") if row.get(key)}
-
-
-def _architecture(stored: Row | None) -> tuple[Architecture | None, str]:
-    if stored is None:
-        return None, "the registry has no config.json of it"
-    try:
-        parsed = parse_architecture(stored["config"], quant_config=stored.get("quant_config"))
-    except FitInputError as error:
-        return None, str(error)
-    if isinstance(parsed, Unsupported):
-        return None, parsed.reason
-    return (replace(parsed, assumed=True) if stored.get("borrowed_from") else parsed), ""
-
-
-def _well_known(repo: str) -> Row | None:
-    known = known_config(repo)
-    if known is None or not known.exact:
-        return None
-    if known.name == repo:
-        return {"config": known.config}
-    shape = {key: value for key, value in known.config.items() if key != "quantization_config"}
-    return {"config": shape, "borrowed_from": known.name}
-
-
-def _unread_storage(row: Row) -> str:
-    if _quantization(row).get("method") == "mlx":
-        return "its weights are stored for MLX, which none of the engines here serves"
-    return "how its weights are stored is not known"
-
-
-def _quantization(row: Row) -> Row:
-    return row.get("quantization") or {}
-
-
-def _scheme(row: Row, stored: Row | None) -> Scheme | None:
-    label = _quantization(row).get("scheme")
-    if _quantization(row).get("method") == "mlx":
-        return None
-    if label is None and (stored is None or stored.get("borrowed_from")):
-        return None
-    try:
-        return scheme_of(
-            stored["config"] if stored else {},
-            label=label,
-            quant_config=stored.get("quant_config") if stored else None,
-            model=row["repo"],
-        )
-    except FitInputError:
-        return None
 
 
 __all__ = ["PublishedModel", "PublishedRegistry"]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from modelscan_catalog.errors import PublishError
-from modelscan_catalog.fit.catalogue import StoredConfig
+from modelscan_catalog.fit.checkpoints import StoredConfig
 from modelscan_catalog.records import Variant
 from modelscan_catalog.store import write_bytes, write_table
 

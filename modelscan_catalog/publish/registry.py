@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from modelscan_catalog import __version__
 from modelscan_catalog.errors import PublishError
-from modelscan_catalog.fit.catalogue import StoredConfig
+from modelscan_catalog.fit.checkpoints import StoredConfig
 from modelscan_catalog.merge.catalogue import Catalogue
 from modelscan_catalog.merge.changes import PreviousBuild, diff_catalogues
 from modelscan_catalog.publish.documents import document

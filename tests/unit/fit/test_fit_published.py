@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.errors import AmbiguousIdError, FitInputError, PublishError, UnknownIdError
-from modelscan_catalog.fit.catalogue import StoredConfig, fit_variants
+from modelscan_catalog.fit.catalogue import fit_variants
+from modelscan_catalog.fit.checkpoints import StoredConfig
 from modelscan_catalog.fit.known import known_config
 from modelscan_catalog.fit.published import PublishedRegistry
 from modelscan_catalog.fit.quantization import Scheme
