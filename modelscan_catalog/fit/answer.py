@@ -10,11 +10,12 @@ from typing import Any
 from modelscan_catalog.fit import formulas
 from modelscan_catalog.fit.alternatives import Alternative
 from modelscan_catalog.fit.candidates import Candidate
+from modelscan_catalog.fit.card_rules import card_rules
 from modelscan_catalog.fit.cost import Comparison, OwnCost
 from modelscan_catalog.fit.legality import version_key
 from modelscan_catalog.fit.matrix_cells import LARGEST_SPREAD
 from modelscan_catalog.fit.matrix_terms import served_terms
-from modelscan_catalog.fit.memory import Plan, card_rules
+from modelscan_catalog.fit.memory import Plan
 from modelscan_catalog.fit.plan import ServingPlan
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.speed import Band
@@ -56,6 +57,7 @@ def memory_terms(found: Candidate, profile: GpuProfile) -> MemoryTerms | None:
         engine=found.engine,
         version=found.engine_version or "",
         ranks=found.tp,
+        stages=found.pp,
         pcie=profile.interconnect == "pcie",
     )
     plan = Plan(

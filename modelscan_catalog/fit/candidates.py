@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from modelscan_catalog.fit import formulas
+from modelscan_catalog.fit.card_rules import CardRules, card_rules, variant_utilization
 from modelscan_catalog.fit.formulas import GIB
 from modelscan_catalog.fit.known import measured_weights_gib
 from modelscan_catalog.fit.legality import (
@@ -22,7 +23,7 @@ from modelscan_catalog.fit.legality import (
 )
 from modelscan_catalog.fit.matrix_cells import LARGEST_SPREAD
 from modelscan_catalog.fit.matrix_terms import FitVariant, choose_split, resident_gib, served_terms
-from modelscan_catalog.fit.memory import CardRules, Plan, card_rules
+from modelscan_catalog.fit.memory import Plan
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.speed import (
     Band,
@@ -234,6 +235,7 @@ def _rules(base: Candidate, place: Placement) -> CardRules:
         engine=base.engine,
         version=base.engine_version or "",
         ranks=base.tp,
+        stages=base.pp,
         pcie=place.profile.interconnect == "pcie",
     )
 
@@ -282,7 +284,7 @@ def _measured(base: Candidate, place: Placement) -> Candidate:
     terms = served_terms(variant.architecture, variant.scheme, plan)
     batch = float(rules.batched_tokens)
     sequences = float(min(place.max_sequences or rules.max_sequences, rules.batched_tokens))
-    utilization = place.utilization or rules.utilization
+    utilization = place.utilization or variant_utilization(rules, variant.architecture)
     budget = memory.gib * utilization
     overhead = float(formulas.overhead_gib(terms, batch, sequences)) + rules.reserve_gib
     weights = float(terms.weights_gib) + rules.weights_extra_gib

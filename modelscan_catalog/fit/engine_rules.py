@@ -35,6 +35,7 @@ class EngineRules:
     """`v0` or `v1` (vLLM), `sglang`, `llama.cpp`."""
     version: tuple[int, int, int]
     utilization: float
+    """Default share of a card; SGLang works its own out (`default_utilization`)."""
     kv: KvRules
     graphs_deducted: bool
     length_capacity: bool
@@ -46,6 +47,10 @@ class EngineRules:
     """`auto` stores sparse latent attention (DSA) in its own fp8 layout (vLLM 0.11)."""
     sampler: str
     tiers: tuple[Mapping[str, Any], ...]
+    share: Mapping[str, Any] | None = None
+    """SGLang: how the default share follows from the card and the parallelism."""
+    vision_cut: bool = False
+    """SGLang: models with an image tower get less of the default share."""
     window_share: float = 0.0
     """SGLang: tokens of the sliding layers' pool for each token of the full layers' pool."""
     state_share: float = 0.0
@@ -121,6 +126,8 @@ def engine_rules(engine: str, version: str = "") -> EngineRules:
         sparse_auto_fp8=merged.get("sparse_auto_fp8", False),
         sampler=merged["sampler"],
         tiers=tuple(merged["tiers"]),
+        share=merged.get("share"),
+        vision_cut=merged.get("vision_cut", False),
         window_share=merged.get("window_share", 0.0),
         state_share=merged.get("state_share", 0.0),
     )
@@ -131,11 +138,62 @@ def batch_defaults(rules: EngineRules, total_gib: float, gpu: str, max_model_len
 
     vLLM's V0 engine batches a whole prompt up to 32,768 tokens, and chunks longer ones.
     """
+    tier = _tier(rules, total_gib, gpu)
+    tokens = int(tier["tokens"])
+    if not tokens:
+        tokens = max(max_model_len, 2048) if max_model_len <= 32_768 else 2048
+    return int(tier["sequences"]), tokens
+
+
+def _tier(rules: EngineRules, total_gib: float, gpu: str) -> Mapping[str, Any]:
     name = gpu.lower()
     for tier in rules.tiers:
         if total_gib >= tier.get("least_gib", 0) and not ("not" in tier and tier["not"] in name):
-            tokens = int(tier["tokens"])
-            if not tokens:
-                tokens = max(max_model_len, 2048) if max_model_len <= 32_768 else 2048
-            return int(tier["sequences"]), tokens
+            return tier
     raise FitInputError("the engine's defaults name no tier for this card", field="gpu_total_gib")
+
+
+def default_utilization(rules: EngineRules, total_gib: float, ranks: int = 1, stages: int = 1) -> float:
+    """The share of a card of `total_gib` that an engine takes for weights and cache when nothing says.
+
+    vLLM's is fixed. SGLang's `mem_fraction_static` leaves a reserve by tensor parallel size, by class of
+    card, or by chunk and graphs, as its version has it (`sglang_source` in the data).
+    """
+    share = rules.share
+    if share is None:
+        return rules.utilization
+    if "by_ranks" in share:
+        return float(next(value for size, value in reversed(share["by_ranks"].items()) if ranks >= int(size)))
+    if "by_card" in share:
+        entry = next(one for one in share["by_card"] if total_gib >= one["least_gib"])
+        reserve_mib = (entry["gib"] + entry["rank_gib"] * ranks * stages) * 1024
+    else:
+        tier = _tier(rules, total_gib, "")
+        reserve_mib = share["base_mib"] + share["token_mib"] * max(tier["tokens"], 2048)
+        reserve_mib += share["graph_mib"] * tier["graphs"][ranks >= 4]
+        reserve_mib += share["rank_mib"] * ranks * stages
+        reserve_mib += share["prefill_graph_mib"] * prefill_graphs(tier["tokens"])
+        if total_gib > share["large_card_gib"]:
+            reserve_mib = max(reserve_mib, share["large_card_mib"])
+    return max(round(1 - float(reserve_mib) / 1024 / total_gib, 3), 0.0)
+
+
+def prefill_graphs(chunk_tokens: int) -> int:
+    """Prefill graphs that SGLang captures for chunks of up to `chunk_tokens`: steps that widen with the
+    size. (`_generate_piecewise_cuda_graph_tokens`.)
+    """
+    steps = ((4, 33, 4), (48, 257, 16), (288, 513, 32), (576, 1025, 64), (1280, 4097, 256))
+    sizes = [size for step in steps for size in range(*step)] + list(range(4608, chunk_tokens + 1, 512))
+    return sum(size <= chunk_tokens for size in sizes)
+
+
+def latent_cut(rules: EngineRules, total_gib: float) -> float:
+    """What multi-head latent attention takes off SGLang's default share: its prefill graphs' own reserve in
+    the place of the plain one.
+    """
+    share = rules.share or {}
+    own = share.get("latent_prefill_mib", 0)
+    if not own:
+        return 0.0
+    plain = share["prefill_graph_mib"] * prefill_graphs(_tier(rules, total_gib, "")["tokens"])
+    return float(own - plain) / 1024 / total_gib

@@ -14,17 +14,11 @@ from modelscan_catalog.errors import FitInputError, ModelScanError
 from modelscan_catalog.fit import formulas
 from modelscan_catalog.fit.architecture import Architecture, DeltaNet, Mamba, ShortConvolution, Unsupported
 from modelscan_catalog.fit.architecture_parse import parse_architecture
+from modelscan_catalog.fit.card_rules import CardRules, card_rules, variant_utilization
 from modelscan_catalog.fit.cards import Card, card_of
 from modelscan_catalog.fit.formulas import VariantTerms
 from modelscan_catalog.fit.known import corrected_config, known_config, measured_weights_gib, usual_draft
-from modelscan_catalog.fit.memory import (
-    CardRules,
-    Plan,
-    card_rules,
-    layout_of,
-    plan_weights,
-    variant_terms,
-)
+from modelscan_catalog.fit.memory import Plan, layout_of, plan_weights, variant_terms
 from modelscan_catalog.fit.offload import offload_answer
 from modelscan_catalog.fit.quantization import Scheme, scheme_of
 from modelscan_catalog.fit.requests import FitRequest, read_request
@@ -144,6 +138,7 @@ def _answer(asked: FitRequest) -> dict[str, Any]:
         version=asked.engine_version,
         max_model_len=context,
         ranks=asked.tp,
+        stages=asked.pp,
         pcie=card.pcie if card else False,
     )
     if rules.weights_extra_gib:
@@ -152,7 +147,7 @@ def _answer(asked: FitRequest) -> dict[str, Any]:
         terms = replace(terms, weights_gib=weights, weights_relative_error=error)
     tokens = asked.max_num_batched_tokens or rules.batched_tokens
     sequences = min(asked.max_num_seqs or rules.max_sequences, tokens)
-    utilization = asked.gpu_memory_utilization or rules.utilization
+    utilization = asked.gpu_memory_utilization or variant_utilization(rules, architecture)
     answer = _memory_terms(asked, subject, terms, tokens, sequences)
     answer["non_torch_gib"] = round(float(terms.non_torch_gib) + rules.non_torch_shift_gib, 4)
     if plan.rules.engine == "llama.cpp":

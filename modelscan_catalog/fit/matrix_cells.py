@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelscan_catalog.fit import formulas
+from modelscan_catalog.fit.card_rules import card_rules
 from modelscan_catalog.fit.formulas import Array
 from modelscan_catalog.fit.legality import kv_cache_support, quantization_support
 from modelscan_catalog.fit.matrix_terms import COUNTS, KV_DTYPES, MatrixTerms
-from modelscan_catalog.fit.memory import card_rules
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.speed import compute_tflops, decode_tokens_per_s, hardware, speed_constants
 
@@ -36,7 +36,7 @@ Flags = NDArray[np.bool_]
 class CardCells:
     """A card's memory, and each engine's settings on it spread over the variants, (V, 1, 1, 1).
 
-    `reserve_gib` has the counts' axis too.
+    `utilization` and `reserve_gib` have the counts' axis too.
     """
 
     total_gib: float
@@ -76,7 +76,9 @@ def engine_version(terms: MatrixTerms, engine: int) -> str | None:
 def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
     """The engines' defaults on the card, spread over the variants that they serve."""
     memory = profile.memory
-    sizes = sorted({int(size) for size in np.unique(terms.tp)})
+    splits = np.stack([terms.tp, terms.pp], axis=-1).reshape(-1, 2)
+    different, chosen = np.unique(splits, axis=0, return_inverse=True)
+    sizes = [(int(tp), int(pp)) for tp, pp in different]
     rules = [
         {
             size: card_rules(
@@ -86,7 +88,8 @@ def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
                 unified=profile.unified_memory,
                 engine=engine,
                 version=engine_version(terms, code) or "",
-                ranks=size,
+                ranks=size[0],
+                stages=size[1],
                 pcie=profile.interconnect == "pcie",
             )
             for size in sizes
@@ -94,7 +97,7 @@ def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
         for code, engine in enumerate(terms.engines)
     ]
     plain = [by_size[sizes[0]] for by_size in rules]
-    reserve = np.array([[by_size[size].reserve_gib for size in sizes] for by_size in rules])
+    chosen = chosen.reshape(terms.tp.shape)
     flops = np.array(
         [
             [compute_tflops(profile, name, engine, engine_version(terms, code)) for name in terms.schemes]
@@ -105,13 +108,20 @@ def card_cells(profile: GpuProfile, terms: MatrixTerms) -> CardCells:
     def column(values: list[float]) -> Array:
         return np.array(values, dtype=np.float64)[terms.engine_codes][:, None, None, None]
 
+    def by_split(values: list[list[float]]) -> Array:
+        return np.array(values, dtype=np.float64)[terms.engine_codes[:, None], chosen][:, :, None, None]
+
+    share = by_split([[by_size[size].utilization for size in sizes] for by_size in rules])
+    share = share - column([rule.latent_cut for rule in plain]) * terms.latent[:, None, None, None]
+    cut = column([float(rule.vision_cut) for rule in plain]) > 0
+    share = np.where(cut, share * terms.vision_share[:, None, None, None], share)
     return CardCells(
         total_gib=memory.gib,
         total_spread_gib=(memory.high_gib - memory.low_gib) / 2,
-        utilization=column([rule.utilization for rule in plain]),
+        utilization=share,
         batched_tokens=column([float(rule.batched_tokens) for rule in plain]),
         max_sequences=column([float(rule.max_sequences) for rule in plain]),
-        reserve_gib=reserve[terms.engine_codes[:, None], np.searchsorted(sizes, terms.tp)][:, :, None, None],
+        reserve_gib=by_split([[by_size[size].reserve_gib for size in sizes] for by_size in rules]),
         weights_extra_gib=column([rule.weights_extra_gib for rule in plain]),
         reserve_error_gib=column([rule.reserve_error_gib for rule in plain]),
         edge=plain[0].edge,

@@ -15,7 +15,7 @@ from modelscan_catalog.fit.architecture import Architecture
 from modelscan_catalog.fit.formulas import GIB, Array, VariantTerms, stack_terms
 from modelscan_catalog.fit.known import measured_weights_gib
 from modelscan_catalog.fit.legality import rule_scheme, tensor_parallel_issue, weight_block
-from modelscan_catalog.fit.memory import Plan, layout_of, variant_terms
+from modelscan_catalog.fit.memory import Plan, is_latent, layout_of, variant_terms, vision_share
 from modelscan_catalog.fit.offload import compute_buffer_gib
 from modelscan_catalog.fit.quantization import UNQUANTIZED, Scheme
 from modelscan_catalog.fit.speed import UNKNOWN_SPEED, SpeedTerms, speed_terms
@@ -60,6 +60,9 @@ class MatrixTerms:
     split_legal: NDArray[np.bool_]
     declared_context: Array
     """(V,), NaN where unknown."""
+    latent: NDArray[np.bool_]
+    vision_share: Array
+    """(V,): latent attention, and what SGLang leaves of its default share beside an image tower."""
     schemes: tuple[str, ...]
     """Names of the legality rules; `scheme_codes` (V,) index them."""
     scheme_codes: NDArray[np.int64]
@@ -274,6 +277,8 @@ def build_terms(
         declared_context=np.array(
             [float(v.declared_context) if v.declared_context else math.nan for v in ordered]
         ),
+        latent=np.array([v.architecture is not None and is_latent(v.architecture) for v in ordered]),
+        vision_share=np.array([vision_share(v.architecture) if v.architecture else 1.0 for v in ordered]),
         schemes=schemes,
         scheme_codes=np.array([schemes.index(column.scheme) for column in columns], dtype=np.int64),
         modelled=np.array([column.modelled for column in columns]),
@@ -315,6 +320,8 @@ def slice_terms(terms: MatrixTerms, start: int, stop: int) -> MatrixTerms:
         pp=terms.pp[part],
         split_legal=terms.split_legal[part],
         declared_context=terms.declared_context[part],
+        latent=terms.latent[part],
+        vision_share=terms.vision_share[part],
         scheme_codes=terms.scheme_codes[part],
         modelled=terms.modelled[part],
         has_weights=terms.has_weights[part],

@@ -12,8 +12,15 @@ from math import inf
 import numpy as np
 
 from modelscan_catalog.errors import FitInputError
-from modelscan_catalog.fit.architecture import Architecture, Attention, CompressedAttention, DeltaNet, Mamba
-from modelscan_catalog.fit.engine_rules import EngineRules, batch_defaults, engine_rules
+from modelscan_catalog.fit.architecture import (
+    Architecture,
+    Attention,
+    CompressedAttention,
+    DeltaNet,
+    LatentAttention,
+    Mamba,
+)
+from modelscan_catalog.fit.engine_rules import EngineRules, engine_rules
 from modelscan_catalog.fit.formulas import GIB, VariantTerms
 from modelscan_catalog.fit.kv import KvLayout, KvRules, kv_layout
 from modelscan_catalog.fit.quantization import Scheme
@@ -44,8 +51,6 @@ KV_BYTES = {
 
 
 SINGLE = Parallel()
-SMALL_CARD_GIB = 38.0
-"""Cards under it (T4, L4, consumer cards) logged less non-torch memory than A100 and H100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,61 +333,19 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
     )
 
 
-@dataclass(frozen=True, slots=True)
-class CardRules:
-    """What an engine does on a card by default, whatever the variant."""
-
-    utilization: float
-    batched_tokens: int
-    max_sequences: int
-    edge: float
-    """Share of the budget within which a verdict is `tight`."""
-    weights_extra_gib: float
-    weights_extra_error_gib: float
-    """Logged with the weights on this platform (ROCm's runtime), and the doubt about it."""
-    reserve_gib: float
-    """Taken off the budget on this platform: unified memory holds the system too, ROCm its runtime. It
-    includes what the card's non-torch memory differs by from the variant's term (`non_torch_shift_gib`)."""
-    non_torch_shift_gib: float
-    reserve_error_gib: float
-
-
-def card_rules(
-    total_gib: float,
-    name: str = "",
-    *,
-    rocm: bool = False,
-    unified: bool = False,
-    engine: str = "vllm",
-    version: str = "",
-    max_model_len: int = 8192,
-    ranks: int = 1,
-    pcie: bool = False,
-) -> CardRules:
-    """An engine version's defaults on a card of `total_gib` (driver's figure), by its name and kind.
-
-    `ranks` is the tensor-parallel size, `pcie` that the cards have no faster link between them.
-
-    Raises FitInputError for an unknown engine or version.
-    """
-    rules = engine_rules(engine, version)
-    seen_gib = 0.0 if unified else total_gib  # NVML gives no size on unified memory: the smallest tier holds
-    sequences, tokens = batch_defaults(rules, seen_gib, name, max_model_len)
-    shift = non_torch_gib(ranks, small=total_gib < SMALL_CARD_GIB, pcie=pcie) - non_torch_gib(ranks)
-    reserve = shift
-    if unified:
-        reserve += constant("sglang_unified" if rules.engine == "sglang" else "unified_extra")
-    if rocm:
-        reserve += constant("rocm_reserve")
-    return CardRules(
-        utilization=rules.utilization,
-        batched_tokens=tokens,
-        max_sequences=min(sequences, tokens),
-        edge=constant("verdict_edge"),
-        weights_extra_gib=(constant("rocm_weights") if rocm else 0.0)
-        + (constant("sglang_weights") if rules.engine == "sglang" else 0.0),
-        weights_extra_error_gib=float(table("fit/bands.json")["rocm_weights_gib"]) if rocm else 0.0,
-        reserve_gib=reserve,
-        non_torch_shift_gib=shift,
-        reserve_error_gib=float(table("fit/bands.json")["unified_gib"]) if unified else 0.0,
+def is_latent(architecture: Architecture) -> bool:
+    """Whether any layer has multi-head latent attention."""
+    return any(
+        isinstance(layer.mixer, LatentAttention | CompressedAttention) for layer in architecture.layers
     )
+
+
+def vision_share(architecture: Architecture) -> float:
+    """What SGLang leaves of its default share for a model with an image tower: 0.95, less for towers larger
+    than ViT-L, a little more for smaller ones; 1 without. (`adjust_mem_fraction_for_vlm`.)
+    """
+    tower = architecture.vision
+    if tower is None:
+        return 1.0
+    size = tower.depth * tower.hidden**2 / (24 * 1024**2)
+    return 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (size - 1.0)))

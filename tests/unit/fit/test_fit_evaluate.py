@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.errors import FitInputError, UnknownIdError
+from modelscan_catalog.fit.card_rules import card_rules
 from modelscan_catalog.fit.engine_rules import batch_defaults, engine_rules, parse_version
 from modelscan_catalog.fit.evaluate import EMPTY, evaluate, evaluate_line
 from modelscan_catalog.fit.known import corrected_config, known_config
-from modelscan_catalog.fit.memory import card_rules
 from modelscan_catalog.fit.requests import KEYS
 from modelscan_catalog.fit.tables import table
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.fit import formulas
+from modelscan_catalog.fit.card_rules import card_rules
 from modelscan_catalog.fit.matrix import (
     MATRIX_SCHEMA,
     matrix_partition,
@@ -25,7 +26,7 @@ from modelscan_catalog.fit.matrix import (
 )
 from modelscan_catalog.fit.matrix_cells import VERDICTS
 from modelscan_catalog.fit.matrix_terms import COUNTS, KV_DTYPES, FitVariant, build_terms
-from modelscan_catalog.fit.memory import Plan, card_rules, variant_terms
+from modelscan_catalog.fit.memory import Plan, variant_terms
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile
 from modelscan_catalog.fit.weights import Parallel
 
