@@ -1,4 +1,4 @@
-"""Where the published registry lies, and its files as JSON; a missing or damaged one is named with the fix."""
+"""Where the published registry lies and its files as JSON; a missing or damaged one is named with the fix."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ _PARAMETERS = re.compile(
     r"(\d+(?:\.\d+)?)\s*([bm])\b"
 )
 _CONTEXT = re.compile(
-    r"\b(?:at least |over |with )?(\d+(?:\.\d+)?)\s*([km])\s+(?:tokens?\s+)?context\b|\bcontext (?:of )?(\d+)\s*([km])\b"
+    r"\b(?:at least |over |with )?(\d+(?:\.\d+)?)\s*([km])\s+(?:tokens?\s+)?context\b"
+    r"|\bcontext (?:of )?(\d+)\s*([km])\b"
 )
 _ABOVE = frozenset({"over", "above", "at least", "more than", "larger than"})
 _SCALE = {"m": 10**6, "b": 10**9}

@@ -25,7 +25,7 @@ _PARTS_OF_NAMES = 2
 
 @dataclass(frozen=True)
 class Hit:
-    """A model that was found; ``usd_per_mtok`` is the cheapest seller's, of three parts input and one output."""
+    """A model that was found; ``usd_per_mtok`` is the cheapest seller's: three parts input, one output."""
 
     model: str
     name: str
@@ -110,6 +110,9 @@ class SearchIndex:
         serving = [model for model in held if all(_serves(model, wish) for wish in uses)]
         held = serving or [model for model in held if any(_serves(model, wish) for wish in uses)]
         meanings = [self._meanings(word) for word in query.words]
+        if query.wishes:
+            # Beside a wish, a word that no name has ("documents") is talk; alone it means that nothing is found.
+            meanings = [found for found in meanings if max(found.values(), default=0.0) == 1.0]
         scored = [(score, model) for model in held if (score := self._score(model, query, meanings)) > 0]
         if query.order in ("price", "free"):
             priced = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -71,7 +71,7 @@ def _is_right(hit: Hit, row: Mapping[str, Any], label: Mapping[str, Any]) -> boo
     if "models" in label and not any(fnmatchcase(hit.model, pattern) for pattern in label["models"]):
         return False
     facts = label.get("facts", {})
-    checks = {
+    checks: dict[str, Callable[[Any], bool]] = {
         "tag": lambda wanted: wanted in hit.tags,
         "category": lambda wanted: hit.category == wanted,
         "open_weights": lambda wanted: hit.open_weights is wanted,
