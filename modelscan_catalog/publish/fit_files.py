@@ -75,7 +75,8 @@ def write_fit_files(matrix: Path, gpu: str, variants: Collection[str], directory
         cells = pq.read_table(source)
     except (OSError, pa.ArrowException) as error:
         raise PublishError(f"{source}: the fit of {gpu} cannot be read: {error}; build it anew") from error
-    counted = Counter(str(verdict) for verdict in cells["verdict"].to_pylist())
+    tally = cells["verdict"].value_counts()
+    counted = dict(zip(tally.field("values").to_pylist(), tally.field("counts").to_pylist(), strict=True))
     wanted = pc.field("variant_id").cast(pa.string()).isin(sorted(variants))
     declared = pc.field("context_is_declared") & (pc.field("kv_dtype").cast(pa.string()) == "auto")
     kept = cells.filter(wanted & declared).drop_columns(["context_is_declared", "kv_dtype", "gpu"])
@@ -85,7 +86,7 @@ def write_fit_files(matrix: Path, gpu: str, variants: Collection[str], directory
         connection.register("cells", kept)
         rows = connection.execute(_BEST).fetchall()
     write_bytes(directory / f"{gpu}.json", _json(gpu, rows))
-    return dict(counted)
+    return {str(verdict): count for verdict, count in counted.items() if count}
 
 
 def declared_verdicts(matrix_file: Path, count: int) -> dict[str, int]:
