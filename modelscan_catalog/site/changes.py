@@ -1,0 +1,59 @@
+"""The last publish's changes, told record by record for the page and the Atom feed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class ChangeGroup:
+    """All that happened to one record at one time."""
+
+    record: str
+    kind: str
+    name: str
+    model: str | None
+    observed_at: str | None
+    title: str
+    details: list[tuple[str, str, str]] = field(default_factory=list)
+    """Field, value before, value after."""
+
+    @property
+    def entry_id(self) -> str:
+        """The same for the same change, whenever the feed is written."""
+        return f"urn:modelscan:change:{self.record}:{self.observed_at or 'undated'}"
+
+
+def change_groups(
+    changes: Sequence[Mapping[str, Any]], tombstones: Sequence[Mapping[str, Any]], data_as_of: str | None
+) -> list[ChangeGroup]:
+    """Changes newest first, those of one record together, then what upstream no longer has."""
+    groups: dict[tuple[str, str | None], ChangeGroup] = {}
+    for change in changes:
+        at = change.get("observed_at") or data_as_of
+        group = groups.get((change["record"], at))
+        if group is None:
+            kind, _, name = change["record"].partition(":")
+            title = f"{kind.capitalize()} {name} {change['change']}"
+            model = name if kind == "model" and change["change"] != "removed" else None
+            group = ChangeGroup(change["record"], kind, name, model, at, title)
+            groups[change["record"], at] = group
+        if change.get("field"):
+            group.details.append((change["field"], _text(change.get("before")), _text(change.get("after"))))
+    told = {group.record for group in groups.values()}
+    for gone in tombstones:
+        if gone["record"] not in told:
+            kind, _, name = gone["record"].partition(":")
+            title = f"{kind.capitalize()} {name} withdrawn: {gone['reason']}"
+            groups[gone["record"], gone["last_seen"]] = ChangeGroup(
+                gone["record"], kind, name, None, gone["last_seen"], title
+            )
+    by_record = sorted(groups.values(), key=lambda group: group.record)
+    return sorted(by_record, key=lambda group: group.observed_at or "", reverse=True)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
