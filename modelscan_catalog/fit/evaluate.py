@@ -22,6 +22,7 @@ from modelscan_catalog.fit.memory import Plan, layout_of, plan_weights, variant_
 from modelscan_catalog.fit.offload import offload_answer
 from modelscan_catalog.fit.quantization import Scheme, scheme_of
 from modelscan_catalog.fit.requests import FitRequest, read_request
+from modelscan_catalog.fit.unsloth import is_notebook, notebook_rank, notebook_sequences
 from modelscan_catalog.fit.weights import Parallel, largest_stage
 
 VERDICTS = ("fits", "tight", "does_not_fit")
@@ -84,6 +85,7 @@ def subject_of(request: FitRequest) -> Subject | Unsupported:
     draft = None
     if request.num_spec_tokens is None and not request.draft_gib:
         draft = usual_draft(request.model, request.engine)
+    notebook = is_notebook(request)
     parallel = Parallel(request.tp, request.pp, request.ep, request.dp, request.dcp)
     plan = Plan(
         parallel=parallel,
@@ -94,7 +96,8 @@ def subject_of(request: FitRequest) -> Subject | Unsupported:
         enforce_eager=request.enforce_eager,
         exact_parameters=parameters,
         checkpoint_bytes=request.checkpoint_bytes,
-        lora_rank=request.lora_rank,
+        lora_rank=notebook_rank(architecture) if notebook else request.lora_rank or 0,
+        lora_assumed=notebook,
         lora_count=request.lora_count,
         draft_gib=draft["weights_gib"] if draft else request.draft_gib,
         draft_full_layers=draft["layers"] if draft else 0,
@@ -145,9 +148,13 @@ def _answer(asked: FitRequest) -> dict[str, Any]:
         weights = float(terms.weights_gib) + rules.weights_extra_gib
         error = float(terms.weights_relative_error) + rules.weights_extra_error_gib / weights
         terms = replace(terms, weights_gib=weights, weights_relative_error=error)
+    utilization = asked.gpu_memory_utilization or variant_utilization(rules, architecture)
     tokens = asked.max_num_batched_tokens or rules.batched_tokens
     sequences = min(asked.max_num_seqs or rules.max_sequences, tokens)
-    utilization = asked.gpu_memory_utilization or variant_utilization(rules, architecture)
+    if plan.lora_assumed:
+        tokens = asked.max_num_batched_tokens or context
+        usual = notebook_sequences(total * utilization - float(terms.weights_gib))
+        sequences = min(asked.max_num_seqs or usual, tokens)
     answer = _memory_terms(asked, subject, terms, tokens, sequences)
     answer["non_torch_gib"] = round(float(terms.non_torch_gib) + rules.non_torch_shift_gib, 4)
     if plan.rules.engine == "llama.cpp":
@@ -277,6 +284,11 @@ def _verdict(
         f"{binding}: budget {budget:.2f} GiB - weights {weights:.2f} - overhead {overhead:.2f} {left}; "
         f"{asked.concurrency} x {context} tokens need {need:.2f}"
     )
+    if subject.plan.lora_assumed:
+        answer["reason"] += (
+            f"; taken for Unsloth's notebook with LoRA of rank {subject.plan.lora_rank} (give lora_rank, "
+            "0 for none)"
+        )
     if subject.plan.draft_full_layers:
         answer["reason"] += (
             "; num_spec_tokens is not given: its usual draft model is counted (give 0 for none)"

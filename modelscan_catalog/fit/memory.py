@@ -69,6 +69,8 @@ class Plan:
     """The safetensors index's total_size, or the file sizes' sum."""
     lora_rank: int = 0
     lora_count: int = 1
+    lora_assumed: bool = False
+    """The rank is not stated but usual: the weights' band reaches down to none."""
     draft_gib: float = 0.0
     """Weights of a separate draft model, per GPU."""
     draft_full_layers: int = 0
@@ -159,7 +161,7 @@ def plan_weights(architecture: Architecture, scheme: Scheme, plan: Plan) -> list
 
 def lora_gib(architecture: Architecture, plan: Plan) -> float:
     """Buffers of `lora_count` adapters of `lora_rank` on every linear layer: rank x (inputs + outputs) x 2
-    B each.
+    B each; the embedding and the head have theirs where the model's class says so.
     """
     if not plan.lora_rank:
         return 0.0
@@ -168,9 +170,14 @@ def lora_gib(architecture: Architecture, plan: Plan) -> float:
         for tensor in tensor_list(architecture)
         if tensor.role == "linear" and tensor.layer >= 0
     )
-    return (
-        plan.lora_rank * plan.lora_count * edges * 2.0 / plan.parallel.tensor / plan.parallel.pipeline / GIB
-    )
+    each = plan.lora_rank * edges
+    facts = table("fit/unsloth.json")
+    if architecture.name in facts["embedding_classes"]:
+        rows = architecture.vocabulary + facts["extra_rows"]
+        each += 2 * (
+            plan.lora_rank * (rows + architecture.hidden) + facts["extra_rows"] * architecture.hidden
+        )
+    return plan.lora_count * each * 2.0 / plan.parallel.tensor / plan.parallel.pipeline / GIB
 
 
 def layout_of(architecture: Architecture, scheme: Scheme, plan: Plan, first: int, last: int) -> KvLayout:
@@ -301,10 +308,13 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
     stages = plan_weights(architecture, scheme, plan)
     stage = largest_stage(stages)
     layout = layout_of(architecture, scheme, plan, stage.first_layer, stage.last_layer)
-    extra = lora_gib(architecture, plan) + plan.draft_gib
+    lora = lora_gib(architecture, plan)
+    extra = lora + plan.draft_gib
     sampler = constant(f"sampler_{rules.sampler}") * architecture.vocabulary
     vision = architecture.vision if plan.vision else None
     weights_error, share, error_gib = bands_of(architecture, scheme)
+    if plan.lora_assumed:
+        weights_error += lora / (stage.total_gib + extra)
     uneven = 1 - min(one.total_gib for one in stages) / stage.total_gib  # a log may be of any stage
     return VariantTerms(
         weights_gib=stage.total_gib + extra,

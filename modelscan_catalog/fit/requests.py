@@ -80,7 +80,7 @@ class FitRequest:
     num_spec_tokens: int | None
     kv_pool_gib: float | None
     concurrency: int
-    lora_rank: int
+    lora_rank: int | None
     lora_count: int
     draft_gib: float
     vision: bool
@@ -191,7 +191,7 @@ def read_request(raw: Mapping[str, Any]) -> FitRequest:
         num_spec_tokens=line.integer("num_spec_tokens", None, 0, 256),
         kv_pool_gib=line.number("kv_pool_gib", -100_000, 100_000),
         concurrency=line.integer("concurrency", 1, 1, 1 << 24) or 1,
-        lora_rank=line.integer("lora_rank", 0, 0, 4096) or 0,
+        lora_rank=line.integer("lora_rank", None, 0, 4096),
         lora_count=line.integer("lora_count", 1, 1, 4096) or 1,
         draft_gib=line.number("draft_gib", 0.0, 10_000) or 0.0,
         vision=line.fields.flag("vision", True),
