@@ -10,6 +10,7 @@ from assets.launch import LAUNCH_ASSETS, LAUNCH_CHECKS
 from assets.registry import REGISTRY_ASSETS, REGISTRY_CHECKS
 from assets.router import router_answers, router_smoke_test
 from assets.shared import Build
+from assets.site import explorer, explorer_sizes
 from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
 from pipelines.jobs import rebuild_offline, refresh, runtime_router
 from pipelines.schedules import changed_overrides, daily, weekly
@@ -18,8 +19,23 @@ from pipelines.schedules import changed_overrides, daily, weekly
 def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions:
     """The definitions, with ``resources`` in place of the default ones of the same name."""
     return dg.Definitions(
-        assets=[*SOURCE_ASSETS, merge, fit_matrix, *LAUNCH_ASSETS, *REGISTRY_ASSETS, router_smoke_test],
-        asset_checks=[*SOURCE_CHECKS, *CATALOGUE_CHECKS, *LAUNCH_CHECKS, *REGISTRY_CHECKS, router_answers],
+        assets=[
+            *SOURCE_ASSETS,
+            merge,
+            fit_matrix,
+            *LAUNCH_ASSETS,
+            *REGISTRY_ASSETS,
+            explorer,
+            router_smoke_test,
+        ],
+        asset_checks=[
+            *SOURCE_CHECKS,
+            *CATALOGUE_CHECKS,
+            *LAUNCH_CHECKS,
+            *REGISTRY_CHECKS,
+            explorer_sizes,
+            router_answers,
+        ],
         jobs=[refresh, rebuild_offline, runtime_router],
         schedules=[daily, weekly],
         sensors=[changed_overrides],

@@ -58,7 +58,12 @@ def write_explorer(registry: Path, data_as_of: str | None) -> dict[str, int]:
     by_id = {row["id"]: row for row in variants}
     files["data/catalogue.json"] = json_bytes(
         {
-            "cells": {"running": CELL_OF_RUNNING, "others": CELL_OF_OTHERS, "verdicts": VERDICTS, "bindings": SHORT_OF},
+            "cells": {
+                "running": CELL_OF_RUNNING,
+                "others": CELL_OF_OTHERS,
+                "verdicts": VERDICTS,
+                "bindings": SHORT_OF,
+            },
             "offers": OFFER_COLUMNS,
             "gpus": [[gpu["id"], gpu["name"], gpu["vendor"], gpu["memory_gib_marketing"]] for gpu in gpus],
             "models": model_list(models, offers, variants, place),

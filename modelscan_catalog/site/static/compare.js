@@ -1,6 +1,6 @@
 // Two models side by side: facts, prices, and the fewest cards that hold each.
 import { catalogue, details } from "./data.js";
-import { el, failure, gpuHref, link, modelHref, section } from "./dom.js";
+import { el, failure, gpuHref, link, modelHref, section, tell } from "./dom.js";
 import * as format from "./format.js";
 
 const form = document.getElementById("pair");
@@ -50,6 +50,7 @@ async function compare(ids, known) {
     return { ...found, row: known.byId.get(id) };
   }));
   document.title = `${pair.map(({ model }) => model.name).join(" or ")} – ModelScan`;
+  tell(`Compared: ${pair.map(({ model }) => model.name).join(" and ")}`);
   const cards = USUAL.map((id) => known.gpus.find((gpu) => gpu.id === id)).filter(Boolean);
   place.replaceChildren(
     section("facts", "What they are", sideBySide("Facts and prices of both models", "Fact", pair, ROWS.map(([name, value]) => [name, pair.map(value)]))),

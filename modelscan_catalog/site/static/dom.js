@@ -46,6 +46,11 @@ export function section(id, title, ...children) {
   return el("section", { id, "aria-labelledby": `${id}-title` }, el("h2", { id: `${id}-title` }, title), ...children);
 }
 
+/** Say to a screen reader what the page shows now. */
+export function tell(message) {
+  document.getElementById("status").textContent = message;
+}
+
 /** What went wrong, in place of the content. */
 export function failure(error) {
   return el("p", { class: "note failure", role: "alert" }, error.message);

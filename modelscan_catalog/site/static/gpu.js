@@ -1,6 +1,6 @@
 // All cards, or one card: its figures with their sources, and how much of the catalogue it holds.
 import { catalogue, json } from "./data.js";
-import { el, facts, failure, gpuHref, link, section } from "./dom.js";
+import { el, facts, failure, gpuHref, link, section, tell } from "./dom.js";
 import * as format from "./format.js";
 import { table } from "./table.js";
 
@@ -21,9 +21,9 @@ function all(profiles, known) {
   const columns = [
     { key: "name", label: "Card", cell: ({ profile }) => el("span", { class: "name" }, link(gpuHref(profile.id), profile.name), el("small", {}, profile.id)), sort: ({ profile }) => profile.name.toLowerCase() },
     { key: "memory", label: "Memory, GB", numeric: true, first: "desc", cell: ({ profile }) => format.short(profile.memory_gib_marketing), sort: ({ profile }) => profile.memory_gib_marketing },
-    { key: "bandwidth", label: "GB / s", numeric: true, first: "desc", cell: ({ profile }) => format.short(profile.bandwidth_gb_s), sort: ({ profile }) => profile.bandwidth_gb_s },
+    { key: "bandwidth", label: "GB/s", numeric: true, first: "desc", cell: ({ profile }) => format.short(profile.bandwidth_gb_s), sort: ({ profile }) => profile.bandwidth_gb_s },
     { key: "fp16", label: "FP16 TFLOPS", numeric: true, first: "desc", cell: ({ profile }) => format.short(profile.tflops_dense?.fp16), sort: ({ profile }) => profile.tflops_dense?.fp16 },
-    { key: "price", label: "$ / hour", numeric: true, cell: ({ profile }) => format.usd(profile.price_usd_per_hour), sort: ({ profile }) => profile.price_usd_per_hour },
+    { key: "price", label: "$/hour", numeric: true, cell: ({ profile }) => format.usd(profile.price_usd_per_hour), sort: ({ profile }) => profile.price_usd_per_hour },
     ...COUNTS.map((count, place) => ({ key: `held${count}`, label: `Models on ${count}`, numeric: true, first: "desc", cell: (row) => String(row.held[place]), sort: (row) => row.held[place] })),
   ];
   page.replaceChildren(
@@ -78,6 +78,7 @@ async function show() {
     if (id && !profile) throw new Error(`The catalogue has no card ${id}.`);
     if (profile) one(profile, known);
     else all(profiles, known);
+    tell(profile ? profile.name : `${profiles.length} cards`);
   } catch (error) {
     page.replaceChildren(failure(error), el("p", {}, link("gpu.html", "All cards")));
   }

@@ -1,6 +1,6 @@
 // A model's page: checkpoints, fit across cards, sellers, launch documents, and who says what.
 import { catalogue, details, text } from "./data.js";
-import { copyButton, el, facts, failure, gpuHref, link, section } from "./dom.js";
+import { copyButton, el, facts, failure, gpuHref, link, section, tell } from "./dom.js";
 import { priceChart } from "./chart.js";
 import * as format from "./format.js";
 import { sources } from "./sources.js";
@@ -145,6 +145,7 @@ async function show() {
       section("launch", "Launch", ...[launch(found)].flat()),
       section("sources", "Who says so", ...sources(found)),
     );
+    tell(`${found.model.name}: ${found.variants.length} checkpoints, ${found.offers.length} offers`);
   } catch (error) {
     page.replaceChildren(failure(error), el("p", {}, link("index.html?gpu=any", "All models")));
   }
