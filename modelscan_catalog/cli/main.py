@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 # name -> (module:attribute, one line for --help); nothing here is imported before it is called.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "catalog": ("modelscan_catalog.cli.catalog:catalog", "Look things up in the published catalogue."),
+    "changes": ("modelscan_catalog.cli.changes:changes", "What the last publish changed."),
+    "compare": ("modelscan_catalog.cli.compare:compare", "Models side by side, on named cards too."),
+    "cost": ("modelscan_catalog.cli.cost:cost", "What so many tokens cost at each seller and on own cards."),
+    "deprecations": ("modelscan_catalog.cli.changes:deprecations", "Models that are deprecated or gone."),
+    "doctor": (
+        "modelscan_catalog.cli.doctor:doctor",
+        "What is missing on this machine, and what that costs.",
+    ),
     "fit": ("modelscan_catalog.cli.fit:fit", "Does a model run on these GPUs, and where does the memory go?"),
     "gpus": ("modelscan_catalog.cli.gpus:gpus", "GPU profiles, and the GPUs of this machine."),
     "lint": ("modelscan_catalog.cli.lint:lint", "Check manifests and catalogues against their targets."),

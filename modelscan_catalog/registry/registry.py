@@ -59,6 +59,18 @@ class Registry:
         """The entry of a checkpoint as plain JSON."""
         return self._rows[checkpoint]
 
+    def has(self, checkpoint: str) -> bool:
+        """Whether there is an entry of exactly this checkpoint."""
+        return checkpoint in self._rows
+
+    def model_id(self, query: str) -> str:
+        """The catalogue's model that any id means; a checkpoint's leads to its model.
+
+        Raises ``UnknownIdError`` or ``AmbiguousIdError`` with candidates.
+        """
+        text = query.strip()
+        return self._exact_link(text) or self.resolve(text).model
+
     def get_model(self, model_id: str) -> RegistryModel:
         """The checkpoint that an id means: its own, a model's (then the official one), or any alias.
 
@@ -116,11 +128,15 @@ class Registry:
 
     def search(self, query: str, limit: int = 10) -> Sequence[Hit]:
         """Models that a person could mean by ``query``, best first."""
+        return self.search_index().search(query, limit)
+
+    def search_index(self) -> SearchIndex:
+        """The index over the catalogue's models, made at the first call."""
         from modelscan_catalog.registry.search import SearchIndex
 
         if self._search is None:
             self._search = SearchIndex.of(self.files)
-        return self._search.search(query, limit)
+        return self._search
 
     def list(self) -> Models:
         """As ``get_all_models``."""
@@ -129,7 +145,7 @@ class Registry:
     def _checkpoint(self, model_id: str) -> str:
         if model_id.lower() in self._spelled:
             return self._spelled[model_id.lower()]
-        model = self._exact_link(model_id) or self.resolve(model_id).model
+        model = self.model_id(model_id)
         row = next((row for row in self.files.rows("models.jsonl") if row["id"] == model), {})
         known = [name for name in row.get("variants", ()) if name in self._rows]
         if known:

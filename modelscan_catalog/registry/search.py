@@ -103,6 +103,11 @@ class SearchIndex:
             found = named + [(score, model) for score, model in found if model.row["id"] not in ids]
         return tuple(self._hit(model, score) for score, model in found[:limit])
 
+    def everything(self) -> tuple[Hit, ...]:
+        """Every model, the most used and newest first."""
+        ordered = sorted(self._models, key=lambda model: (-model.prior, model.row["id"]))
+        return tuple(self._hit(model, model.prior) for model in ordered)
+
     def _rank(self, query: Query) -> list[tuple[float, _Model]]:
         held = [model for model in self._models if _holds(model, query)]
         uses = [wish for wish in query.wishes if _is_use(wish)]
@@ -111,7 +116,7 @@ class SearchIndex:
         held = serving or [model for model in held if any(_serves(model, wish) for wish in uses)]
         meanings = [self._meanings(word) for word in query.words]
         if query.wishes:
-            # Beside a wish, a word that no name has ("documents") is talk; alone it means that nothing is found.
+            # Beside a wish, a word that no name has ("documents") is talk; alone it finds nothing.
             meanings = [found for found in meanings if max(found.values(), default=0.0) == 1.0]
         scored = [(score, model) for model in held if (score := self._score(model, query, meanings)) > 0]
         if query.order in ("price", "free"):
