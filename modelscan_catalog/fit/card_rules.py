@@ -11,11 +11,14 @@ from modelscan_catalog.fit.engine_rules import (
     engine_rules,
     latent_cut,
 )
-from modelscan_catalog.fit.memory import is_latent, non_torch_gib, vision_share
+from modelscan_catalog.fit.memory import context_gib, is_latent, non_torch_gib, vision_share
 from modelscan_catalog.fit.tables import constant, table
 
 SMALL_CARD_GIB = 38.0
 """Cards under it (T4, L4, consumer cards) logged less non-torch memory than A100 and H100."""
+
+CONTEXT_CARD_GIB = 79.2
+"""The cards that `non_torch_context` was logged on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class CardRules:
     includes what the card's non-torch memory differs by from the variant's term (`non_torch_shift_gib`)."""
     non_torch_shift_gib: float
     reserve_error_gib: float
+    free_share: float
+    """Share of the card that is free before the engine starts: unified memory holds the system too."""
 
 
 def card_rules(
@@ -67,6 +72,8 @@ def card_rules(
     seen_gib = 0.0 if unified and rules.engine != "sglang" else total_gib
     sequences, tokens = batch_defaults(rules, seen_gib, name, max_model_len)
     shift = non_torch_gib(ranks, small=total_gib < SMALL_CARD_GIB, pcie=pcie) - non_torch_gib(ranks)
+    # a context grows with the card; the constant is an 80 GB card's (an estimate: no run shows it)
+    shift -= context_gib(rules, ranks) * max(0.0, 1 - total_gib / CONTEXT_CARD_GIB)
     reserve = shift
     if unified:
         reserve += constant("sglang_unified" if rules.engine == "sglang" else "unified_extra")
@@ -85,6 +92,7 @@ def card_rules(
         reserve_gib=reserve,
         non_torch_shift_gib=shift,
         reserve_error_gib=float(table("fit/bands.json")["unified_gib"]) if unified else 0.0,
+        free_share=constant("unified_free") if unified else 1.0,
     )
 
 

@@ -45,6 +45,8 @@ class EngineRules:
     latent_copies: bool
     sparse_auto_fp8: bool
     """`auto` stores sparse latent attention (DSA) in its own fp8 layout (vLLM 0.11)."""
+    context_counted: bool
+    """CUDA's context is part of the non-torch memory."""
     sampler: str
     tiers: tuple[Mapping[str, Any], ...]
     share: Mapping[str, Any] | None = None
@@ -79,6 +81,26 @@ def parse_version(engine: str, text: str) -> tuple[tuple[int, int, int], str | N
     return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)), named
 
 
+OLDER_CARDS = re.compile(
+    r"\b(t4|v100|p40|p100|(rtx )?20[678]0|(gtx )?1[06]\d0|titan (v|rtx)|quadro rtx)", re.IGNORECASE
+)
+"""Cards below compute capability 8.0."""
+
+
+def served_version(engine: str, version: str, gpu: str, *, notebook: bool = False) -> str:
+    """A version with the vLLM engine that really served: V0 where 0.8 to 0.9 fell back to it, on cards below
+    compute capability 8.0 and in Unsloth's notebooks.
+    """
+    if engine != "vllm" or not version or re.search(r"\b[Vv][01]\b(?!\.)", version):
+        return version
+    try:
+        number, _ = parse_version(engine, version)
+    except FitInputError:
+        return version
+    falls_back = (0, 8, 0) <= number < (0, 9, 1) and (notebook or OLDER_CARDS.search(gpu))
+    return f"{version} V0" if falls_back else version
+
+
 def _tuple(text: str) -> tuple[int, int, int]:
     major, minor, patch, *_ = [*(int(part) for part in text.split(".")), 0, 0]
     return major, minor, patch
@@ -106,9 +128,12 @@ def engine_rules(engine: str, version: str = "") -> EngineRules:
         if _tuple(row["since"]) <= number:
             merged.update(row)
     if named == "v0":
-        merged = {**table("engines/memory_defaults.json")[key][0]}
+        counted = merged.get("context_counted", False) and merged["engine"] == "v0"
+        merged = {**table("engines/memory_defaults.json")[key][0], "context_counted": counted}
     elif named == "v1" and merged["engine"] == "v0":
-        merged.update({"engine": "v1", "tiers": [{"sequences": 256, "tokens": 8192}]})
+        merged.update(
+            {"engine": "v1", "context_counted": True, "tiers": [{"sequences": 256, "tokens": 8192}]}
+        )
     return EngineRules(
         engine=merged["engine"],
         version=number,
@@ -124,6 +149,7 @@ def engine_rules(engine: str, version: str = "") -> EngineRules:
         checkpoint_kv_dtype=merged["checkpoint_kv_dtype"],
         latent_copies=merged["latent_copies"],
         sparse_auto_fp8=merged.get("sparse_auto_fp8", False),
+        context_counted=merged.get("context_counted", False),
         sampler=merged["sampler"],
         tiers=tuple(merged["tiers"]),
         share=merged.get("share"),

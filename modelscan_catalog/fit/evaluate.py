@@ -16,6 +16,7 @@ from modelscan_catalog.fit.architecture import Architecture, DeltaNet, Mamba, Sh
 from modelscan_catalog.fit.architecture_parse import parse_architecture
 from modelscan_catalog.fit.card_rules import CardRules, card_rules, variant_utilization
 from modelscan_catalog.fit.cards import Card, card_of
+from modelscan_catalog.fit.engine_rules import served_version
 from modelscan_catalog.fit.formulas import VariantTerms
 from modelscan_catalog.fit.known import corrected_config, known_config, measured_weights_gib, usual_draft
 from modelscan_catalog.fit.memory import Plan, layout_of, plan_weights, variant_terms
@@ -26,6 +27,9 @@ from modelscan_catalog.fit.unsloth import is_notebook, notebook_rank, notebook_s
 from modelscan_catalog.fit.weights import Parallel, largest_stage
 
 VERDICTS = ("fits", "tight", "does_not_fit")
+NO_CARD_GIB = 80.0
+"""The card whose default batch stands in where a request names none."""
+NO_CARD_BATCH = "; no GPU given: the batch is the default of an 80 GiB card where it is not stated"
 EMPTY: dict[str, Any] = {
     "id": None,
     "verdict": "unknown",
@@ -125,13 +129,15 @@ def evaluate(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answer(asked: FitRequest) -> dict[str, Any]:
     card = card_of(asked)
+    version = served_version(asked.engine, asked.engine_version, asked.gpu, notebook=is_notebook(asked))
+    asked = replace(asked, engine_version=version)
     subject = subject_of(asked)
     if isinstance(subject, Unsupported):
         return _unsupported(asked, card, subject)
     architecture, plan = subject.architecture, subject.plan
     terms = variant_terms(architecture, subject.scheme, plan)
     context = asked.max_model_len or architecture.context
-    total = card.total_gib if card else 80.0
+    total = card.total_gib if card else NO_CARD_GIB
     rules = card_rules(
         total,
         card.name if card else "",
@@ -166,7 +172,7 @@ def _answer(asked: FitRequest) -> dict[str, Any]:
     spread = _pool_spread(terms, tokens, sequences, rules, card.spread_gib if card else 0.0)
     given = asked.kv_pool_gib
     if given is None and card is None:
-        answer["reason"] = "no GPU given: weights and bytes a token only"
+        answer["reason"] = "no GPU given: no pool and no verdict" + NO_CARD_BATCH
         return answer
     if given is not None:
         pool, spread = given, 0.0
@@ -175,6 +181,14 @@ def _answer(asked: FitRequest) -> dict[str, Any]:
     _capacity(answer, subject, terms, pool, spread, context, tokens, asked.concurrency)
     need = float(formulas.request_gib(terms, context, tokens)) * asked.concurrency
     _verdict(answer, subject, terms, need, pool, spread, budget, rules, context, asked)
+    shared = given is None and rules.free_share < 1
+    if shared and answer["verdict"] == "fits" and utilization > rules.free_share * (1 - rules.edge):
+        answer["verdict"] = "tight"
+        answer["reason"] += (
+            f"; the share {utilization:g} is at the edge of what the system leaves free of unified memory"
+        )
+    if card is None:
+        answer["reason"] += NO_CARD_BATCH
     return answer
 
 

@@ -255,6 +255,13 @@ def recurrent_gib(architecture: Architecture, plan: Plan) -> float:
     return constant("non_torch_recurrent") if several and is_recurrent(architecture) else 0.0
 
 
+def context_gib(rules: EngineRules, ranks: int) -> float:
+    """What versions that count CUDA's context log beyond the usual non-torch memory."""
+    if not rules.context_counted:
+        return 0.0
+    return max(0.0, constant("non_torch_context") * min(ranks, 2) - non_torch_gib(ranks))
+
+
 def runtime_gib(rules: EngineRules) -> float:
     """The driver's context, which SGLang's pool pays for (it starts from free memory) and vLLM's does not."""
     return constant("sglang_runtime") if rules.engine == "sglang" else 0.0
@@ -331,7 +338,8 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
         graphs_share=1.0 if rules.graphs_deducted else 0.0,
         non_torch_gib=non_torch_gib(plan.parallel.tensor)
         + runtime_gib(rules)
-        + recurrent_gib(architecture, plan),
+        + recurrent_gib(architecture, plan)
+        + context_gib(rules, plan.parallel.tensor),
         overhead_relative_error=share,
         overhead_error_gib=error_gib,
         declared_context_tokens=float(architecture.context),

@@ -54,6 +54,29 @@ def test_given_pool_answers_the_capacity_alone() -> None:
     assert found["bands"]["kv_tokens"] == [715_072, 715_072]
 
 
+@pytest.mark.parametrize(("pool_gib", "verdict"), [(20.0, "fits"), (4.0, "tight"), (1.0, "does_not_fit")])
+def test_given_pool_decides_without_a_gpu(pool_gib: float, verdict: str) -> None:
+    request = {"model": "meta-llama/Llama-3.1-8B-Instruct", "engine_version": "0.11.0"}
+    found = evaluate({**request, "gpu": "unknown", "max_model_len": 32768, "kv_pool_gib": pool_gib})
+
+    assert found["verdict"] == verdict
+    assert found["weights_gib"] == pytest.approx(14.989, rel=0.001)
+    assert found["max_concurrency"] == pytest.approx(pool_gib / 4, rel=0.001)
+    assert found["max_context"] == min(131_072, int(pool_gib * 8192))
+    assert found["missing_gib"] == max(0.0, 4.0 - pool_gib)
+
+
+def test_without_gpu_and_pool_everything_but_pool_and_verdict_is_answered() -> None:
+    found = evaluate({"model": "Qwen/Qwen3-Next-80B-A3B-Instruct", "tp": 2, "engine_version": "0.10.2"})
+
+    assert found["verdict"] == "unknown"
+    assert found["attention_block"] == 544
+    assert found["kv_bytes_per_token"]
+    assert found["weights_gib"] == pytest.approx(74.28, rel=0.001)
+    assert found["kv_pool_gib"] is None
+    assert "no GPU" in found["reason"]
+
+
 def test_llama_70b_fp8_does_not_start_on_one_h100_and_does_on_two() -> None:
     request = {
         "model": "RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic",
