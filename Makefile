@@ -66,6 +66,10 @@ e2e: $(STAMP) ## whole builds from the snapshot, the notebooks, the site
 test-shared: $(STAMP) ## suites over the recorded source data and its replay server (MODELSCAN_SHARED)
 	$(PY) -m pytest -rs tests/shared
 
+.PHONY: test-site
+test-site: $(STAMP) ## the explorer in headless Chromium over registry/published (or MODELSCAN_PUBLISHED)
+	MODELSCAN_PUBLISHED=$${MODELSCAN_PUBLISHED:-registry/published} $(PY) -m pytest -rs -s tests/e2e/test_site.py
+
 .PHONY: schemas
 schemas: $(STAMP) ## write schemas/ from the records
 	$(VENV)/bin/modelscan schemas write
