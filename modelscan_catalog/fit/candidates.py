@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from modelscan_catalog.fit import formulas
-from modelscan_catalog.fit.card_rules import CardRules, card_rules, variant_utilization
+from modelscan_catalog.fit.card_rules import CardRules, card_rules, crowds, variant_utilization
 from modelscan_catalog.fit.formulas import GIB
 from modelscan_catalog.fit.known import measured_weights_gib
 from modelscan_catalog.fit.legality import (
@@ -301,6 +301,8 @@ def _measured(base: Candidate, place: Placement) -> Candidate:
     each = float(formulas.request_gib(terms, float(context), batch))
     required = weights + overhead + each * requests
     code = int(formulas.verdict_codes(required - rules.reserve_gib, usable, rules.edge, spread))
+    if code == formulas.FITS and crowds(rules, place.utilization):
+        code = formulas.TIGHT
     known = replace(
         base,
         verdict=VERDICT_BY_CODE[code],

@@ -100,3 +100,10 @@ def variant_utilization(rules: CardRules, architecture: Architecture) -> float:
     """The default share of the card for a variant: SGLang's depends on its attention and image tower."""
     share = rules.utilization - (rules.latent_cut if is_latent(architecture) else 0.0)
     return share * vision_share(architecture) if rules.vision_cut else share
+
+
+def crowds(rules: CardRules, asked_share: float | None) -> bool:
+    """Whether a share that was asked for is at or over the edge of what the card has free at the start."""
+    return (
+        asked_share is not None and asked_share > rules.free_share * (1 - rules.edge) and rules.free_share < 1
+    )

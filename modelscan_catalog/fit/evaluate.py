@@ -14,7 +14,7 @@ from modelscan_catalog.errors import FitInputError, ModelScanError
 from modelscan_catalog.fit import formulas
 from modelscan_catalog.fit.architecture import Architecture, DeltaNet, Mamba, ShortConvolution, Unsupported
 from modelscan_catalog.fit.architecture_parse import parse_architecture
-from modelscan_catalog.fit.card_rules import CardRules, card_rules, variant_utilization
+from modelscan_catalog.fit.card_rules import CardRules, card_rules, crowds, variant_utilization
 from modelscan_catalog.fit.cards import Card, card_of
 from modelscan_catalog.fit.engine_rules import served_version
 from modelscan_catalog.fit.formulas import VariantTerms
@@ -181,8 +181,7 @@ def _answer(asked: FitRequest) -> dict[str, Any]:
     _capacity(answer, subject, terms, pool, spread, context, tokens, asked.concurrency)
     need = float(formulas.request_gib(terms, context, tokens)) * asked.concurrency
     _verdict(answer, subject, terms, need, pool, spread, budget, rules, context, asked)
-    shared = given is None and rules.free_share < 1
-    if shared and answer["verdict"] == "fits" and utilization > rules.free_share * (1 - rules.edge):
+    if given is None and answer["verdict"] == "fits" and crowds(rules, asked.gpu_memory_utilization):
         answer["verdict"] = "tight"
         answer["reason"] += (
             f"; the share {utilization:g} is at the edge of what the system leaves free of unified memory"
