@@ -139,7 +139,7 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         },
     ],
 }
-OFFERS = [
+OFFERS: list[dict[str, Any]] = [
     {
         "id": "a/big",
         "provider": "a",
@@ -182,7 +182,7 @@ def fit_row(variant: str, count: int, verdict: str, **figures: Any) -> dict[str,
     } | figures
 
 
-FIT = [
+FIT: list[dict[str, Any]] = [
     fit_row(
         "lab/Big", 1, "does_not_fit", binding="weights", missing_gib=57.26, max_context=0, weights_gib=130.4
     ),
@@ -211,7 +211,7 @@ def write_registry(root: Path) -> Path:
     for name, rows in TABLES.items():
         _lines(root / f"{name}.jsonl", rows)
     _lines(root / "offers" / "a.jsonl", OFFERS)
-    profiles = [
+    profiles: list[dict[str, Any]] = [
         {
             "id": name,
             "name": f"NVIDIA {name}",
