@@ -22,6 +22,6 @@ from modelscan_catalog.settings import REPOSITORY_ROOT
 @click.option("--token", metavar="REFERENCE", help="Bearer token of clients, as env:NAME or file:PATH.")
 def router(config: Path, host: str, port: int, token: str | None) -> None:
     """Serve one OpenAI-compatible endpoint from router.json."""
-    from modelscan_catalog.router.app import run
+    from modelscan_catalog.router.server import run
 
     run(config, host=host, port=port, token_ref=token)

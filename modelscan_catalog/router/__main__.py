@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from modelscan_catalog.errors import ModelScanError
-from modelscan_catalog.router.app import run
+from modelscan_catalog.router.server import run
 
 
 @click.command()

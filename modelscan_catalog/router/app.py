@@ -1,133 +1,335 @@
-"""The router process: OpenAI-compatible in, the configured providers out."""
+"""The router: OpenAI-compatible requests in, the configured providers out, and questions about both."""
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import json
 import logging
-import signal
-import sys
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 from aiohttp import web
 
-from modelscan_catalog.errors import SettingsError, UnknownIdError
-from modelscan_catalog.router.config import RouterConfig, read_config
-from modelscan_catalog.router.forward import RouterError, forward
+from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.router import decide, report
+from modelscan_catalog.router.answers import RouterError, TokenCounts
+from modelscan_catalog.router.classify import lexicon
+from modelscan_catalog.router.config import RouterConfig
+from modelscan_catalog.router.forward import Call, Forwarder
+from modelscan_catalog.router.keys import Key
 from modelscan_catalog.router.lint import is_loopback
-from modelscan_catalog.router.table import RouteTable
-from modelscan_catalog.secret_refs import resolve_secret
+from modelscan_catalog.router.table import Needs, Route, RouteTable, RuntimeState
+from modelscan_catalog.router.upstream import Upstreams
+from modelscan_catalog.router.usage import Record, UsageStore
 
 LOGGER = logging.getLogger("modelscan.router")
 
 _OPEN_PATHS = {"/health", "/healthz"}
-_SHUTDOWN_TIMEOUT_S = 10.0
-_MAX_CONNECTIONS = 1024
-_KEEP_ALIVE_S = 4.0
-"""Below uvicorn's 5 s, which engines keep: a connection that is being closed must not be used again."""
+_MAX_UPSTREAM_CONNECTIONS = 4096
+_MAX_REMEMBERED = 4096
 
 Loader = Callable[[], RouterConfig]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Router:
-    """The served configuration and the connections to its providers."""
+    """The served configuration, the connections to its providers, and what is known of their use."""
 
-    def __init__(self, load: Loader, token: str | None = None) -> None:
+    def __init__(self, load: Loader, token: str | None = None, usage_path: Path | None = None) -> None:
         self._load = load
-        self._token = token
-        self._session: aiohttp.ClientSession | None = None
+        self._token = token.encode() if token is not None else None
         self.last_refusal: str | None = None
         """Why the newest configuration was not taken; null while the newest one serves."""
-        self.table = RouteTable(load())
-        self._max_body_bytes = self.table.config.policy.max_body_bytes
+        self.state = RuntimeState()
+        self.table = RouteTable(load(), self.state)
+        policy = self.table.config.policy
+        self.max_body_bytes = policy.max_body_bytes
+        self._client_timeout_s = policy.client_timeout_s
+        self.usage = UsageStore(usage_path, lambda: report.changed_keys(self.state))
+        report.restore_keys(self.state, self.usage.stored_keys(), policy.key_degradation_s)
+        self.upstreams = Upstreams(policy.connect_timeout_s, _MAX_UPSTREAM_CONNECTIONS)
+        self._forwarder = Forwarder(self.upstreams, self.state.health, self.state.clock, self._note)
+        self._in_flight = 0
+        self._salt = os.urandom(16)
+        self._clients: dict[str, str] = {}
+        self._local_hosts: set[str] = set()
+        self._decoder = json.JSONDecoder(parse_constant=_no_constant)
+        self._handlers: dict[tuple[str, str], Handler] = {
+            ("POST", "/v1/chat/completions"): self._chat,
+            ("POST", "/v1/completions"): self._completions,
+            ("POST", "/v1/embeddings"): self._embeddings,
+            ("GET", "/v1/models"): self._models,
+            ("POST", "/route"): self._route,
+            ("POST", "/route/refinement"): self._refinement,
+            ("GET", "/classify"): self._classify,
+            ("POST", "/classify"): self._classify,
+            ("POST", "/refresh"): self._refresh,
+            ("GET", "/health"): self._health,
+            ("GET", "/healthz"): self._health,
+            ("GET", "/metrics"): self._metrics,
+            ("GET", "/api/stats"): self._stats,
+            ("GET", "/api/keys"): self._keys,
+        }
+        self._paths = {path for _, path in self._handlers}
 
-    def application(self) -> web.Application:
-        """An application that owns the outgoing connections for as long as it runs."""
-        app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._answer_in_shape])
-        app.cleanup_ctx.append(self._connections)
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/healthz", self._health)
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/refresh", self._refresh)
-        return app
+    async def reload(self) -> RouteTable:
+        """Swap in the configuration as it is now; a bad one raises ``SettingsError`` and changes nothing.
 
-    def reload(self) -> RouteTable:
-        """Swap in the configuration as it is now; a bad one raises ``SettingsError`` and changes nothing."""
+        Reading and checking happen beside the event loop; requests under way keep the table they began with.
+        """
         try:
-            self.table = RouteTable(self._load())
+            self.table = await asyncio.to_thread(lambda: RouteTable(self._load(), self.state))
         except SettingsError as error:
             self.last_refusal = str(error)
             raise
         self.last_refusal = None
         return self.table
 
-    async def _connections(self, app: web.Application) -> Any:
-        del app
-        policy = self.table.config.policy
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_timeout_s)
-        connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_S)
-        async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=True, trust_env=False
-        ) as session:
-            self._session = session
-            yield
-
-    @web.middleware
-    async def _answer_in_shape(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        """Every failure in the OpenAI error shape; nothing of an exception reaches the client."""
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; every failure in the OpenAI error shape, nothing of an exception in it."""
+        self._in_flight += 1
         try:
-            self._authorize(request)
+            path = request.path
+            self._authorize(request, path)
+            handler = self._handlers.get((request.method, path))
+            if handler is None:
+                if path in self._paths:
+                    raise RouterError(405, "method_not_allowed", "Method Not Allowed")
+                raise RouterError(404, "not_found", "Not Found")
             return await handler(request)
         except RouterError as error:
             return error.response()
         except web.HTTPRequestEntityTooLarge:
-            message = f"the body exceeds {self._max_body_bytes} bytes"
-            return RouterError(413, "request_too_large", message).response()
-        except web.HTTPException as error:
-            if error.status < 400:
-                raise
-            return RouterError(error.status, error.reason.lower().replace(" ", "_"), error.reason).response()
+            return self._too_large()
         except ConnectionResetError:
             raise
         except Exception:
             LOGGER.exception("request failed: %s %s", request.method, request.path)
             return RouterError(500, "internal_error", "the router failed; its log has more").response()
+        finally:
+            self._in_flight -= 1
 
-    def _authorize(self, request: web.Request) -> None:
-        if request.path in _OPEN_PATHS:
+    def _authorize(self, request: web.BaseRequest, path: str) -> None:
+        if path in _OPEN_PATHS:
             return
         if self._token is None:
-            _refuse_other_sites(request)
+            self._refuse_other_sites(request)
             return
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), self._token):
             raise RouterError(
                 401, "invalid_api_key", "give the router's token as Authorization: Bearer TOKEN"
             )
 
-    async def _health(self, request: web.Request) -> web.Response:
+    def _refuse_other_sites(self, request: web.BaseRequest) -> None:
+        """Without a token, a web page in the user's browser must not spend the user's keys.
+
+        A page's requests carry its origin, or, after a DNS change, its own host name.
+        """
+        headers = request.headers
+        for named in (f"//{headers.get('Host', '')}", headers.get("Origin")):
+            if named is None or named in self._local_hosts:
+                continue
+            if not _is_here(named):
+                raise RouterError(
+                    403, "forbidden_origin", "without a token only programs of this machine may ask"
+                )
+            if len(self._local_hosts) < _MAX_REMEMBERED:
+                self._local_hosts.add(named)
+
+    async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
+        content, document = await self._document(request)
+        if not isinstance(document.get("messages"), list) or not document["messages"]:
+            raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
+        return await self._forward(request, "/chat/completions", content, document)
+
+    async def _completions(self, request: web.BaseRequest) -> web.StreamResponse:
+        content, document = await self._document(request)
+        if not isinstance(document.get("prompt"), str | list):
+            raise RouterError(400, "invalid_request", "prompt must be a string or a list")
+        return await self._forward(request, "/completions", content, document)
+
+    async def _embeddings(self, request: web.BaseRequest) -> web.StreamResponse:
+        content, document = await self._document(request)
+        if not isinstance(document.get("input"), str | list):
+            raise RouterError(400, "invalid_request", "input must be a string or a list")
+        return await self._forward(request, "/embeddings", content, document)
+
+    async def _forward(
+        self, request: web.BaseRequest, path: str, content: bytes, document: dict[str, Any]
+    ) -> web.StreamResponse:
+        started = self.state.clock()
+        table = self.table
+        name = document.get("model") or table.config.default_model
+        if not name:
+            raise RouterError(400, "invalid_request", "model is missing, and no default_model is configured")
+        if not isinstance(name, str):
+            raise RouterError(400, "invalid_request", "model must be a string")
+        if not isinstance(document.get("stream", False), bool | None):
+            raise RouterError(400, "invalid_request", "stream must be true or false")
+        needs = decide.needs_of(document, len(content), request.headers, chat=path == "/chat/completions")
+        decision = decide.decide(table, name, needs, decide.classify(document, needs.modalities))
+        if decision.is_refinement:
+            limit = min(needs.max_output_tokens, table.config.policy.refinement.max_tokens)
+            document = {k: v for k, v in document.items() if k != "max_completion_tokens"} | {
+                "max_tokens": limit
+            }
+            content = json.dumps(document).encode()
+        call = Call(
+            request,
+            path,
+            content,
+            document,
+            started,
+            decision.query_class,
+            self._client(request),
+            decision.deadline_s,
+        )
+        try:
+            return await self._forwarder.forward(call, decision.routes, table.config.policy)
+        except RouterError as error:
+            if not decision.is_refinement:
+                raise
+            message = f"pass the refinement over: {error}"
+            bypass = {"X-ModelScan-Refinement": "bypass"}
+            raise RouterError(error.status, "refinement_bypass", message, "upstream_error", bypass) from error
+
+    async def _document(self, request: web.BaseRequest) -> tuple[bytes, dict[str, Any]]:
+        """The body and the JSON object in it; a client that drips is given up."""
+        length = request.headers.get("Content-Length")
+        if length is not None and length.isdigit() and int(length) > self.max_body_bytes:
+            raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, int(length))
+        if request.content.is_eof():
+            content = await request.read()
+        else:
+            try:
+                async with asyncio.timeout(self._client_timeout_s):
+                    content = await request.read()
+            except TimeoutError:
+                message = f"the request did not arrive within {self._client_timeout_s:g} s"
+                raise RouterError(408, "request_timeout", message) from None
+        try:
+            document = self._decoder.decode(content.decode())
+        except (ValueError, RecursionError) as error:
+            raise RouterError(400, "invalid_json", f"the body is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise RouterError(400, "invalid_request", "the body must be a JSON object")
+        return content, document
+
+    def _note(
+        self,
+        call: Call,
+        route: Route,
+        key: Key | None,
+        outcome: str,
+        first_byte_s: float | None,
+        counts: TokenCounts | None,
+    ) -> None:
+        cost = None if counts is None else route.cost_usd(counts.prompt, counts.cached, counts.completion)
+        self.usage.record(
+            Record(
+                route.model.id,
+                route.name,
+                key.state.id[:16] if key else "",
+                call.query_class,
+                call.client,
+                outcome,
+                first_byte_s,
+                self.state.clock() - call.started,
+                counts.prompt if counts else None,
+                counts.cached if counts else 0,
+                counts.completion if counts else None,
+                cost,
+            )
+        )
+
+    def _client(self, request: web.BaseRequest) -> str:
+        """A salted hash of the client's address; the salt is forgotten with the process."""
+        remote = request.remote or ""
+        known = self._clients.get(remote)
+        if known is None:
+            if len(self._clients) >= _MAX_REMEMBERED:
+                self._clients.clear()
+            known = hashlib.blake2b(remote.encode(), key=self._salt, digest_size=8).hexdigest()
+            self._clients[remote] = known
+        return known
+
+    def _too_large(self) -> web.Response:
+        response = RouterError(
+            413, "request_too_large", f"the body exceeds {self.max_body_bytes} bytes"
+        ).response()
+        response.force_close()
+        return response
+
+    async def _route(self, request: web.BaseRequest) -> web.Response:
+        started = self.state.clock()
+        content, document = await self._document(request)
+        needs = self._asked(document, len(content), request)
+        name = document.get("model", decide.AUTO)
+        if not isinstance(name, str):
+            raise RouterError(400, "invalid_request", "model must be a string")
+        decision = decide.decide(self.table, name, needs, decide.classify(document, needs.modalities))
+        return web.json_response(decide.described(self.table, decision, needs, self.state.clock() - started))
+
+    async def _refinement(self, request: web.BaseRequest) -> web.Response:
+        started = self.state.clock()
+        content, document = await self._document(request)
+        needs = self._asked(document, len(content), request)
+        kind = document.get("refinement_type", "fast")
+        if kind not in ("fast", "quality", "lmm"):
+            raise RouterError(400, "invalid_request", "refinement_type must be fast, quality or lmm")
+        found = decide.classify(document, needs.modalities)
+        try:
+            decision = decide.refinement(self.table, needs, kind, found)
+        except RouterError as error:
+            if error.status == 404:
+                raise
+            return web.json_response({"model": None, "bypass": True, "reasons": [str(error)]})
+        return web.json_response(decide.described(self.table, decision, needs, self.state.clock() - started))
+
+    def _asked(self, document: dict[str, Any], size: int, request: web.BaseRequest) -> Needs:
+        if not isinstance(document.get("query"), str) and not isinstance(document.get("messages"), list):
+            raise RouterError(400, "invalid_request", "give query (a string) or messages (a list)")
+        return decide.needs_of(document, size, request.headers, chat=True)
+
+    async def _classify(self, request: web.BaseRequest) -> web.Response:
+        if request.method == "GET":
+            document: dict[str, Any] = {"query": request.query.get("query")}
+            size = 0
+        else:
+            content, document = await self._document(request)
+            size = len(content)
+        needs = self._asked(document, size, request)
+        found = decide.classify(document, needs.modalities)
+        return web.json_response(
+            {
+                "class": found.query_class,
+                "version": lexicon().version,
+                "reasons": list(found.reasons),
+                "deadline_s": self.table.config.policy.classes[found.query_class].deadline_s,
+            }
+        )
+
+    async def _health(self, request: web.BaseRequest) -> web.Response:
         del request
         table = self.table
         return web.json_response(
             {
                 "status": "ok" if self.last_refusal is None else "serving_previous_config",
                 "problem": self.last_refusal,
-                "config": _fingerprint(table.config),
+                "config": table.fingerprint,
                 "models": len(table.config.models),
                 "usable_models": len(table.usable_models()),
                 "unusable_providers": len(table.unusable),
+                "resting_targets": len(self.state.health.resting()),
+                "usage_problem": self.usage.problem is not None,
             }
         )
 
-    async def _models(self, request: web.Request) -> web.Response:
+    async def _models(self, request: web.BaseRequest) -> web.Response:
         del request
         rows = [
             {
@@ -141,96 +343,31 @@ class Router:
         ]
         return web.json_response({"object": "list", "data": rows})
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        if self._session is None:
-            raise RouterError(503, "starting", "the router is starting or stopping", "server_error")
-        body = _chat_body(await request.read())
-        table = self.table
-        name = body.get("model") or table.config.default_model
-        if not name:
-            raise RouterError(400, "invalid_request", "model is missing, and no default_model is configured")
-        try:
-            attempts = table.attempts(name)
-        except UnknownIdError as error:
-            raise RouterError(404, "model_not_found", str(error)) from error
-        except SettingsError as error:
-            raise RouterError(503, "no_usable_target", str(error), "server_error") from error
-        return await forward(request, self._session, attempts, body, "/chat/completions", table.config.policy)
-
-    async def _refresh(self, request: web.Request) -> web.Response:
+    async def _refresh(self, request: web.BaseRequest) -> web.Response:
         del request
         try:
-            table = self.reload()
+            table = await self.reload()
         except SettingsError as error:
-            raise RouterError(
-                422, "invalid_config", f"the previous configuration keeps serving: {error}"
-            ) from error
+            message = f"the previous configuration keeps serving: {error}"
+            raise RouterError(422, "invalid_config", message) from error
         return web.json_response(
-            {"status": "ok", "config": _fingerprint(table.config), "models": len(table.config.models)}
+            {"status": "ok", "config": table.fingerprint, "models": len(table.config.models)}
         )
 
+    async def _metrics(self, request: web.BaseRequest) -> web.Response:
+        del request
+        text = await asyncio.to_thread(
+            report.metrics, self.usage, self.table, self.state, self._in_flight, self.last_refusal is None
+        )
+        return web.Response(body=text.encode(), headers={"Content-Type": report.METRICS_TYPE})
 
-def run(
-    config_path: Path,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    token_ref: str | None = None,
-    adapt: Callable[[RouterConfig], RouterConfig] | None = None,
-) -> None:
-    """Serve ``config_path`` until SIGINT or SIGTERM; one line on standard output says where.
+    async def _stats(self, request: web.BaseRequest) -> web.Response:
+        model = request.query.get("model")
+        return web.json_response(await asyncio.to_thread(report.stats, self.usage, model))
 
-    ``port`` 0 takes a free one. ``adapt`` changes each configuration that is loaded, such as
-    ``with_local``. Raises ``SettingsError`` for an unusable configuration, token or address, and for an
-    address beyond loopback without a token.
-    """
-    if not is_loopback(host) and token_ref is None:
-        raise SettingsError(f"{host} is reachable from other machines: give a token reference (env:NAME)")
-    token = resolve_secret(token_ref) if token_ref else None
-
-    def load() -> RouterConfig:
-        config = read_config(config_path)
-        return adapt(config) if adapt else config
-
-    asyncio.run(_serve(Router(load, token), host, port))
-
-
-async def _serve(router: Router, host: str, port: int) -> None:
-    runner = web.AppRunner(
-        router.application(),
-        handler_cancellation=True,
-        access_log=None,
-        shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-        bound = runner.addresses[0][1]
-        sys.stdout.write(f"router listening on http://{host}:{bound}\n")
-        sys.stdout.flush()
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(name, stop.set)
-        await stop.wait()
-    finally:
-        await runner.cleanup()
-
-
-def _refuse_other_sites(request: web.Request) -> None:
-    """Without a token, a web page in the user's browser must not spend the user's keys.
-
-    A page's requests carry its origin, or, after a DNS change, its own host name.
-    """
-    for header in (f"//{request.host}", request.headers.get("Origin")):
-        if header is not None and not _is_here(header):
-            raise RouterError(
-                403, "forbidden_origin", "without a token only programs of this machine may ask"
-            )
+    async def _keys(self, request: web.BaseRequest) -> web.Response:
+        rows = report.key_list(self.table, self.state, request.query.get("provider"))
+        return web.json_response({"success": True, "data": rows, "total": len(rows)})
 
 
 def _is_here(address: str) -> bool:
@@ -240,25 +377,5 @@ def _is_here(address: str) -> bool:
         return False
 
 
-def _chat_body(content: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(content, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise RouterError(400, "invalid_json", f"the body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise RouterError(400, "invalid_request", "the body must be a JSON object")
-    if not isinstance(body.get("messages"), list) or not body["messages"]:
-        raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
-    if not isinstance(body.get("model", ""), str):
-        raise RouterError(400, "invalid_request", "model must be a string")
-    if not isinstance(body.get("stream", False), bool | None):
-        raise RouterError(400, "invalid_request", "stream must be true or false")
-    return body
-
-
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _fingerprint(config: RouterConfig) -> str:
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]

@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.secret_refs import SecretRef
 
-SCHEMA_VERSION = "1.0.0"
+SCHEMA_VERSION = "1.1.0"
 MAX_CONFIG_BYTES = 32 * 1024 * 1024
 
 
@@ -29,19 +29,45 @@ def _http_url(url: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+MAX_KEYS = 100
+QueryClass = Literal["simple", "technical", "research", "multimedia"]
+CLASSES: tuple[QueryClass, ...] = get_args(QueryClass)
+
+
+class KeyLimits(_Part):
+    """What a provider allows one key; sliding windows of a minute and of a day. Null: no limit is known."""
+
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    tokens_per_minute: int | None = Field(default=None, gt=0)
+    requests_per_day: int | None = Field(default=None, gt=0)
+
+
 class RouterProvider(_Part):
-    """Someone who answers OpenAI-compatible requests below ``base_url``.
+    """Someone who answers requests below ``base_url`` in the OpenAI or the Anthropic format.
 
     ``model`` names the one model that a local deployment serves. A provider that is not enabled is
-    listed and never called.
+    listed and never called. ``key`` and ``keys`` together are its keys.
     """
 
     name: str = Field(min_length=1)
     type: Literal["api", "local"]
     base_url: HttpUrl
+    format: Literal["openai", "anthropic"] = "openai"
     key: SecretRef | None = None
+    keys: tuple[SecretRef, ...] = Field(default=(), max_length=MAX_KEYS)
+    key_selection: Literal["least_used", "round_robin"] = "least_used"
+    key_limits: KeyLimits = KeyLimits()
     model: str | None = None
     enabled: bool = True
+
+
+class TargetTier(_Part):
+    """Prices of a whole request whose prompt is longer than ``above_tokens``; USD per million tokens."""
+
+    above_tokens: int = Field(gt=0)
+    input_price: float = Field(ge=0)
+    output_price: float = Field(ge=0)
+    cached_input_price: float | None = Field(default=None, ge=0)
 
 
 class Target(_Part):
@@ -54,6 +80,8 @@ class Target(_Part):
     context: int | None = Field(default=None, gt=0, description="tokens; null while unknown")
     input_price: float | None = Field(default=None, ge=0, description="USD per million tokens")
     output_price: float | None = Field(default=None, ge=0, description="USD per million tokens")
+    cached_input_price: float | None = Field(default=None, ge=0, description="USD per million tokens")
+    tiers: tuple[TargetTier, ...] = ()
 
 
 class RouterModel(_Part):
@@ -64,13 +92,47 @@ class RouterModel(_Part):
 
     id: str = Field(min_length=1)
     aliases: tuple[str, ...] = ()
+    task: Literal["chat", "embedding"] = "chat"
     context: int | None = Field(default=None, gt=0, description="tokens; null while unknown")
     input: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
     deprecated: bool = False
+    quality: float | None = Field(
+        default=None, ge=0, le=1, description="the operator's own measurement; null without one"
+    )
     targets: tuple[Target, ...] = Field(min_length=1)
     fallbacks: tuple[str, ...] = ()
     lossy_fallbacks: tuple[str, ...] = ()
+
+
+class Weights(_Part):
+    """How much quality, price and latency count when a class is routed; only their ratios matter."""
+
+    quality: float = Field(ge=0)
+    price: float = Field(ge=0)
+    latency: float = Field(ge=0)
+
+
+class ClassPolicy(_Part):
+    """How requests of one class are routed when they leave the choice of the model to the router."""
+
+    deadline_s: float = Field(gt=0, description="until the first byte of an answer, over all attempts")
+    weights: Weights
+
+
+class RefinementPolicy(_Part):
+    """A refiner answers at once or is passed over."""
+
+    budget_s: float = Field(default=0.5, gt=0, description="routing and first byte together")
+    max_tokens: int = Field(default=256, gt=0)
+
+
+DEFAULT_CLASSES: dict[QueryClass, ClassPolicy] = {
+    "simple": ClassPolicy(deadline_s=5, weights=Weights(quality=1, price=3, latency=2)),
+    "technical": ClassPolicy(deadline_s=7, weights=Weights(quality=3, price=1, latency=1)),
+    "research": ClassPolicy(deadline_s=10, weights=Weights(quality=3, price=1, latency=0)),
+    "multimedia": ClassPolicy(deadline_s=10, weights=Weights(quality=2, price=1, latency=1)),
+}
 
 
 class Policy(_Part):
@@ -83,6 +145,16 @@ class Policy(_Part):
     max_attempts: int = Field(ge=1)
     fallback_statuses: tuple[int, ...] = Field(description="upstream answers that send a request onwards")
     max_fallbacks_per_model: int = Field(ge=0)
+    max_connections: int = Field(default=1024, gt=0, description="of clients; more are answered 503")
+    client_timeout_s: float = Field(default=30.0, gt=0, description="for a client to send its request")
+    key_degradation_s: float = Field(default=900.0, gt=0, description="rest of a key that was refused")
+    rate_limit_rest_s: float = Field(default=30.0, gt=0, description="after a 429 without Retry-After")
+    failures_before_cooldown: int = Field(default=3, ge=1)
+    cooldown_s: float = Field(default=10.0, gt=0, description="first rest of a failing target; doubles")
+    max_cooldown_s: float = Field(default=300.0, gt=0)
+    probe_interval_s: float | None = Field(default=None, gt=0, description="null: no active probes")
+    classes: dict[QueryClass, ClassPolicy] = Field(default_factory=lambda: dict(DEFAULT_CLASSES))
+    refinement: RefinementPolicy = RefinementPolicy()
 
 
 class Unroutable(_Part):
@@ -112,6 +184,10 @@ class RouterConfig(_Part):
     routing: Routing
     models: tuple[RouterModel, ...] = ()
     default_model: str | None = None
+    chains: dict[QueryClass, tuple[str, ...]] = Field(
+        default_factory=dict, description="models of a class in order, instead of the computed order"
+    )
+    refiners: tuple[str, ...] = ()
     policy: Policy
     unroutable: tuple[Unroutable, ...] = ()
 
@@ -136,6 +212,16 @@ class RouterConfig(_Part):
             for other in (*model.fallbacks, *model.lossy_fallbacks):
                 if other not in known or other == model.id:
                     raise ValueError(f"model {model.id}: {other!r} cannot be its fallback")
+        chosen: list[tuple[str, tuple[str, ...]]] = [*self.chains.items(), ("refiners", self.refiners)]
+        for where, listed in chosen:
+            for name in listed:
+                if name not in known:
+                    raise ValueError(f"{where}: no model is called {name!r}")
+        for provider in providers:
+            if len({provider.key, *provider.keys} - {None}) > MAX_KEYS:
+                raise ValueError(f"provider {provider.name}: more than {MAX_KEYS} keys")
+        if missing := set(CLASSES) - set(self.policy.classes):
+            raise ValueError(f"policy.classes lacks {', '.join(sorted(missing))}")
         if self.default_model is not None and self.default_model not in known:
             raise ValueError(f"default_model {self.default_model!r} is not among the models")
         return self

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,18 +21,22 @@ from modelscan_catalog.router.config import (
     RouterProvider,
     Routing,
     Target,
+    TargetTier,
     Unroutable,
 )
 from modelscan_catalog.router.lint import is_loopback, lost_by
+from modelscan_catalog.router.policy import usual_cost
 from modelscan_catalog.settings import REPOSITORY_ROOT
 
 ROUTER_DATA = REPOSITORY_ROOT / "registry" / "router"
 
-_CHAT_CATEGORIES = {"llm", "vlm", None}
+_ROUTED_CATEGORIES = {"llm", "vlm", "embedding", None}
+_FORMATS: dict[str, Literal["openai", "anthropic"]] = {
+    "openai-compatible": "openai",
+    "anthropic-compatible": "anthropic",
+}
 _KEY_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*?(KEY|TOKEN|PAT|SECRET)$")
 """Of a seller's variables, those that hold a key under a name that a shell can set."""
-_OUTPUT_SHARE = 0.25
-"""Share of output tokens in the price that targets are ordered by."""
 _COMPARABLE_PRICE_RATIO = 3.0
 """A fallback that costs this many times more or less is another class of model."""
 
@@ -71,7 +75,7 @@ def router_config(
     extra: dict[str, RouterProvider] = {}
     for offer in sorted(offers, key=lambda offer: offer.id):
         seller = sellers.get(offer.provider)
-        if seller is None or offer.model is None or not _is_chat(offer):
+        if seller is None or offer.model is None or not _is_text(offer):
             continue
         own = _own_address(offer, seller)
         if own is None:
@@ -83,7 +87,7 @@ def router_config(
     routed = [
         _routed(model, targets[model.id])
         for model in models
-        if model.id in targets and model.category in _CHAT_CATEGORIES
+        if model.id in targets and model.category in _ROUTED_CATEGORIES
     ]
     used = {target.provider for model in routed for target in model.targets}
     return RouterConfig(
@@ -122,7 +126,7 @@ def _sellers(providers: Iterable[Provider]) -> tuple[dict[str, RouterProvider], 
         base_url = known["base_url"] if known else provider.base_url
         key = next((name for name in provider.env if _KEY_VARIABLE.search(name)), None)
         reason = None
-        if not known and provider.api_type != "openai-compatible":
+        if not known and provider.api_type not in _FORMATS:
             reason = f"its interface is {provider.api_type}"
         elif base_url is None:
             reason = "its address is not known"
@@ -136,7 +140,11 @@ def _sellers(providers: Iterable[Provider]) -> tuple[dict[str, RouterProvider], 
             unroutable.append(Unroutable(provider=provider.id, reason=reason))
         elif base_url is not None:
             sellers[provider.id] = RouterProvider(
-                name=provider.id, type="api", base_url=base_url, key=f"env:{key}"
+                name=provider.id,
+                type="api",
+                base_url=base_url,
+                format="openai" if known else _FORMATS[provider.api_type],
+                key=f"env:{key}",
             )
     return sellers, unroutable
 
@@ -149,20 +157,20 @@ def _is_callable(base_url: str) -> bool:
     return url.startswith("https://") or is_loopback(urlsplit(url).hostname or "")
 
 
-def _is_chat(offer: Offer) -> bool:
+def _is_text(offer: Offer) -> bool:
     return offer.status != "deprecated" and (not offer.modalities.output or "text" in offer.modalities.output)
 
 
 def _own_address(offer: Offer, seller: RouterProvider) -> RouterProvider | None:
     """The seller, or its other address when this one offer has its own; null when not routable."""
-    if offer.api_type not in (None, "openai-compatible"):
+    if offer.api_type is not None and _FORMATS.get(offer.api_type) != seller.format:
         return None
     if offer.base_url is None or offer.base_url.rstrip("/") == seller.base_url:
         return seller
     if not _is_callable(offer.base_url):
         return None
     path = re.sub(r"[^a-z0-9]+", "-", offer.base_url.removeprefix("https://").lower()).strip("-")
-    return RouterProvider(name=f"{seller.name}@{path}", type="api", base_url=offer.base_url, key=seller.key)
+    return seller.model_copy(update={"name": f"{seller.name}@{path}", "base_url": offer.base_url.rstrip("/")})
 
 
 def _target(offer: Offer, provider: str) -> Target:
@@ -173,6 +181,17 @@ def _target(offer: Offer, provider: str) -> Target:
         context=offer.limits.context,
         input_price=price.input if price else None,
         output_price=price.output if price else None,
+        cached_input_price=price.cache_read if price else None,
+        tiers=tuple(
+            TargetTier(
+                above_tokens=tier.above_context_tokens,
+                input_price=tier.input,
+                output_price=tier.output,
+                cached_input_price=tier.cache_read,
+            )
+            for tier in (price.tiers if price else ())
+            if tier.input is not None and tier.output is not None
+        ),
     )
 
 
@@ -209,6 +228,7 @@ def _routed(model: Model, targets: Sequence[Target]) -> RouterModel:
     contexts = [target.context for target in targets if target.context is not None]
     return RouterModel(
         id=model.id,
+        task="embedding" if model.category == "embedding" else "chat",
         context=model.limits.context or (min(contexts) if contexts else None),
         input=model.modalities.input,
         output=model.modalities.output,
@@ -236,6 +256,7 @@ def _with_fallbacks(routed: Sequence[RouterModel], models: Iterable[Model], limi
                 for other in family
                 if other.id != one.id
                 and not other.deprecated
+                and other.task == one.task
                 and lost_by(one, other) is None
                 and _keeps_capabilities(records[one.id], records[other.id])
                 and (ratio := _price_ratio(one, other)) is not None
@@ -264,9 +285,7 @@ def _price_ratio(one: RouterModel, other: RouterModel) -> float | None:
 
 def _cost(target: Target) -> float:
     """USD for a million tokens of usual traffic; infinite while unknown."""
-    if target.input_price is None or target.output_price is None:
-        return math.inf
-    return (1 - _OUTPUT_SHARE) * target.input_price + _OUTPUT_SHARE * target.output_price
+    return usual_cost(target.input_price, target.output_price)
 
 
 def _with_aliases(routed: Iterable[RouterModel], models: Iterable[Model]) -> list[RouterModel]:

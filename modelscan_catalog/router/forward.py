@@ -1,214 +1,308 @@
-"""One chat request carried to the first upstream that answers it, byte for byte."""
+"""One request carried to the first upstream that answers it; the answer passed on as it comes."""
 
-import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
+from modelscan_catalog.router import anthropic
+from modelscan_catalog.router.answers import (
+    RouterError,
+    TokenCounts,
+    Trail,
+    is_context_overflow,
+    is_openai_error,
+    token_counts,
+)
 from modelscan_catalog.router.config import Policy
-from modelscan_catalog.router.table import Attempt
+from modelscan_catalog.router.health import Health
+from modelscan_catalog.router.keys import Key
+from modelscan_catalog.router.table import Route
+from modelscan_catalog.router.upstream import Answer, UpstreamError, Upstreams
 
 LOGGER = logging.getLogger("modelscan.router")
 
-_CONTEXT_OVERFLOW = re.compile(rb"context_length_exceeded|maximum context length", re.IGNORECASE)
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
-_PASSED_HEADERS = ("Content-Type", "Retry-After")
-
-
-class RouterError(Exception):
-    """An answer in the OpenAI error shape."""
-
-    def __init__(self, status: int, code: str, message: str, kind: str = "invalid_request_error") -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
-
-    def response(self) -> web.Response:
-        """This error as an HTTP response."""
-        return web.json_response(self.body, status=self.status)
+_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+_ESCAPED_LETTER = re.compile(rb"\\u00[46]")
+_KEY_REFUSED = (401, 402)
+_MAX_RETRY_AFTER_S = 3600.0
 
 
 @dataclass
-class _Trail:
-    """What each failed attempt came to; says in the end which error the client sees."""
+class Call:
+    """One client's request on its way: what was asked, and since when."""
 
-    failures: list[tuple[str, str, int]] = field(default_factory=list)
+    request: web.BaseRequest
+    path: str
+    content: bytes
+    document: Mapping[str, Any]
+    started: float
+    query_class: str
+    client: str
+    deadline_s: float | None = None
 
-    def add(self, attempt: Attempt, reason: str, status: int) -> None:
-        LOGGER.warning("%s: %s", attempt.name, reason)
-        self.failures.append((attempt.name, reason, status))
-
-    def error(self) -> RouterError:
-        statuses = {status for _, _, status in self.failures}
-        told = "; ".join(f"{name}: {reason}" for name, reason, _ in self.failures)
-        if statuses == {429}:
-            return RouterError(429, "rate_limit_exceeded", f"every target is limiting: {told}", "rate_limit")
-        if statuses == {400}:
-            return RouterError(400, "context_length_exceeded", f"too long for every target: {told}")
-        status = 504 if statuses == {504} else 502
-        return RouterError(status, "upstream_failed", f"no target answered: {told}", "upstream_error")
-
-
-async def forward(
-    request: web.Request,
-    session: aiohttp.ClientSession,
-    attempts: Sequence[Attempt],
-    body: Mapping[str, Any],
-    path: str,
-    policy: Policy,
-) -> web.StreamResponse:
-    """The answer of the first of ``attempts`` that gives one.
-
-    The next is tried only while nothing has come back: a refused connection, a time-out, or a status in
-    ``policy.fallback_statuses``. After the first byte a failure is told to the client as it is.
-    """
-    trail = _Trail()
-    for attempt in attempts:
-        started = await _attempt(request, session, attempt, body, path, policy, trail)
-        if started is not None:
-            return started
-    raise trail.error()
-
-
-async def _attempt(
-    request: web.Request,
-    session: aiohttp.ClientSession,
-    attempt: Attempt,
-    body: Mapping[str, Any],
-    path: str,
-    policy: Policy,
-    trail: _Trail,
-) -> web.StreamResponse | None:
-    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-    if attempt.key is not None:
-        headers["Authorization"] = f"Bearer {attempt.key}"
-    try:
-        content = json.dumps({**body, "model": attempt.model}).encode()
-    except RecursionError:
-        raise RouterError(400, "invalid_json", "the body is nested too deeply") from None
-    upstream: aiohttp.ClientResponse | None = None
-    try:
+    def content_for(self, model: str) -> bytes:
+        """The body with ``model`` as its model: its bytes as they came, but for that name, where possible."""
+        name = json.dumps(model).encode()
+        found = _MODEL.search(self.content)
+        if (
+            found is not None
+            and self.content.count(b'"model"') == 1
+            and not (b"\\u00" in self.content and _ESCAPED_LETTER.search(self.content))
+        ):
+            if found[1] == name:
+                return self.content
+            return b"%b%b%b" % (self.content[: found.start(1)], name, self.content[found.end(1) :])
         try:
-            async with asyncio.timeout(policy.first_byte_timeout_s):
-                upstream = await session.post(
-                    f"{attempt.url}{path}", data=content, headers=headers, allow_redirects=False
-                )
-                if upstream.status >= 300:
-                    return await _refused(upstream, attempt, policy, trail)
-                first = await upstream.content.readany()
-        except TimeoutError:
-            trail.add(attempt, f"no answer within {policy.first_byte_timeout_s:g} s", 504)
-            return None
-        except aiohttp.ClientError as error:
-            trail.add(attempt, f"{type(error).__name__} before the first byte", 502)
-            return None
-        return await _pass_on(request, upstream, first, attempt, policy)
-    finally:
-        if upstream is not None:
-            upstream.release()
+            return json.dumps({**self.document, "model": model}).encode()
+        except RecursionError:
+            raise RouterError(400, "invalid_json", "the body is nested too deeply") from None
 
 
-async def _refused(
-    upstream: aiohttp.ClientResponse, attempt: Attempt, policy: Policy, trail: _Trail
-) -> web.Response | None:
-    """The upstream's refusal for the client, or null when the next target should be tried."""
-    told = await upstream.content.read(_MAX_ERROR_BYTES)
-    if upstream.status in policy.fallback_statuses or upstream.status < 400:
-        trail.add(attempt, f"status {upstream.status}", upstream.status)
-        return None
-    if upstream.status == 400 and _CONTEXT_OVERFLOW.search(told):
-        trail.add(attempt, "the prompt is too long for it", 400)
-        return None
-    if not _is_openai_error(told):
-        error = RouterError(upstream.status, "upstream_refused", f"{attempt.name}: status {upstream.status}")
-        told = json.dumps(error.body).encode()
-    return web.Response(
-        body=told, status=upstream.status, headers=_marked(attempt), content_type="application/json"
-    )
+Note = Callable[[Call, Route, Key | None, str, float | None, TokenCounts | None], None]
+"""Told of every finished upstream call: route, key, outcome, seconds to the first byte, tokens."""
 
 
-async def _pass_on(
-    request: web.Request,
-    upstream: aiohttp.ClientResponse,
-    first: bytes,
-    attempt: Attempt,
-    policy: Policy,
-) -> web.StreamResponse:
-    """Chunks as they come, never more than one in hand; ends well-formed when the upstream does not."""
-    if upstream.content_type != "text/event-stream":
-        return await _whole(upstream, first, attempt, policy)
-    response = web.StreamResponse(
-        status=upstream.status,
-        headers={
-            "Content-Type": upstream.headers["Content-Type"],
-            "Cache-Control": "no-cache",
-            "X-Accel-Buffering": "no",
-            **_marked(attempt),
-        },
-    )
-    await response.prepare(request)
-    chunk, last = first, b""
+class Forwarder:
+    """Carries calls to upstreams under one policy."""
+
+    def __init__(self, upstreams: Upstreams, health: Health, clock: Callable[[], float], note: Note) -> None:
+        self._upstreams = upstreams
+        self._health = health
+        self._clock = clock
+        self._note = note
+
+    async def forward(self, call: Call, routes: Sequence[Route], policy: Policy) -> web.StreamResponse:
+        """The answer of the first of ``routes`` that gives one.
+
+        Another key or the next route is tried only while nothing has come back: a refused connection, a
+        time-out, or a status in ``policy.fallback_statuses``. After the first byte a failure is told to
+        the client as it is. With ``call.deadline_s`` an attempt may use half of the time left, the last
+        all of it.
+        """
+        trail = Trail()
+        calls_left = policy.max_attempts
+        for number, route in enumerate(routes):
+            tried: list[Key] = []
+            while calls_left > 0:
+                key = None
+                if route.keys is not None:
+                    key = route.keys.select(route.target.model, tried)
+                    if key is None:
+                        if not tried:
+                            trail.add(route.name, "all its keys rest", 429)
+                            trail.wait(route.keys.free_in_s(route.target.model))
+                        break
+                    tried.append(key)
+                first_byte_s = policy.first_byte_timeout_s
+                if call.deadline_s is not None:
+                    left_s = call.deadline_s - (self._clock() - call.started)
+                    if left_s <= 0:
+                        trail.add(route.name, "no time is left for it", 504)
+                        raise trail.error()
+                    first_byte_s = min(first_byte_s, left_s if number == len(routes) - 1 else left_s / 2)
+                calls_left -= 1
+                answered, other_key = await self._attempt(call, route, key, first_byte_s, policy, trail)
+                if answered is not None:
+                    return answered
+                if not other_key:
+                    break
+        raise trail.error()
+
+    async def _attempt(
+        self, call: Call, route: Route, key: Key | None, first_byte_s: float, policy: Policy, trail: Trail
+    ) -> tuple[web.StreamResponse | None, bool]:
+        """The answer, or null and whether another key of the same provider may do better."""
+        translated = route.provider.format == "anthropic"
+        path = call.path
+        if translated:
+            path = "/messages"
+            try:
+                asked = anthropic.messages_request(call.document, route.target.model)
+            except anthropic.UntranslatableError as error:
+                trail.add(route.name, str(error), 502)
+                return None, False
+            content = json.dumps(asked).encode()
+        else:
+            content = call.content_for(route.target.model)
+        head = b"%b%d\r\n\r\n" % (route.head(path, key), len(content))
+        begun = self._clock()
+        answer: Answer | None = None
+        outcome, counts, first_after_s = "cancelled", None, None
+        try:
+            answer = await self._upstreams.ask(route.address, head, content, first_byte_s)
+            if answer.status >= 300:
+                outcome = f"status_{answer.status}"
+                return await self._refused(answer, route, key, policy, trail)
+            first = await answer.some(max(first_byte_s - (self._clock() - begun), 0.001))
+            first_after_s = self._clock() - begun
+            route.health.answered(first_after_s)
+            passing = _Passing(call, route, answer, first, policy, translated)
+            response = await passing.run()
+            outcome, counts = passing.outcome, passing.counts
+            return response, False
+        except UpstreamError as error:
+            outcome = "timeout" if error.timed_out else "connection"
+            self._health.failed(route.health, policy)
+            LOGGER.warning("%s: %s", route.name, error.reason)
+            trail.add(route.name, error.reason, 504 if error.timed_out else 502)
+            return None, False
+        finally:
+            if answer is not None:
+                answer.release()
+            if key is not None and counts is not None and route.keys is not None:
+                route.keys.count_tokens(key.state, counts.prompt + counts.completion)
+            self._note(call, route, key, outcome, first_after_s, counts)
+
+    async def _refused(
+        self, answer: Answer, route: Route, key: Key | None, policy: Policy, trail: Trail
+    ) -> tuple[web.Response | None, bool]:
+        """The upstream's refusal for the client, or null when the next key or target should be tried."""
+        status = answer.status
+        told = await answer.whole(policy.silence_timeout_s, _MAX_ERROR_BYTES)
+        if status in policy.fallback_statuses or status < 400:
+            LOGGER.warning("%s: status %d", route.name, status)
+            trail.add(route.name, f"status {status}", status)
+            if key is None or route.keys is None:
+                self._health.failed(route.health, policy)
+                return None, False
+            if status == 429:
+                rest_s = _retry_after_s(answer) or policy.rate_limit_rest_s
+                trail.wait(rest_s)
+                route.keys.limit(key.state, route.target.model, rest_s)
+                return None, True
+            if status == 403:
+                route.keys.limit(key.state, route.target.model, policy.key_degradation_s)
+                return None, True
+            if status in _KEY_REFUSED:
+                route.keys.rest(key.state, policy.key_degradation_s, f"it was refused with {status}")
+                return None, True
+            self._health.failed(route.health, policy)
+            return None, False
+        if status in (400, 413) and is_context_overflow(told):
+            trail.add(route.name, "the prompt is too long for it", 400)
+            return None, False
+        if not is_openai_error(told):
+            error = RouterError(status, "upstream_refused", f"{route.name}: status {status}")
+            told = json.dumps(error.body).encode()
+        return web.Response(
+            body=told, status=status, headers=route.marks, content_type="application/json"
+        ), False
+
+
+class _Passing:
+    """An answer that has begun, on its way to the client; says afterwards how it went."""
+
+    def __init__(
+        self, call: Call, route: Route, answer: Answer, first: bytes, policy: Policy, translated: bool
+    ) -> None:
+        self._call = call
+        self._route = route
+        self._answer = answer
+        self._first = first
+        self._policy = policy
+        self._translated = translated
+        self.outcome = "cancelled"
+        self.counts: TokenCounts | None = None
+
+    async def run(self) -> web.StreamResponse:
+        """Chunks as they come, never more than one in hand; ends well-formed when the upstream does not."""
+        kind = self._answer.headers.get(b"content-type", b"")
+        if kind.startswith(b"text/event-stream"):
+            return await self._stream(kind)
+        return await self._whole(kind)
+
+    async def _whole(self, kind: bytes) -> web.Response:
+        try:
+            rest = (
+                b""
+                if not self._first
+                else await self._answer.whole(self._policy.silence_timeout_s, _MAX_ANSWER_BYTES)
+            )
+            content = self._first + rest if rest else self._first
+            if self._translated:
+                content = json.dumps(anthropic.completion(json.loads(content))).encode()
+        except UpstreamError as error:
+            self.outcome = "broken"
+            raise _interrupted(self._route, error.reason) from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.outcome = "garbage"
+            raise _interrupted(self._route, "its answer is not a message") from error
+        if not _looks_like_json(content):
+            self.outcome = "garbage"
+            raise _interrupted(self._route, "its answer is not JSON")
+        self.counts = token_counts(content)
+        self.outcome = "ok"
+        return web.Response(
+            body=content,
+            status=self._answer.status,
+            headers={"Content-Type": kind.decode("latin-1") or "application/json", **self._route.marks},
+        )
+
+    async def _stream(self, kind: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(
+            status=self._answer.status,
+            headers={
+                "Content-Type": kind.decode("latin-1"),
+                "Cache-Control": "no-cache",
+                "X-Accel-Buffering": "no",
+                **self._route.marks,
+            },
+        )
+        await response.prepare(self._call.request)
+        answer, silence_s = self._answer, self._policy.silence_timeout_s
+        options = self._call.document.get("stream_options")
+        wanted = isinstance(options, dict) and bool(options.get("include_usage"))
+        translator = anthropic.StreamTranslator(wanted) if self._translated else None
+        chunk, before, last = self._first, b"", b""
+        try:
+            while chunk:
+                if translator is not None:
+                    chunk = translator.feed(chunk)
+                if chunk:
+                    before, last = last, chunk
+                    await response.write(chunk)
+                chunk = await answer.some(silence_s)
+            if translator is not None and not translator.finished:
+                raise UpstreamError("it ended before its message did")
+            self.outcome = "ok"
+        except (UpstreamError, ValueError, KeyError, TypeError) as broken:
+            self.outcome = "broken"
+            reason = broken.reason if isinstance(broken, UpstreamError) else "it sent an unreadable event"
+            error = _interrupted(self._route, reason)
+            ended = not last or last.endswith((b"\n\n", b"\r\n\r\n"))
+            event = b"data: " + json.dumps(error.body).encode() + b"\n\n"
+            await response.write(event if ended else b"\n\n" + event)
+        await response.write_eof()
+        if translator is not None and translator.usage is not None:
+            self.counts = token_counts(json.dumps({"usage": translator.usage}).encode())
+        else:
+            self.counts = token_counts((before + last)[-8192:])
+        return response
+
+
+def _interrupted(route: Route, reason: str) -> RouterError:
+    LOGGER.warning("%s: %s after the first byte", route.name, reason)
+    message = f"{route.name} stopped in the middle of its answer: {reason}"
+    return RouterError(502, "upstream_interrupted", message, "upstream_error")
+
+
+def _looks_like_json(content: bytes) -> bool:
+    """A cheap look at both ends: an upstream's HTML page or noise is not passed on as an answer."""
+    trimmed = content.strip()
+    return trimmed[:1] in (b"{", b"[") and trimmed[-1:] in (b"}", b"]")
+
+
+def _retry_after_s(answer: Answer) -> float | None:
+    """The seconds of a Retry-After header; dates and nonsense count as none."""
     try:
-        while chunk:
-            await response.write(chunk)
-            last = (last + chunk)[-4:] if len(chunk) < 4 else chunk[-4:]
-            chunk = await _next_chunk(upstream, attempt, policy)
-    except RouterError as broken:
-        separator = b"" if last.endswith((b"\n\n", b"\r\n\r\n")) else b"\n\n"
-        await response.write(separator + b"data: " + json.dumps(broken.body).encode() + b"\n\n")
-    await response.write_eof()
-    return response
-
-
-async def _whole(
-    upstream: aiohttp.ClientResponse, first: bytes, attempt: Attempt, policy: Policy
-) -> web.Response:
-    parts, size, chunk = [first], len(first), first
-    while chunk:
-        chunk = await _next_chunk(upstream, attempt, policy)
-        parts.append(chunk)
-        size += len(chunk)
-        if size > _MAX_ANSWER_BYTES:
-            raise _interrupted(attempt, "its answer is too large")
-    kept = {name: upstream.headers[name] for name in _PASSED_HEADERS if name in upstream.headers}
-    return web.Response(body=b"".join(parts), status=upstream.status, headers={**kept, **_marked(attempt)})
-
-
-async def _next_chunk(upstream: aiohttp.ClientResponse, attempt: Attempt, policy: Policy) -> bytes:
-    """What has come since; empty at the end. Raises ``RouterError`` when the upstream breaks off."""
-    try:
-        async with asyncio.timeout(policy.silence_timeout_s):
-            return await upstream.content.readany()
-    except TimeoutError:
-        raise _interrupted(attempt, f"silent for {policy.silence_timeout_s:g} s") from None
-    except aiohttp.ClientError as error:
-        raise _interrupted(attempt, type(error).__name__) from None
-
-
-def _interrupted(attempt: Attempt, reason: str) -> RouterError:
-    LOGGER.warning("%s: %s after the first byte", attempt.name, reason)
-    return RouterError(
-        502,
-        "upstream_interrupted",
-        f"{attempt.name} stopped in the middle of its answer: {reason}",
-        "upstream_error",
-    )
-
-
-def _marked(attempt: Attempt) -> dict[str, str]:
-    return {"X-ModelScan-Target": attempt.name.encode("ascii", "replace").decode()}
-
-
-def _is_openai_error(content: bytes) -> bool:
-    try:
-        document = json.loads(content)
+        seconds = float(answer.headers.get(b"retry-after", b"").decode("latin-1"))
     except ValueError:
-        return False
-    return isinstance(document, dict) and isinstance(document.get("error"), dict)
+        return None
+    return min(seconds, _MAX_RETRY_AFTER_S) if seconds > 0 else None

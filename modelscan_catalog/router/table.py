@@ -1,69 +1,210 @@
-"""A configuration ready to serve: names resolved, keys read, the order of attempts worked out."""
+"""A configuration ready to serve: names resolved, keys read, orders and request heads worked out."""
 
+import hashlib
+import math
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from urllib.parse import urlsplit
+from zlib import crc32
 
 from modelscan_catalog.errors import SettingsError, UnknownIdError
-from modelscan_catalog.router.config import RouterConfig, RouterModel, RouterProvider, Target
+from modelscan_catalog.router.config import (
+    QueryClass,
+    RouterConfig,
+    RouterModel,
+    RouterProvider,
+    Target,
+)
+from modelscan_catalog.router.health import Health, TargetHealth
+from modelscan_catalog.router.keys import Key, KeyRing, KeyState, key_id, key_prefix
+from modelscan_catalog.router.policy import class_order
+from modelscan_catalog.router.upstream import Address
 from modelscan_catalog.secret_refs import resolve_secret
 
+_BYTES_PER_TOKEN = 4
+"""Of English text; only used to try larger models first, never to refuse."""
 
-@dataclass(frozen=True)
-class Attempt:
-    """One upstream call: where, as which model, with which key."""
 
-    provider: str
-    model: str
-    url: str
-    key: str | None = field(repr=False)
-    """The secret itself: never printed, logged or sent anywhere but ``url``."""
+class RuntimeState:
+    """What outlives a configuration: the health of targets and the use of keys."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.health = Health(clock)
+        self.keys: dict[str, KeyState] = {}
+
+    def key(self, secret: str, provider: str) -> KeyState:
+        """The state of a key, made on first sight."""
+        name = key_id(secret)
+        return self.keys.setdefault(name, KeyState(name, key_prefix(secret), provider))
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """One target under one configuration: where, as which model, with whose keys, at what price."""
+
+    model: RouterModel
+    target: Target
+    provider: RouterProvider
+    address: Address
+    base_path: str
+    keys: KeyRing | None = field(repr=False)
+    health: TargetHealth = field(repr=False)
+    marks: dict[str, str] = field(default_factory=dict, repr=False)
+    """Headers that tell the client which target answered."""
+    _heads: dict[tuple[str, str | None], bytes] = field(default_factory=dict, repr=False)
+    """Request heads by path and secret: everything up to the length of the body. Never printed."""
 
     @property
     def name(self) -> str:
-        return f"{self.provider}/{self.model}"
+        return f"{self.provider.name}/{self.target.model}"
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that fit; null while unknown."""
+        return self.target.context or self.model.context
+
+    def head(self, path: str, key: Key | None) -> bytes:
+        """The head of a POST to ``path`` below the provider's base URL, but for the body's length."""
+        secret = key.secret if key else None
+        head = self._heads.get((path, secret))
+        if head is None:
+            lines = [
+                f"POST {self.base_path}{path} HTTP/1.1",
+                f"Host: {self.address.authority}",
+                "Content-Type: application/json",
+                "Accept-Encoding: identity",
+                "User-Agent: modelscan-router",
+            ]
+            if self.provider.format == "anthropic":
+                lines.append("anthropic-version: 2023-06-01")
+            if secret:
+                named = "x-api-key: " if self.provider.format == "anthropic" else "Authorization: Bearer "
+                lines.append(f"{named}{secret}")
+            head = ("\r\n".join(lines) + "\r\nContent-Length: ").encode()
+            self._heads[path, secret] = head
+        return head
+
+    def cost_usd(self, prompt: int, cached: int, completion: int) -> float | None:
+        """What the provider asks for these tokens, by its tiers; null while a price is unknown."""
+        target = self.target
+        tier = next(
+            (
+                tier
+                for tier in sorted(target.tiers, key=lambda tier: -tier.above_tokens)
+                if prompt > tier.above_tokens
+            ),
+            target,
+        )
+        if tier.input_price is None or tier.output_price is None:
+            return None
+        cached_price = tier.input_price if tier.cached_input_price is None else tier.cached_input_price
+        fresh = prompt - cached
+        return (fresh * tier.input_price + cached * cached_price + completion * tier.output_price) / 1e6
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a request asks of a model besides text."""
+
+    modalities: frozenset[str] = frozenset()
+    body_bytes: int = 0
+    max_output_tokens: int = 0
+    max_cost_usd: float | None = None
+    session: str | None = None
+    openai_only: bool = False
 
 
 class RouteTable:
     """One configuration with its keys, immutable once built; a reload builds another."""
 
-    def __init__(self, config: RouterConfig, *, draw: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        config: RouterConfig,
+        state: RuntimeState | None = None,
+        *,
+        draw: random.Random | None = None,
+    ) -> None:
         self.config = config
+        self.fingerprint = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
+        self.state = state or RuntimeState()
         self._draw = draw or random.Random()  # noqa: S311 - spreads load, guards nothing
-        self._keys: dict[str, str | None] = {}
+        self._rings: dict[str, KeyRing | None] = {}
         self.unusable: dict[str, str] = {}
         """Providers that cannot be called now, and what is missing."""
         for provider in config.routing.direct.providers:
             self._prepare(provider)
         self._models: dict[str, RouterModel] = {}
-        self._direct: dict[str, tuple[RouterModel, Target]] = {}
+        direct: dict[str, tuple[RouterModel, Target]] = {}
         for model in config.models:
             for target in model.targets:
-                self._direct.setdefault(f"{target.provider}/{target.model}", (model, target))
+                direct.setdefault(f"{target.provider}/{target.model}", (model, target))
         for model in config.models:
             for alias in model.aliases:
                 self._models.setdefault(alias, model)
         self._models.update({model.id: model for model in config.models})
+        self._groups = {model.id: self._grouped(model) for model in config.models}
+        self._direct = {
+            name: (self._route(*found),) if found[1].provider in self._rings else ()
+            for name, found in direct.items()
+        }
+        self._orders: dict[QueryClass, tuple[RouterModel, ...]] = {}
 
     def _prepare(self, provider: RouterProvider) -> None:
         if not provider.enabled:
             self.unusable[provider.name] = "it is not enabled"
             return
-        try:
-            self._keys[provider.name] = None if provider.key is None else resolve_secret(provider.key)
-        except SettingsError as error:
-            self.unusable[provider.name] = str(error)
+        references = [*([provider.key] if provider.key else []), *provider.keys]
+        secrets, problems = [], []
+        for reference in dict.fromkeys(references):
+            try:
+                secrets.append(_sendable(reference, resolve_secret(reference)))
+            except SettingsError as error:
+                problems.append(str(error))
+        if references and not secrets:
+            self.unusable[provider.name] = problems[0]
+            return
+        keys = [Key(secret, self.state.key(secret, provider.name)) for secret in dict.fromkeys(secrets)]
+        self._rings[provider.name] = (
+            KeyRing(keys, provider.key_selection, provider.key_limits, self.state.clock) if keys else None
+        )
+
+    def _grouped(self, model: RouterModel) -> tuple[tuple[Route, ...], ...]:
+        """The model's callable targets, one group a priority."""
+        usable = [target for target in model.targets if target.provider in self._rings]
+        ordered = sorted(usable, key=lambda target: target.priority)
+        return tuple(
+            tuple(self._route(model, target) for target in group)
+            for _, group in groupby(ordered, key=lambda target: target.priority)
+        )
+
+    def _route(self, model: RouterModel, target: Target) -> Route:
+        provider = self.config.providers[target.provider]
+        return Route(
+            model,
+            target,
+            provider,
+            Address.of(provider.base_url),
+            urlsplit(provider.base_url).path.rstrip("/"),
+            self._rings[provider.name],
+            self.state.health.of(f"{provider.name}/{target.model}"),
+            {"X-ModelScan-Target": f"{provider.name}/{target.model}".encode("ascii", "replace").decode()},
+        )
 
     def usable_models(self) -> list[RouterModel]:
         """Models with at least one provider that can be called now."""
-        return [
-            model
-            for model in self.config.models
-            if any(target.provider in self._keys for target in model.targets)
-        ]
+        return [model for model in self.config.models if self._groups[model.id]]
 
-    def attempts(self, name: str) -> list[Attempt]:
+    def routes(self) -> Iterator[Route]:
+        """Every callable target."""
+        for groups in self._groups.values():
+            for group in groups:
+                yield from group
+
+    def attempts(self, name: str, needs: Needs | None = None) -> list[Route]:
         """Upstream calls to try for a request that asks for ``name``, in order.
 
         ``name`` is a model id, an alias, or ``provider/model`` for one seller only. Raises
@@ -72,27 +213,120 @@ class RouteTable:
         model = self._models.get(name) or self._models.get(name.lower())
         if model is not None:
             chain = [model, *(self._models[other] for other in model.fallbacks)]
-            targets = [target for one in chain for target in self._in_order(one.targets)]
-        elif name in self._direct:
-            targets = [self._direct[name][1]]
-        else:
+            return self.chain_attempts(chain, needs or _NO_NEEDS, name)
+        if name not in self._direct:
             raise UnknownIdError(f"no model, alias or provider/model is called {name!r}: see /v1/models")
-        usable = [self._attempt(target) for target in targets if target.provider in self._keys]
-        if not usable:
-            missing = sorted({f"{t.provider}: {self.unusable[t.provider]}" for t in targets})
+        if not self._direct[name]:
+            provider = name.partition("/")[0]
+            raise SettingsError(f"{name!r} cannot be called: {self.unusable.get(provider, 'see /health')}")
+        return self._fit(list(self._direct[name]), needs or _NO_NEEDS, name)
+
+    def chain_attempts(self, chain: Sequence[RouterModel], needs: Needs, name: str) -> list[Route]:
+        """Upstream calls for ``chain``, in order; raises ``SettingsError`` when none of it can be called."""
+        routes: list[Route] = []
+        for model in chain:
+            for group in self._groups[model.id]:
+                routes += group if len(group) == 1 else self._drawn(group, needs.session)
+        if not routes:
+            missing = sorted(
+                {
+                    f"{target.provider}: {self.unusable[target.provider]}"
+                    for model in chain
+                    for target in model.targets
+                }
+            )
             raise SettingsError(f"no provider of {name!r} can be called: {'; '.join(missing[:5])}")
-        return usable[: self.config.policy.max_attempts]
+        return self._fit(routes, needs, name)
 
-    def _attempt(self, target: Target) -> Attempt:
-        provider = self.config.providers[target.provider]
-        return Attempt(provider.name, target.model, provider.base_url, self._keys[provider.name])
+    def class_chain(self, query_class: QueryClass) -> tuple[RouterModel, ...]:
+        """Models for a class: the configured chain, else by the class's weights among the usable ones."""
+        order = self._orders.get(query_class)
+        if order is None:
+            named = self.config.chains.get(query_class)
+            if named is not None:
+                order = tuple(self._models[name] for name in named)
+            else:
+                weights = self.config.policy.classes[query_class].weights
+                seen = {
+                    model.id: [r.health.first_byte_s for group in self._groups[model.id] for r in group]
+                    for model in self.usable_models()
+                }
+                order = class_order(self.usable_models(), query_class, weights, seen)
+            self._orders[query_class] = order
+        return order
 
-    def _in_order(self, targets: Sequence[Target]) -> list[Target]:
-        """By priority; among equals a weighted draw without replacement."""
-        ordered: list[Target] = []
-        for _, group in groupby(sorted(targets, key=lambda t: t.priority), key=lambda t: t.priority):
-            equals = list(group)
-            if len(equals) > 1:
-                equals.sort(key=lambda t: self._draw.random() ** (1 / t.weight), reverse=True)
-            ordered += equals
-        return ordered
+    def forget_orders(self) -> None:
+        """Compute the orders of classes anew when next asked: latencies have changed."""
+        self._orders = {}
+
+    def refiner_chain(self) -> tuple[RouterModel, ...]:
+        """The configured refiners."""
+        return tuple(self._models[name] for name in self.config.refiners)
+
+    def _drawn(self, group: Sequence[Route], session: str | None) -> list[Route]:
+        """A weighted draw without replacement; the same one each time for a session."""
+        if session is None:
+            return sorted(group, key=lambda r: self._draw.random() ** (1 / r.target.weight), reverse=True)
+
+        def score(route: Route) -> float:
+            share = (crc32(f"{session}\0{route.name}".encode()) + 1) / (2**32 + 1)
+            return math.log(share) / route.target.weight
+
+        return sorted(group, key=score, reverse=True)
+
+    def _fit(self, routes: list[Route], needs: Needs, name: str) -> list[Route]:
+        """Routes that can take the request: those that rest or seem too small come last."""
+        if needs.openai_only:
+            routes = [route for route in routes if route.provider.format == "openai"]
+            if not routes:
+                raise SettingsError(f"no provider of {name!r} has this endpoint")
+        if needs.modalities:
+            routes = [r for r in routes if not r.model.input or needs.modalities <= {*r.model.input}]
+            if not routes:
+                raise RequestRefusedError(
+                    "unsupported_modality", f"{name!r} cannot read {', '.join(sorted(needs.modalities))}"
+                )
+        if needs.max_cost_usd is not None:
+            routes = [r for r in routes if _within(r, needs)]
+            if not routes:
+                raise RequestRefusedError(
+                    "max_cost", f"no target of {name!r} is known to cost at most {needs.max_cost_usd:g} USD"
+                )
+        if len(routes) > 1:
+            tokens = needs.body_bytes // _BYTES_PER_TOKEN
+            now = self.state.clock()
+            if tokens > 0 or any(r.health.resting_until for r in routes):
+                routes.sort(
+                    key=lambda r: (
+                        r.health.resting_until > now,
+                        r.context is not None and r.context < tokens,
+                    )
+                )
+        return routes[: self.config.policy.max_attempts]
+
+
+class RequestRefusedError(Exception):
+    """The request asks for what none of the model's targets offers."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_NO_NEEDS = Needs()
+
+
+def estimated_cost_usd(route: Route, needs: Needs) -> float | None:
+    """Upper estimate from the body's length and the output asked for; null while a price is unknown."""
+    return route.cost_usd(needs.body_bytes // _BYTES_PER_TOKEN + 1, 0, needs.max_output_tokens)
+
+
+def _within(route: Route, needs: Needs) -> bool:
+    cost = estimated_cost_usd(route, needs)
+    return cost is not None and needs.max_cost_usd is not None and cost <= needs.max_cost_usd
+
+
+def _sendable(reference: str, secret: str) -> str:
+    if not secret.isascii() or not secret.isprintable():
+        raise SettingsError(f"{reference}: it holds characters that no HTTP header can carry")
+    return secret

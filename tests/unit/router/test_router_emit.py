@@ -8,10 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelscan_catalog.records import Alias, Capabilities, Limits, Modalities, Model, Offer, Price, Provider
-from modelscan_catalog.router.config import config_bytes, parse_config
+from modelscan_catalog.records import (
+    Alias,
+    Capabilities,
+    Limits,
+    Modalities,
+    Model,
+    Offer,
+    Price,
+    PriceTier,
+    Provider,
+)
+from modelscan_catalog.router.config import Weights, config_bytes, parse_config
 from modelscan_catalog.router.emit import ROUTER_DATA, router_config
 from modelscan_catalog.router.lint import lint_router
+from modelscan_catalog.router.policy import class_order
 
 TEXT = Modalities(input=("text",), output=("text",))
 
@@ -73,7 +84,7 @@ def test_given_three_sellers_and_a_plan_when_emitted_then_local_comes_first_and_
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"api_type": "anthropic-compatible"}, "its interface is anthropic-compatible"),
+        ({"api_type": "custom"}, "its interface is custom"),
         ({"base_url": None}, "its address is not known"),
         ({"base_url": "https://${ACCOUNT}.example"}, "its address depends on account variables"),
         ({"base_url": "http://far.example/v1"}, "its address is not a plain https one"),
@@ -101,14 +112,43 @@ def test_given_the_documented_addresses_when_read_then_each_is_plain_https_and_n
         assert re.match(r"https://\S+/\S+", entry["source"]), name
 
 
+def test_given_an_anthropic_seller_when_emitted_then_its_format_and_cached_and_tiered_prices_are_kept():
+    tiered = offer("s", "m").model_copy(
+        update={
+            "price": Price(
+                input=1.0,
+                output=2.0,
+                cache_read=0.1,
+                tiers=(PriceTier(above_context_tokens=200_000, input=2.0, output=3.0, cache_read=0.2),),
+            )
+        }
+    )
+    config = router_config([seller("s", api_type="anthropic-compatible")], [tiered], [model("m")])
+    [provider], [routed] = config.routing.direct.providers, config.models
+    assert provider.format == "anthropic"
+    assert routed.targets[0].cached_input_price == 0.1
+    assert routed.targets[0].tiers[0].model_dump() == {
+        "above_tokens": 200_000,
+        "input_price": 2.0,
+        "output_price": 3.0,
+        "cached_input_price": 0.2,
+    }
+
+
+def test_given_an_embedding_model_when_emitted_then_it_is_marked_and_no_class_takes_it():
+    [routed] = router_config([seller("s")], [offer("s", "m", 1.0)], [model("m", category="embedding")]).models
+    assert routed.task == "embedding"
+    weights = Weights(quality=1, price=1, latency=1)
+    assert class_order([routed], "simple", weights, {}) == ()
+
+
 def test_given_deprecated_unlinked_and_image_offers_when_emitted_then_none_is_a_target():
     offers = [
         offer("s", "old", status="deprecated"),
         offer("s", "loose", model=None),
         offer("s", "painter", modalities=Modalities(input=("text",), output=("image",))),
-        offer("s", "embedder"),
     ]
-    models = [model("old"), model("painter"), model("embedder", category="embedding")]
+    models = [model("old"), model("painter")]
     assert router_config([seller("s")], offers, models).models == ()
 
 

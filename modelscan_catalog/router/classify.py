@@ -1,0 +1,142 @@
+"""What kind of request a query is: simple, technical, research or multimedia; deterministic and versioned.
+
+The rules are data (``registry/router/classify_lexicon.json``): an attachment makes a request multimedia;
+else the class with the most distinct lexicon words wins, phrases counting more; long text without any is
+research.
+``classifier_quality`` scores the rules on ``classify_labels.jsonl``, half of which they were never tuned on.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from modelscan_catalog.router.config import CLASSES, QueryClass
+from modelscan_catalog.settings import REPOSITORY_ROOT
+
+_DATA = REPOSITORY_ROOT / "registry" / "router"
+_WORD = re.compile(r"[a-z][a-z0-9+#-]*")
+_MAX_CHARS = 2000
+_PART_MODALITIES = {
+    "image_url": "image",
+    "image": "image",
+    "input_image": "image",
+    "input_audio": "audio",
+    "video_url": "video",
+    "video": "video",
+    "file": "pdf",
+    "document": "pdf",
+}
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The class of one query and what spoke for it."""
+
+    query_class: QueryClass
+    reasons: tuple[str, ...]
+
+
+class Lexicon:
+    """The classifier's rules, ready to match."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.version: str = document["version"]
+        self._words: dict[str, QueryClass] = {
+            word: name for name in CLASSES for word in document["words"].get(name, ())
+        }
+        self._known = frozenset(self._words)
+        self._phrases: tuple[tuple[str, QueryClass], ...] = tuple(
+            (phrase, name) for name in CLASSES for phrase in document["phrases"].get(name, ())
+        )
+        self._phrase_weight: int = document["phrase_weight"]
+        self._research_from_words: int = document["research_from_words"]
+
+    def classify(self, text: str, modalities: Iterable[str] = ()) -> Classification:
+        """The class of ``text`` with attachments of ``modalities``; reads its first 2,000 characters."""
+        attached = sorted(modalities)
+        if attached:
+            return Classification("multimedia", (f"{', '.join(attached)} attached",))
+        lowered = text[:_MAX_CHARS].lower()
+        words = _WORD.findall(lowered)
+        found: dict[QueryClass, int] = {}
+        reasons = []
+        for word in sorted(self._known.intersection(words)):
+            name = self._words[word]
+            found[name] = found.get(name, 0) + 1
+            reasons.append(f"{name}: {word}")
+        for phrase, name in self._phrases:
+            if phrase in lowered:
+                found[name] = found.get(name, 0) + self._phrase_weight
+                reasons.append(f"{name}: {phrase}")
+        if found:
+            best = max(found, key=lambda name: (found[name], -CLASSES.index(name)))
+            return Classification(best, tuple(reasons))
+        if len(words) >= self._research_from_words:
+            return Classification("research", (f"{len(words)} words",))
+        return Classification("simple", ("no word of another class",))
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The committed rules."""
+    return Lexicon(json.loads((_DATA / "classify_lexicon.json").read_bytes()))
+
+
+def asked_text(messages: Sequence[Any]) -> str:
+    """The text of the last message that the user wrote."""
+    for message in reversed(messages):
+        if isinstance(message, dict) and message.get("role", "user") == "user":
+            content = message.get("content")
+            if isinstance(content, str):
+                return content
+            if isinstance(content, list):
+                texts = [part.get("text") for part in content if isinstance(part, dict)]
+                return "\n".join(text for text in texts if isinstance(text, str))
+    return ""
+
+
+def asked_modalities(messages: Sequence[Any]) -> frozenset[str]:
+    """What a model must be able to read besides text to take ``messages``."""
+    found: set[str] = set()
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, list):
+            for part in content:
+                kind = part.get("type") if isinstance(part, dict) else None
+                if isinstance(kind, str) and kind in _PART_MODALITIES:
+                    found.add(_PART_MODALITIES[kind])
+    return frozenset(found) if found else _NOTHING
+
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+def classifier_quality() -> dict[str, Any]:
+    """Accuracy on the labelled queries: of each split, of each class, and every query it gets wrong."""
+    rules = lexicon()
+    lines = (_DATA / "classify_labels.jsonl").read_text("utf-8").splitlines()
+    splits: dict[str, list[bool]] = {}
+    classes: dict[str, list[bool]] = {}
+    wrong = []
+    for label in map(json.loads, lines):
+        attached = [label["attachment"]] if "attachment" in label else []
+        got = rules.classify(label["query"], attached).query_class
+        right = got == label["class"]
+        splits.setdefault(label["split"], []).append(right)
+        classes.setdefault(label["class"], []).append(right)
+        if not right:
+            wrong.append({"query": label["query"], "class": label["class"], "answer": got})
+    return {
+        "version": rules.version,
+        "queries": len(lines),
+        "accuracy": {name: _share(outcomes) for name, outcomes in sorted(splits.items())},
+        "recall": {name: _share(outcomes) for name, outcomes in sorted(classes.items())},
+        "wrong": wrong,
+    }
+
+
+def _share(outcomes: Sequence[bool]) -> dict[str, Any]:
+    return {"right": sum(outcomes), "of": len(outcomes), "share": round(sum(outcomes) / len(outcomes), 3)}

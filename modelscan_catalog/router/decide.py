@@ -1,0 +1,157 @@
+"""Which model and targets a request goes to, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelscan_catalog.errors import SettingsError, UnknownIdError
+from modelscan_catalog.router.answers import RouterError
+from modelscan_catalog.router.classify import Classification, asked_modalities, asked_text, lexicon
+from modelscan_catalog.router.config import CLASSES, QueryClass, RouterModel
+from modelscan_catalog.router.table import Needs, RequestRefusedError, Route, RouteTable, estimated_cost_usd
+
+AUTO = "auto"
+"""Asked for as a model: the router chooses by class. ``auto:technical`` names the class."""
+REFINER = "auto:refine"
+"""Asked for as a model: one of the refiners, within the refinement budget."""
+_DEFAULT_OUTPUT_TOKENS = 512
+"""Output that a cost is estimated for when the request sets no bound."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where a request goes, in order, and what spoke for it."""
+
+    routes: Sequence[Route]
+    query_class: QueryClass
+    reasons: tuple[str, ...]
+    deadline_s: float | None
+    is_refinement: bool = False
+
+
+def needs_of(document: Mapping[str, Any], size: int, headers: Mapping[str, str], *, chat: bool) -> Needs:
+    """What a request asks of a model; raises ``RouterError`` for a bound that is no number."""
+    messages = document.get("messages")
+    limit = document.get("max_completion_tokens") or document.get("max_tokens")
+    return Needs(
+        modalities=asked_modalities(messages) if isinstance(messages, list) else frozenset(),
+        body_bytes=size,
+        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else _DEFAULT_OUTPUT_TOKENS,
+        max_cost_usd=_max_cost(headers.get("X-ModelScan-Max-Cost")),
+        session=headers.get("X-Session-Id"),
+        openai_only=not chat,
+    )
+
+
+def classify(document: Mapping[str, Any], modalities: frozenset[str] = frozenset()) -> Classification:
+    """The class of a request from its last user message, its prompt or its input."""
+    messages = document.get("messages")
+    if isinstance(messages, list):
+        return lexicon().classify(asked_text(messages), modalities)
+    text = document.get("query") or document.get("prompt") or document.get("input")
+    return lexicon().classify(text if isinstance(text, str) else "", modalities)
+
+
+def decide(table: RouteTable, name: str, needs: Needs, found: Classification) -> Decision:
+    """The targets for a request that asks for ``name``.
+
+    Raises ``RouterError`` for an unknown name (404), a request that no target can take (400) and a model
+    without a callable provider (503).
+    """
+    policy = table.config.policy
+    try:
+        if name == REFINER:
+            chain = _refiners(table, needs)
+            routes = table.chain_attempts(chain, needs, name)
+            budget_s = policy.refinement.budget_s
+            return Decision(routes, found.query_class, ("a refiner",), budget_s, is_refinement=True)
+        if name == AUTO or name.startswith(f"{AUTO}:"):
+            return _by_class(table, name, needs, found)
+        return Decision(table.attempts(name, needs), found.query_class, found.reasons, None)
+    except UnknownIdError as error:
+        raise RouterError(404, "model_not_found", str(error)) from error
+    except RequestRefusedError as error:
+        raise RouterError(400, error.code, str(error)) from error
+    except SettingsError as error:
+        raise RouterError(503, "no_usable_target", str(error), "server_error") from error
+
+
+def described(table: RouteTable, decision: Decision, needs: Needs, decided_s: float) -> dict[str, Any]:
+    """A decision for people and programs; null where nobody has measured or priced."""
+    first = decision.routes[0]
+    cost = estimated_cost_usd(first, needs)
+    seen = first.health.first_byte_s
+    budget_s = decision.deadline_s
+    unmet = decision.is_refinement and seen is not None and budget_s is not None and seen > budget_s
+    return {
+        "model": first.model.id,
+        "target": first.name,
+        "fallbacks": [route.name for route in decision.routes[1:]],
+        "class": decision.query_class,
+        "classifier_version": lexicon().version,
+        "reasons": list(decision.reasons),
+        "estimated_cost_usd": None if cost is None else round(cost, 9),
+        "estimated_first_byte_ms": None if seen is None else round(seen * 1e3, 1),
+        "deadline_s": budget_s,
+        "decided_in_ms": round(decided_s * 1e3, 3),
+        **(
+            {"bypass": unmet, "max_tokens": table.config.policy.refinement.max_tokens}
+            if decision.is_refinement
+            else {}
+        ),
+    }
+
+
+def refinement(table: RouteTable, needs: Needs, kind: str, found: Classification) -> Decision:
+    """Refiners for ``kind``: ``fast`` by seen latency, ``quality`` by quality, ``lmm`` reading images."""
+    if kind == "lmm":
+        needs = Needs(needs.modalities | {"image"}, needs.body_bytes, needs.max_output_tokens)
+    decision = decide(table, REFINER, needs, found)
+    routes = list(decision.routes)
+    if kind == "fast":
+        routes.sort(key=lambda route: (route.health.first_byte_s is None, route.health.first_byte_s or 0.0))
+    elif kind == "quality":
+        routes.sort(key=lambda route: -(route.model.quality or 0.0))
+    return Decision(
+        routes, decision.query_class, (f"{kind} refinement",), decision.deadline_s, is_refinement=True
+    )
+
+
+def _by_class(table: RouteTable, name: str, needs: Needs, found: Classification) -> Decision:
+    query_class, reasons = found.query_class, found.reasons
+    if name != AUTO:
+        asked = name.removeprefix(f"{AUTO}:")
+        if asked not in CLASSES:
+            raise UnknownIdError(f"no class is called {asked!r}; there are: {', '.join(CLASSES)}")
+        query_class, reasons = asked, ("the request names the class",)
+    chain = _able(table.class_chain(query_class), needs)
+    if not chain:
+        raise RequestRefusedError(
+            "no_model_for_class", f"no configured model can take a {query_class} request"
+        )
+    usable = chain[: table.config.policy.max_attempts]
+    routes = table.chain_attempts(usable, needs, name)
+    return Decision(routes, query_class, reasons, table.config.policy.classes[query_class].deadline_s)
+
+
+def _refiners(table: RouteTable, needs: Needs) -> tuple[RouterModel, ...]:
+    chain = _able(table.refiner_chain(), needs)
+    if not chain:
+        raise RequestRefusedError("no_refiner", "no configured refiner can take this request: pass it over")
+    return chain
+
+
+def _able(models: Sequence[RouterModel], needs: Needs) -> tuple[RouterModel, ...]:
+    return tuple(m for m in models if not m.input or needs.modalities <= {*m.input})
+
+
+def _max_cost(given: str | None) -> float | None:
+    if given is None:
+        return None
+    try:
+        cost = float(given)
+    except ValueError:
+        cost = -1.0
+    if not 0 <= cost < float("inf"):
+        raise RouterError(400, "invalid_request", "X-ModelScan-Max-Cost must be a number of USD")
+    return cost

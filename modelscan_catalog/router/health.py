@@ -1,0 +1,63 @@
+"""Health of targets: after failures in a row a target rests, longer each time, and then is tried again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelscan_catalog.router.config import Policy
+
+_LATENCY_SHARE = 0.1
+"""Weight of the newest answer in a target's smoothed latency."""
+
+
+@dataclass
+class TargetHealth:
+    """What was seen of one target; times are monotonic seconds, null means never seen."""
+
+    failures_in_row: int = 0
+    rests: int = 0
+    resting_until: float = 0.0
+    first_byte_s: float | None = None
+    probed: bool | None = None
+
+    def answered(self, first_byte_s: float) -> None:
+        """An answer began after ``first_byte_s``."""
+        self.failures_in_row = self.rests = 0
+        self.resting_until = 0.0
+        smoothed = self.first_byte_s
+        if smoothed is None:
+            self.first_byte_s = first_byte_s
+        else:
+            self.first_byte_s = smoothed + _LATENCY_SHARE * (first_byte_s - smoothed)
+
+
+class Health:
+    """The health of every target, by ``provider/model``; outlives configurations."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._targets: dict[str, TargetHealth] = {}
+
+    def of(self, name: str) -> TargetHealth:
+        """The health of the target ``name``."""
+        return self._targets.setdefault(name, TargetHealth())
+
+    def failed(self, target: TargetHealth, policy: Policy) -> None:
+        """Count a failure; enough of them in a row start a rest that doubles up to a bound."""
+        target.failures_in_row += 1
+        if target.failures_in_row >= policy.failures_before_cooldown:
+            rest_s = min(policy.cooldown_s * 2 ** min(target.rests, 30), policy.max_cooldown_s)
+            target.resting_until = self._clock() + rest_s
+            target.rests += 1
+
+    def rests(self, target: TargetHealth) -> bool:
+        """Whether the target should be passed over now."""
+        return target.resting_until > self._clock()
+
+    def resting(self) -> dict[str, float]:
+        """Targets that rest, each with the seconds left."""
+        now = self._clock()
+        return {
+            name: round(target.resting_until - now, 1)
+            for name, target in sorted(self._targets.items())
+            if target.resting_until > now
+        }

@@ -1,0 +1,197 @@
+"""A provider's keys: which one to use next, within its limits; a refused key rests and comes back.
+
+A key is known by the first characters of its SHA-256 and by its own first characters; the secret itself is
+held in memory only.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from modelscan_catalog.router.config import KeyLimits
+
+_MINUTE_S = 60.0
+_DAY_S = 86_400.0
+_PREFIX_CHARS = 8
+
+
+def key_id(secret: str) -> str:
+    """SHA-256 of a key, in hexadecimal: tells keys apart without giving them away."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def key_prefix(secret: str) -> str:
+    """The first characters of a key, at most a third of it, for people to recognise it by."""
+    return secret[: min(_PREFIX_CHARS, len(secret) // 3)]
+
+
+@dataclass
+class KeyState:
+    """What is known of one key; outlives the configurations that name it. Times are monotonic seconds."""
+
+    id: str
+    prefix: str
+    provider: str
+    requests: int = 0
+    tokens: int = 0
+    failures: int = 0
+    resting_until: float = 0.0
+    rest_reason: str | None = None
+    limited_until: dict[str, float] = field(default_factory=dict)
+    """Models that the key was refused for with a rate limit, or that it has no right to; until when."""
+    last_used: int = 0
+    changed: bool = False
+    minute: "Window" = field(default_factory=lambda: Window(_MINUTE_S), repr=False)
+    day: "Window" = field(default_factory=lambda: Window(_DAY_S, steps=1440), repr=False)
+
+    @property
+    def usage_score(self) -> float:
+        """Requests plus a thousandth of the tokens: the smaller, the sooner the key is used."""
+        return self.requests + self.tokens / 1000
+
+
+class Window:
+    """Requests and tokens of the last ``span_s`` seconds, to one part in ``steps``."""
+
+    def __init__(self, span_s: float, steps: int = 60) -> None:
+        self._span_s = span_s
+        self._step_s = span_s / steps
+        self._parts: deque[list[float]] = deque()
+        self.requests = 0
+        self.tokens = 0
+
+    def add(self, now: float, requests: int, tokens: int) -> None:
+        """Count what happened at ``now``."""
+        if self._parts and now - self._parts[-1][0] < self._step_s:
+            self._parts[-1][1] += requests
+            self._parts[-1][2] += tokens
+        else:
+            self._parts.append([now, requests, tokens])
+        self.requests += requests
+        self.tokens += tokens
+
+    def forget(self, now: float) -> None:
+        """Drop what has left the window."""
+        while self._parts and self._parts[0][0] <= now - self._span_s:
+            _, requests, tokens = self._parts.popleft()
+            self.requests -= int(requests)
+            self.tokens -= int(tokens)
+
+    def frees_at(self) -> float:
+        """When the oldest part leaves the window; 0 when it is empty."""
+        return self._parts[0][0] + self._span_s if self._parts else 0.0
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key ready for use."""
+
+    secret: str = field(repr=False)
+    state: KeyState
+
+
+class KeyRing:
+    """The keys of one provider under one configuration."""
+
+    def __init__(
+        self,
+        keys: Sequence[Key],
+        selection: str,
+        limits: KeyLimits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._keys = tuple(keys)
+        self._round_robin = selection == "round_robin"
+        self._limits = limits
+        self._limited = limits != KeyLimits()
+        self._clock = clock
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def select(self, model: str, without: Sequence[Key] = ()) -> Key | None:
+        """The key to use for ``model`` now, or null while every one rests or is at its limit.
+
+        ``least_used`` takes the lowest ``usage_score``, among equals the one used longest ago;
+        ``round_robin`` takes them in turn.
+        """
+        keys = self._keys
+        if len(keys) == 1 and not self._limited:
+            only = keys[0]
+            state = only.state
+            if only in without:
+                return None
+            if (state.resting_until or state.limited_until) and self._free_at(state, model, self._clock()):
+                return None
+            return self._taken(only)
+        now = self._clock()
+        free = [key for key in keys if not self._free_at(key.state, model, now) and key not in without]
+        if not free:
+            return None
+        if self._round_robin:
+            chosen = free[self._turn % len(free)]
+        else:
+            chosen = min(free, key=lambda key: (key.state.usage_score, key.state.last_used))
+        return self._taken(chosen)
+
+    def free_in_s(self, model: str) -> float:
+        """Seconds until a key may be used for ``model``; 0 when one may be now."""
+        now = self._clock()
+        times = [self._free_at(key.state, model, now) for key in self._keys]
+        return max(0.0, min(times, default=now) - now)
+
+    def count_tokens(self, state: KeyState, tokens: int) -> None:
+        """Add what an answer cost to its key."""
+        state.tokens += tokens
+        state.changed = True
+        if self._limited:
+            state.minute.add(self._clock(), 0, tokens)
+
+    def rest(self, state: KeyState, seconds: float, reason: str) -> None:
+        """Leave a key out for ``seconds``; it comes back by itself."""
+        state.failures += 1
+        state.resting_until = self._clock() + seconds
+        state.rest_reason = reason
+        state.changed = True
+
+    def limit(self, state: KeyState, model: str, seconds: float) -> None:
+        """Leave a key out for one model for ``seconds``: providers limit keys model by model."""
+        state.failures += 1
+        state.limited_until[model] = self._clock() + seconds
+
+    def _taken(self, key: Key) -> Key:
+        self._turn += 1
+        state = key.state
+        state.requests += 1
+        state.last_used = self._turn
+        state.changed = True
+        if self._limited:
+            now = self._clock()
+            state.minute.add(now, 1, 0)
+            state.day.add(now, 1, 0)
+        return key
+
+    def _free_at(self, state: KeyState, model: str, now: float) -> float:
+        """When the key may be used for ``model``; 0 when it may be now."""
+        if state.resting_until > now:
+            return state.resting_until
+        if state.resting_until:
+            state.resting_until, state.rest_reason, state.changed = 0.0, None, True
+        at = 0.0
+        if state.limited_until:
+            state.limited_until = {name: until for name, until in state.limited_until.items() if until > now}
+            at = state.limited_until.get(model, 0.0)
+        if not self._limited:
+            return at
+        limits = self._limits
+        state.minute.forget(now)
+        state.day.forget(now)
+        if limits.requests_per_minute and state.minute.requests >= limits.requests_per_minute:
+            at = max(at, state.minute.frees_at())
+        if limits.tokens_per_minute and state.minute.tokens >= limits.tokens_per_minute:
+            at = max(at, state.minute.frees_at())
+        if limits.requests_per_day and state.day.requests >= limits.requests_per_day:
+            at = max(at, state.day.frees_at())
+        return at

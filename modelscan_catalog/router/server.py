@@ -1,0 +1,207 @@
+"""The router's process: listens, bounds its clients, watches its configuration, stops in order."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import uvloop
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.router.answers import RouterError
+from modelscan_catalog.router.app import Router
+from modelscan_catalog.router.config import Policy, RouterConfig, read_config
+from modelscan_catalog.router.lint import is_loopback
+from modelscan_catalog.router.probe import probe_targets
+from modelscan_catalog.secret_refs import resolve_secret
+
+LOGGER = logging.getLogger("modelscan.router")
+
+_SHUTDOWN_TIMEOUT_S = 10.0
+_KEEP_ALIVE_S = 75.0
+_BACKLOG = 1024
+_WATCH_INTERVAL_S = 1.0
+_FULL_BODY = json.dumps(
+    RouterError(503, "overloaded", "too many connections to the router", "server_error").body
+).encode()
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+    b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(_FULL_BODY), _FULL_BODY)
+)
+
+
+class _Refusal(asyncio.Protocol):
+    """A connection beyond the bound: answered and closed before it sends anything."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        open_transport = cast(asyncio.Transport, transport)
+        open_transport.write(_FULL)
+        open_transport.close()
+
+
+class BoundedServer(web.Server):
+    """An HTTP server with a bound on connections and on the time that a new one may stay silent."""
+
+    def __init__(self, router: Router, policy: Policy) -> None:
+        super().__init__(
+            self._spoken,
+            request_factory=self._request,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=_KEEP_ALIVE_S,
+        )
+        self._router = router
+        self._max_connections = policy.max_connections
+        self._timeout_s = policy.client_timeout_s
+        self._silent: dict[Any, float] = {}
+
+    def __call__(self) -> Any:
+        """The protocol of a new connection."""
+        if len(self._connections) >= self._max_connections:
+            return _Refusal()
+        return super().__call__()
+
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        """Note when a connection began; it must speak before long."""
+        super().connection_made(handler, transport)
+        self._silent[handler] = self._loop.time() + self._timeout_s
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        """Forget a connection."""
+        self._silent.pop(handler, None)
+        super().connection_lost(handler, exc)
+
+    def close_silent(self) -> None:
+        """Close connections that have not sent the head of a request in time."""
+        now = self._loop.time()
+        for handler, until in list(self._silent.items()):
+            if until > now:
+                break
+            del self._silent[handler]
+            handler.force_close()
+
+    async def _spoken(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._silent.pop(request.protocol, None)
+        return await self._router.handle(request)
+
+    def _request(
+        self,
+        message: Any,
+        payload: Any,
+        protocol: Any,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        return web.BaseRequest(
+            message,
+            payload,
+            protocol,
+            writer,
+            task,
+            self._loop,
+            client_max_size=self._router.max_body_bytes,
+        )
+
+
+@asynccontextmanager
+async def serving(
+    router: Router, host: str = "127.0.0.1", port: int = 0, watched: Path | None = None
+) -> AsyncIterator[int]:
+    """Serve ``router`` and give its port (``port`` 0 takes a free one); at the end requests may finish.
+
+    With ``watched``, a change of that file reloads the configuration. Raises ``SettingsError`` when the
+    address cannot be listened on. Whatever has been counted is stored at the end.
+    """
+    policy = router.table.config.policy
+    server = BoundedServer(router, policy)
+    runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
+    await runner.setup()
+    router.usage.start()
+    tasks = [asyncio.create_task(_tend(router, server, watched)), asyncio.create_task(probe_targets(router))]
+    try:
+        try:
+            await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+        except OSError as error:
+            raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        yield runner.addresses[0][1]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await runner.cleanup()
+        await router.upstreams.close()
+        await asyncio.to_thread(router.usage.close)
+
+
+async def _tend(router: Router, server: BoundedServer, watched: Path | None) -> None:
+    """Once a second: close silent connections, forget orders, reload a changed configuration."""
+    seen = _version(watched)
+    while True:
+        await asyncio.sleep(_WATCH_INTERVAL_S)
+        server.close_silent()
+        router.table.forget_orders()
+        now = _version(watched)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            table = await router.reload()
+            LOGGER.info("new configuration: %d models", len(table.config.models))
+        except SettingsError as error:
+            LOGGER.error("the previous configuration keeps serving: %s", error)
+
+
+def _version(path: Path | None) -> tuple[int, int, int] | None:
+    if path is None:
+        return None
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def run(
+    config_path: Path,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    token_ref: str | None = None,
+    adapt: Callable[[RouterConfig], RouterConfig] | None = None,
+    usage_path: Path | None = None,
+) -> None:
+    """Serve ``config_path`` until SIGINT or SIGTERM; one line on standard output says where.
+
+    ``port`` 0 takes a free one. ``adapt`` changes each configuration that is loaded, such as
+    ``with_local``. Usage is kept in the SQLite file ``usage_path``, or in memory without one. Raises
+    ``SettingsError`` for an unusable configuration, token or address, and for an address beyond loopback
+    without a token.
+    """
+    if not is_loopback(host) and token_ref is None:
+        raise SettingsError(f"{host} is reachable from other machines: give a token reference (env:NAME)")
+    token = resolve_secret(token_ref) if token_ref else None
+
+    def load() -> RouterConfig:
+        config = read_config(config_path)
+        return adapt(config) if adapt else config
+
+    uvloop.run(_serve(lambda: Router(load, token, usage_path), host, port, config_path))
+
+
+async def _serve(make: Callable[[], Router], host: str, port: int, config_path: Path) -> None:
+    async with serving(make(), host, port, config_path) as bound:
+        sys.stdout.write(f"router listening on http://{host}:{bound}\n")
+        sys.stdout.flush()
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(name, stop.set)
+        await stop.wait()

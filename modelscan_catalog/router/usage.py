@@ -1,0 +1,262 @@
+"""Usage of the router in SQLite, written by a thread of its own: sums and histograms, never a prompt.
+
+The request path appends one tuple. Every ``FLUSH_INTERVAL_S`` the thread adds them up by hour and stores
+them in one transaction, so a crash loses less than a second; ``close`` stores the rest. While the disk
+refuses, sums wait in memory, up to a bound, and ``problem`` says why.
+"""
+
+import logging
+import math
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modelscan_catalog.errors import SettingsError
+
+LOGGER = logging.getLogger("modelscan.router")
+
+FLUSH_INTERVAL_S = 0.5
+_MAX_WAITING_ROWS = 50_000
+_BUCKETS_PER_DOUBLING = 8
+"""Latencies are kept to 2 ** (1/8), that is 9 percent."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS usage (
+  hour INTEGER, model TEXT, target TEXT, key TEXT, class TEXT, client TEXT, outcome TEXT,
+  requests INTEGER, prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER,
+  requests_without_tokens INTEGER, cost_usd REAL, requests_without_cost INTEGER,
+  PRIMARY KEY (hour, model, target, key, class, client, outcome)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS latency (
+  hour INTEGER, model TEXT, target TEXT, key TEXT, class TEXT, kind TEXT, bucket INTEGER, requests INTEGER,
+  PRIMARY KEY (hour, model, target, key, class, kind, bucket)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS key_state (
+  id TEXT PRIMARY KEY, prefix TEXT, provider TEXT, requests INTEGER, tokens INTEGER,
+  resting_until REAL, rest_reason TEXT) WITHOUT ROWID;
+"""
+_ADD_USAGE = """
+INSERT INTO usage VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
+  prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+  cached_tokens = cached_tokens + excluded.cached_tokens,
+  completion_tokens = completion_tokens + excluded.completion_tokens,
+  requests_without_tokens = requests_without_tokens + excluded.requests_without_tokens,
+  cost_usd = cost_usd + excluded.cost_usd,
+  requests_without_cost = requests_without_cost + excluded.requests_without_cost
+"""
+_ADD_LATENCY = """
+INSERT INTO latency VALUES (?,?,?,?,?,?,?,?)
+ON CONFLICT DO UPDATE SET requests = requests + excluded.requests
+"""
+_PUT_KEY = "INSERT OR REPLACE INTO key_state VALUES (?,?,?,?,?,?,?)"
+
+
+class Record(NamedTuple):
+    """One request, as the request path tells it. ``None`` where the upstream did not say."""
+
+    model: str
+    target: str
+    key: str
+    query_class: str
+    client: str
+    outcome: str
+    first_byte_s: float | None
+    total_s: float
+    prompt_tokens: int | None
+    cached_tokens: int
+    completion_tokens: int | None
+    cost_usd: float | None
+
+
+class KeyRow(NamedTuple):
+    """The stored state of one key; ``resting_until`` is wall time."""
+
+    id: str
+    prefix: str
+    provider: str
+    requests: int
+    tokens: int
+    resting_until: float
+    rest_reason: str | None
+
+
+class UsageStore:
+    """The usage of one router in one SQLite file, or in memory without one."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        keys: Callable[[], Iterable[KeyRow]] = tuple,
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = keys
+        self._wall = wall
+        self._pending: deque[Record] = deque()
+        self._usage: dict[tuple[Any, ...], list[float]] = {}
+        self._latency: dict[tuple[Any, ...], int] = {}
+        self._key_rows: dict[str, KeyRow] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.problem: str | None = None
+        self.lost_requests = 0
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._store = sqlite3.connect(
+                path or ":memory:", check_same_thread=False, isolation_level=None, timeout=1.0
+            )
+            self._store.execute("PRAGMA journal_mode=WAL")
+            self._store.execute("PRAGMA synchronous=NORMAL")
+            self._store.executescript(_SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise SettingsError(f"{path}: cannot hold the router's usage: {error}") from error
+
+    def record(self, record: Record) -> None:
+        """Take note of one request; costs an append."""
+        self._pending.append(record)
+
+    def start(self) -> None:
+        """Begin to store in the background."""
+        self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Store what is left and close."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.flush()
+        self._store.close()
+
+    def stored_keys(self) -> list[KeyRow]:
+        """The state of keys as last stored."""
+        with self._lock:
+            rows = self._store.execute(
+                "SELECT id, prefix, provider, requests, tokens, resting_until, rest_reason FROM key_state"
+            ).fetchall()
+        return [KeyRow(*row) for row in rows]
+
+    def flush(self) -> None:
+        """Store what has been recorded; on failure it stays in memory and ``problem`` says why."""
+        with self._lock:
+            for _ in range(len(self._pending)):
+                self._add(self._pending.popleft())
+            self._key_rows |= {row.id: row for row in self._keys()}
+            if not self._usage and not self._key_rows:
+                return
+            try:
+                self._store.execute("BEGIN IMMEDIATE")
+                self._store.executemany(_ADD_USAGE, [(*key, *sums) for key, sums in self._usage.items()])
+                self._store.executemany(_ADD_LATENCY, [(*key, count) for key, count in self._latency.items()])
+                self._store.executemany(_PUT_KEY, self._key_rows.values())
+                self._store.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._store.in_transaction:
+                    self._store.execute("ROLLBACK")
+                if self.problem is None:
+                    LOGGER.error("usage is not stored, it waits in memory: %s", error)
+                self.problem = str(error)
+                return
+            self._usage, self._latency, self._key_rows = {}, {}, {}
+            self.problem = None
+
+    def _add(self, one: Record) -> None:
+        hour = int(self._wall() // 3600 * 3600)
+        group = (hour, one.model, one.target, one.key, one.query_class)
+        sums = self._usage.get((*group, one.client, one.outcome))
+        if sums is None:
+            if len(self._usage) >= _MAX_WAITING_ROWS:
+                self.lost_requests += 1
+                return
+            sums = self._usage[(*group, one.client, one.outcome)] = [0, 0, 0, 0, 0, 0.0, 0]
+        sums[0] += 1
+        if one.prompt_tokens is None or one.completion_tokens is None:
+            sums[4] += 1
+        else:
+            sums[1] += one.prompt_tokens
+            sums[2] += one.cached_tokens
+            sums[3] += one.completion_tokens
+        if one.cost_usd is None:
+            sums[6] += 1
+        else:
+            sums[5] += one.cost_usd
+        for kind, seconds in (("first_byte", one.first_byte_s), ("total", one.total_s)):
+            if seconds is not None:
+                key = (*group, kind, latency_bucket(seconds))
+                self._latency[key] = self._latency.get(key, 0) + 1
+
+    def _run(self) -> None:
+        while not self._stop.wait(FLUSH_INTERVAL_S):
+            self.flush()
+
+    def totals(self, by: tuple[str, ...], where: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """Sums and latency percentiles over all time, one row for each combination of the columns ``by``."""
+        self.flush()
+        condition, values = _where(where or {})
+        columns = ", ".join(by)
+        with self._lock:
+            rows = self._store.execute(
+                f"SELECT {columns}, SUM(requests), SUM(CASE WHEN outcome = 'ok' THEN requests ELSE 0 END),"  # noqa: S608
+                " SUM(prompt_tokens), SUM(cached_tokens), SUM(completion_tokens),"
+                " SUM(requests_without_tokens), SUM(cost_usd), SUM(requests_without_cost)"
+                f" FROM usage{condition} GROUP BY {columns} ORDER BY {columns}",
+                values,
+            ).fetchall()
+            shared = [name for name in by if name not in ("client", "outcome")]
+            histograms: dict[tuple[Any, ...], dict[str, dict[int, int]]] = {}
+            grouped = ", ".join([*shared, "kind", "bucket"])
+            for *group, kind, bucket, count in self._store.execute(
+                f"SELECT {grouped}, SUM(requests) FROM latency{condition} GROUP BY {grouped}",  # noqa: S608
+                values,
+            ):
+                histograms.setdefault(tuple(group), {}).setdefault(kind, {})[bucket] = count
+        found = []
+        for row in rows:
+            group = dict(zip(by, row, strict=False))
+            requests, right, prompt, cached, completion, unknown, cost, unpriced = row[len(by) :]
+            latency = histograms.get(tuple(group[name] for name in shared), {})
+            found.append(
+                {
+                    **group,
+                    "requests": requests,
+                    "success_rate": round(right / requests, 4),
+                    "prompt_tokens": prompt,
+                    "cached_tokens": cached,
+                    "completion_tokens": completion,
+                    "requests_without_tokens": unknown,
+                    "cost_usd": round(cost, 9),
+                    "requests_without_cost": unpriced,
+                    **{
+                        f"{kind}_p{percent}_ms": percentile_ms(latency.get(kind, {}), percent)
+                        for kind in ("first_byte", "total")
+                        for percent in (50, 95, 99)
+                    },
+                }
+            )
+        return found
+
+
+def latency_bucket(seconds: float) -> int:
+    """The histogram bucket of a latency: eighths of a doubling, from a microsecond upwards."""
+    return math.floor(math.log2(max(seconds, 1e-6) * 1e6) * _BUCKETS_PER_DOUBLING)
+
+
+def percentile_ms(histogram: Mapping[int, int], percent: float) -> float | None:
+    """The upper edge of the bucket that holds the percentile, in milliseconds; null without requests."""
+    left = math.ceil(sum(histogram.values()) * percent / 100)
+    for bucket, count in sorted(histogram.items()):
+        left -= count
+        if left <= 0:
+            return float(f"{2 ** ((bucket + 1) / _BUCKETS_PER_DOUBLING) / 1000:.3g}")
+    return None
+
+
+def _where(where: Mapping[str, str]) -> tuple[str, list[str]]:
+    if not where:
+        return "", []
+    return " WHERE " + " AND ".join(f"{name} = ?" for name in where), [*where.values()]
