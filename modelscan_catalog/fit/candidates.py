@@ -23,7 +23,7 @@ from modelscan_catalog.fit.legality import (
 )
 from modelscan_catalog.fit.matrix_cells import LARGEST_SPREAD
 from modelscan_catalog.fit.matrix_terms import FitVariant, choose_split, resident_gib, served_terms
-from modelscan_catalog.fit.memory import Plan
+from modelscan_catalog.fit.memory import Plan, contradictions
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.speed import (
     Band,
@@ -321,6 +321,9 @@ def _measured(base: Candidate, place: Placement) -> Candidate:
             f"{memory.gib:.2f} GiB x {utilization:g} = {budget:.2f}; weights {weights:.2f} + overhead "
             f"{overhead:.2f} + KV cache {each * requests:.2f} ({place.concurrency} x {context} tokens) = "
             f"{required:.2f} GiB a card"
+            + "".join(
+                f"; ignored: {one}" for one in contradictions(variant.architecture, variant.scheme, plan)
+            )
         ),
     )
     if code == formulas.DOES_NOT_FIT:

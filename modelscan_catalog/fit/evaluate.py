@@ -19,7 +19,7 @@ from modelscan_catalog.fit.cards import Card, card_of
 from modelscan_catalog.fit.engine_rules import served_version
 from modelscan_catalog.fit.formulas import VariantTerms
 from modelscan_catalog.fit.known import corrected_config, known_config, measured_weights_gib, usual_draft
-from modelscan_catalog.fit.memory import Plan, layout_of, plan_weights, variant_terms
+from modelscan_catalog.fit.memory import Plan, contradictions, layout_of, plan_weights, variant_terms
 from modelscan_catalog.fit.offload import offload_answer
 from modelscan_catalog.fit.quantization import Scheme, scheme_of
 from modelscan_catalog.fit.requests import FitRequest, read_request
@@ -134,6 +134,14 @@ def _answer(asked: FitRequest) -> dict[str, Any]:
     subject = subject_of(asked)
     if isinstance(subject, Unsupported):
         return _unsupported(asked, card, subject)
+    answer = _modelled(asked, card, subject)
+    ignored = contradictions(subject.architecture, subject.scheme, subject.plan)
+    answer["reason"] += "".join(f"; ignored: {one}" for one in ignored)
+    return answer
+
+
+def _modelled(asked: FitRequest, card: Card | None, subject: Subject) -> dict[str, Any]:
+    """The answer for an architecture that is known."""
     architecture, plan = subject.architecture, subject.plan
     terms = variant_terms(architecture, subject.scheme, plan)
     context = asked.max_model_len or architecture.context

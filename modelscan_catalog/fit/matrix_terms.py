@@ -107,14 +107,19 @@ def bare_terms(weights_gib: float, count: int, declared: float) -> VariantTerms:
 
 
 def resident_gib(variant: FitVariant) -> float:
-    """Weights of an unmodelled variant: its files' bytes, else parameters x bits; NaN when unknown."""
+    """Weights of an unmodelled variant: its files' bytes, else parameters x bits; NaN when unknown.
+
+    Counts of packed formats (under 8 bits) are words or weights, as their publishers like: no size follows.
+    """
     if variant.weights_bytes is not None:
         return variant.weights_bytes / GIB
     if variant.parameters is None:
         return math.nan
-    chosen = variant.scheme.default if variant.scheme is not None else None
+    if variant.scheme is None:
+        return math.nan
+    chosen = variant.scheme.default
     bits = chosen.bits if chosen is not None else 16.0
-    return variant.parameters * bits / 8 / GIB if variant.scheme is not None else math.nan
+    return variant.parameters * bits / 8 / GIB if bits >= 8 else math.nan
 
 
 @lru_cache(maxsize=512)

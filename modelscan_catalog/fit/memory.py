@@ -7,6 +7,7 @@ concurrency is left to `formulas`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf
 
 import numpy as np
@@ -51,6 +52,10 @@ KV_BYTES = {
 
 
 SINGLE = Parallel()
+LARGEST_DISAGREEMENT = 0.15
+"""A stated parameter count further off than this is another way of counting, and said so."""
+LEAST_SHARE, MOST_SHARE = 0.9, 1.5
+"""Stated bytes over the architecture's: below, files are missing; above, it is another storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,30 @@ def correction_factor(architecture: Architecture, exact_parameters: int | None) 
     return ratio if abs(ratio - 1) < 0.08 else 1.0
 
 
+@lru_cache(maxsize=64)
+def whole_bytes(architecture: Architecture, scheme: Scheme) -> float:
+    """Bytes of all tensors as the scheme stores them, on one card."""
+    return stage_weights(architecture, scheme, SINGLE, latent_copies=False)[0].weights_bytes
+
+
+def contradictions(architecture: Architecture, scheme: Scheme, plan: Plan) -> tuple[str, ...]:
+    """Stated counts that the architecture contradicts and that are therefore left out of account.
+
+    Packed checkpoints count words or weights, as their publishers like; an index's total may lack files.
+    """
+    found = []
+    if plan.exact_parameters:
+        bare = parameter_count(architecture)
+        if abs(plan.exact_parameters / bare - 1) > LARGEST_DISAGREEMENT:
+            found.append(f"{plan.exact_parameters:,} parameters stated, {bare:,} by the architecture")
+    if plan.checkpoint_bytes:
+        whole = whole_bytes(architecture, scheme)
+        if not LEAST_SHARE <= plan.checkpoint_bytes / whole <= MOST_SHARE:
+            sizes = f"{plan.checkpoint_bytes / GIB:.2f} GiB stated, {whole / GIB:.2f} by the architecture"
+            found.append(f"weights of {sizes}")
+    return tuple(found)
+
+
 def plan_weights(architecture: Architecture, scheme: Scheme, plan: Plan) -> list[StageWeights]:
     """Weights of each pipeline stage's rank, as the engine would log them."""
     model = architecture if plan.vision else replace(architecture, vision=None)
@@ -148,13 +177,11 @@ def plan_weights(architecture: Architecture, scheme: Scheme, plan: Plan) -> list
     if not plan.rounding:
         stages = [replace(stage, rounding_bytes=0.0) for stage in stages]
     if plan.checkpoint_bytes:
-        whole = stage_weights(model, scheme, Parallel(), latent_copies=False)[0].weights_bytes
-        share = plan.checkpoint_bytes / whole
-        if abs(share - 1) < 0.5:
+        share = plan.checkpoint_bytes / whole_bytes(model, scheme)
+        if LEAST_SHARE <= share <= MOST_SHARE:
             stages = [replace(stage, weights_bytes=stage.weights_bytes * share) for stage in stages]
     if plan.known_weights_gib:
-        whole = stage_weights(model, scheme, Parallel(), latent_copies=False)[0].weights_bytes
-        share = plan.known_weights_gib * GIB / whole
+        share = plan.known_weights_gib * GIB / whole_bytes(model, scheme)
         stages = [replace(stage, weights_bytes=stage.weights_bytes * share) for stage in stages]
     return stages
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from modelscan_catalog.fit.architecture import (
@@ -54,6 +55,13 @@ class Tensor:
     def elements(self) -> int:
         """Parameters, bias included."""
         return self.copies * self.rows * self.columns + self.bias
+
+    @property
+    def shape(self) -> tuple[int | str, ...]:
+        """All that its bytes on a rank follow from, beside its format; layers of a model repeat it."""
+        down = self.split == "experts" and self.name.endswith("down_proj")
+        sizes = self.rows, self.columns, self.copies, self.bias, self.kv_heads, self.element_bytes
+        return (*sizes, self.split, down)
 
 
 def _linear(name: str, layer: int, rows: int, columns: int, split: Split, bias: bool = False) -> Tensor:
@@ -279,8 +287,12 @@ def layer_tensors(layer: Layer, index: int, hidden: int, root: str) -> Iterator[
         yield Tensor(f"{root}.other", index, "small", layer.other_elements, 1, "replicated")
 
 
-def tensor_list(architecture: Architecture, *, with_draft: bool = False) -> list[Tensor]:
-    """Every tensor of the model; draft (multi-token-prediction) layers only when asked for."""
+@lru_cache(maxsize=32)
+def tensor_list(architecture: Architecture, *, with_draft: bool = False) -> tuple[Tensor, ...]:
+    """Every tensor of the model; draft (multi-token-prediction) layers only when asked for.
+
+    Remembered, because every split and engine of a model asks for the same.
+    """
     hidden, vocabulary = architecture.hidden, architecture.vocabulary
     tensors = [Tensor("model.embed_tokens", EMBEDDING, "embedding", vocabulary, hidden, "vocabulary")]
     if architecture.extra_embedding:
@@ -312,7 +324,7 @@ def tensor_list(architecture: Architecture, *, with_draft: bool = False) -> list
             tensors.extend(layer_tensors(layer, last, hidden, f"mtp.layers.{index}"))
         if architecture.draft_elements:
             tensors.append(Tensor("mtp.fc", last, "small", architecture.draft_elements, 1, "replicated"))
-    return tensors
+    return tuple(tensors)
 
 
 def parameter_count(architecture: Architecture, *, with_draft: bool = False) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from modelscan_catalog.fit.allocator import allocator_excess
 from modelscan_catalog.fit.architecture import Architecture, LatentAttention
@@ -115,9 +116,10 @@ def tensor_bytes(
     return copies * chosen.bytes_of(rows, columns) + bias
 
 
-def fused_name(tensor: Tensor) -> str:
+@lru_cache(maxsize=20_000)
+def fused_name(tensor_name: str) -> str:
     """The engine's parameter that a checkpoint tensor becomes part of."""
-    path, _, name = tensor.name.rpartition(".")
+    path, _, name = tensor_name.rpartition(".")
     return f"{path}.{FUSED.get(name, name)}"
 
 
@@ -140,20 +142,28 @@ def stage_weights(
     tensors = tensor_list(architecture, with_draft=with_draft)
     ranges = stage_ranges(len(architecture.layers), parallel.pipeline)
     sums = [0.0] * parallel.pipeline
-    parameters: dict[tuple[int, str], float] = {}
+    parameters: dict[tuple[int, str, int], float] = {}
     stage_of = [stage for stage, (start, end) in enumerate(ranges) for _ in range(end - start)]
+    equal: dict[tuple[object, ...], tuple[float, float]] = {}
     for tensor in tensors:
         if tensor.role == "head" and architecture.tied and parallel.pipeline == 1:
             continue
-        size = tensor_bytes(tensor, scheme, parallel, architecture.dtype_bytes, expert_multiple) * correction
+        key = (*tensor.shape, id(scheme.format_of(tensor)))
+        if key not in equal:
+            whole = tensor_bytes(tensor, scheme, parallel, architecture.dtype_bytes, expert_multiple)
+            equal[key] = whole * correction, _scales_bytes(tensor, scheme, parallel)
+        size, scales = equal[key]
         stage = 0 if tensor.layer in (EMBEDDING, VISION) else -1
         stage = stage if tensor.layer < 0 else stage_of[tensor.layer]
         sums[stage] += size
         if tensor.role in {"linear", "embedding", "head"}:
-            scales = _scales_bytes(tensor, scheme, parallel)
-            for name, part in ((fused_name(tensor), size - scales), (f"{fused_name(tensor)}.scale", scales)):
-                parameters[(stage % len(sums), name)] = parameters.get((stage % len(sums), name), 0.0) + part
-    held = [[size for (owner, _), size in parameters.items() if owner == stage] for stage in range(len(sums))]
+            fused = fused_name(tensor.name)
+            for place, part in ((0, size - scales), (1, scales)):
+                owner = (stage % len(sums), fused, place)
+                parameters[owner] = parameters.get(owner, 0.0) + part
+    held = [
+        [size for (owner, *_), size in parameters.items() if owner == stage] for stage in range(len(sums))
+    ]
     held[0] = [*_vision_sizes(architecture, parallel), *held[0]]
     rounding = [allocator_excess(sizes) for sizes in held]
     rope = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -25,9 +26,10 @@ from modelscan_catalog.fit.matrix import (
     write_matrix,
 )
 from modelscan_catalog.fit.matrix_cells import VERDICTS
-from modelscan_catalog.fit.matrix_terms import COUNTS, KV_DTYPES, FitVariant, build_terms
+from modelscan_catalog.fit.matrix_terms import COUNTS, KV_DTYPES, FitVariant, build_terms, resident_gib
 from modelscan_catalog.fit.memory import Plan, variant_terms
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile
+from modelscan_catalog.fit.quantization import scheme_of
 from modelscan_catalog.fit.weights import Parallel
 
 TERMS = build_terms(ALL)
@@ -257,3 +259,10 @@ def test_words_and_numbers_stay_narrow() -> None:
     assert table.nbytes / len(table) < 90
     assert pa.types.is_dictionary(table.schema.field("verdict").type)
     assert np.isfinite(table.column("weights_gib").drop_null().to_numpy()).all()
+
+
+def test_no_size_follows_from_the_parameter_count_of_a_packed_checkpoint() -> None:
+    packed = replace(LLAMA, architecture=None, weights_bytes=None, parameters=2_000_000_000)
+
+    assert math.isnan(resident_gib(replace(packed, scheme=scheme_of({}, label="awq"))))
+    assert resident_gib(replace(packed, scheme=scheme_of({}, label="fp8"))) == pytest.approx(2e9 / (1 << 30))

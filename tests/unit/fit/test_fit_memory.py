@@ -15,6 +15,7 @@ from modelscan_catalog.fit.architecture_parse import parse_architecture
 from modelscan_catalog.fit.formulas import GIB, activation_gib
 from modelscan_catalog.fit.memory import (
     Plan,
+    contradictions,
     correction_factor,
     kv_element_bytes,
     lora_gib,
@@ -151,3 +152,26 @@ def test_engines_that_hold_no_rounding_leave_it_out() -> None:
 
     assert float(rounded) - float(bare) == pytest.approx(0.0530, abs=0.0003)
     assert float(bare) * GIB == pytest.approx(parameter_count(model) * 2 + 40_960 * 128 * 2, rel=1e-6)
+
+
+def test_bytes_that_lack_a_tenth_or_are_another_storage_are_ignored_and_named() -> None:
+    model = architecture("Qwen/Qwen3-8B")
+    (plain,) = plan_weights(model, UNQUANTIZED, Plan())
+    for stated in (plain.weights_bytes * 0.88, plain.weights_bytes * 2):
+        plan = Plan(checkpoint_bytes=int(stated))
+        (stage,) = plan_weights(model, UNQUANTIZED, plan)
+        assert stage.weights_bytes == plain.weights_bytes
+        (named,) = contradictions(model, UNQUANTIZED, plan)
+        assert "GiB stated" in named
+
+
+def test_packed_counts_are_ignored_and_named() -> None:
+    model = architecture("Qwen/Qwen3-8B")
+    scheme = scheme_of({}, label="awq")
+    (plain,) = plan_weights(model, scheme, Plan())
+    for words in (parameter_count(model) // 6, parameter_count(model) * 2):
+        plan = Plan(exact_parameters=words)
+        (stage,) = plan_weights(model, scheme, plan)
+        assert stage.weights_bytes == plain.weights_bytes
+        assert f"{words:,} parameters stated" in contradictions(model, scheme, plan)[0]
+    assert contradictions(model, scheme, Plan(exact_parameters=parameter_count(model))) == ()
