@@ -228,24 +228,6 @@ class Architecture:
         found = [layer.feed_forward for layer in self.layers if isinstance(layer.feed_forward, Experts)]
         return max(found, key=lambda block: block.experts * block.intermediate, default=None)
 
-    @property
-    def attention_class(self) -> str:
-        """The class that the error table groups by: `dense-gqa`, `moe-gqa`, `mla+moe`, `swa`, `hybrid-gdn`,
-        ...
-        """
-        mixers = [layer.mixer for layer in self.layers] + [layer.second_mixer for layer in self.layers]
-        moe = "+moe" if self.experts else ""
-        if any(isinstance(mixer, DeltaNet) for mixer in mixers):
-            return f"hybrid-gdn{moe}"
-        if any(isinstance(mixer, Mamba | ShortConvolution) for mixer in mixers):
-            return f"hybrid-mamba{moe}"
-        if any(isinstance(mixer, LatentAttention | CompressedAttention) for mixer in mixers):
-            return f"mla{moe}"
-        kinds = {mixer.kind for mixer in mixers if isinstance(mixer, Attention)}
-        if kinds & {"sliding", "chunked"}:
-            return f"swa{moe}"
-        return "moe-gqa" if moe else "dense-gqa"
-
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:

@@ -45,11 +45,6 @@ class Comparison:
     break_even_load: Band | None
     """Share of full load from which own cards cost less; above 1 they never do. None for a free offer."""
 
-    @property
-    def ever_cheaper(self) -> bool | None:
-        """Whether own cards at full load cost less, by the middle estimate; None for a free offer."""
-        return None if self.break_even_load is None else self.break_even_load.point < 1
-
 
 def own_cost(
     candidate: Candidate,

@@ -25,7 +25,6 @@ GIB = float(1 << 30)
 
 Array = NDArray[np.float64]
 Floats = float | Array
-Bools = bool | NDArray[np.bool_]
 
 FITS, TIGHT, DOES_NOT_FIT = 0, 1, 2
 
@@ -101,22 +100,6 @@ def stack_terms(variants: Sequence[VariantTerms]) -> VariantTerms:
         else:
             stacked[field.name] = np.array(values, dtype=np.float64)
     return VariantTerms(**stacked)
-
-
-def take_terms(terms: VariantTerms, index: Any) -> VariantTerms:
-    """The variants `index` (any numpy index) of stacked terms; new axes keep `kind_` axes in front.
-
-    `take_terms(terms, np.s_[:, None])` turns (V,) into (V, 1) to broadcast against a row of GPUs or
-    contexts.
-    """
-    picked: dict[str, Any] = {}
-    for field in fields(VariantTerms):
-        value = getattr(terms, field.name)
-        if field.name.startswith("kind_"):
-            picked[field.name] = value[(slice(None), *index)] if isinstance(index, tuple) else value[:, index]
-        else:
-            picked[field.name] = value[index]
-    return VariantTerms(**picked)
 
 
 def activation_gib(terms: VariantTerms, batched_tokens: Floats, max_sequences: Floats) -> Floats:

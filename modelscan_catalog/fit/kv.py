@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, gcd, inf
+from math import ceil, inf
 from typing import Literal
 
 import numpy as np
@@ -254,16 +254,3 @@ def _layout(
         extra_blocks=np.array(extras),
         groups=np.array(groups),
     )
-
-
-def legal_tensor_sizes(architecture: Architecture, largest: int = 64) -> list[int]:
-    """Tensor-parallel sizes that divide the heads (and KV heads divide or are divided by them)."""
-    heads = 0
-    for layer in architecture.layers:
-        if isinstance(layer.mixer, Attention | LatentAttention | CompressedAttention):
-            heads = gcd(heads, layer.mixer.heads)
-    sizes = [size for size in range(1, largest + 1) if heads % size == 0] if heads else [1]
-    kv = next(
-        (layer.mixer.kv_heads for layer in architecture.layers if isinstance(layer.mixer, Attention)), 1
-    )
-    return [size for size in sizes if (size <= kv and kv % size == 0) or (size > kv and size % kv == 0)]

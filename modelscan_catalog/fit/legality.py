@@ -241,11 +241,3 @@ def split_issue(
     if pp > len(architecture.layers):
         return f"{pp} pipeline stages for {len(architecture.layers)} layers"
     return tensor_parallel_issue(architecture, tp, weight_block, expert_parallel)
-
-
-def legal_splits(
-    architecture: Architecture | None, profile: GpuProfile, count: int, weight_block: int | None = None
-) -> list[tuple[int, int]]:
-    """Every (tp, pp) with tp x pp = count that the engines accept, the largest tensor parallel size first."""
-    splits = [(tp, count // tp) for tp in range(count, 0, -1) if count % tp == 0]
-    return [(tp, pp) for tp, pp in splits if split_issue(architecture, profile, tp, pp, weight_block) is None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.alternatives import Alternative, alternatives
@@ -22,7 +22,6 @@ from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.tables import table
 
-Goal = Literal["standard", "throughput", "latency"]
 LEAST_CONTEXT = 2048
 """A context below this is no offer when none was asked for."""
 

@@ -51,11 +51,10 @@ def test_an_offer_is_matched_at_the_break_even_load() -> None:
     compared = compare(cost, [dear, cheap, free])
     assert [one.offer.seller for one in compared] == ["free", "cheap", "dear"]
     assert compared[0].break_even_load is None
-    assert compared[0].ever_cheaper is None
-    assert compared[1].ever_cheaper is False
-    assert compared[2].ever_cheaper is True
-    load = compared[2].break_even_load
+    never, load = compared[1].break_even_load, compared[2].break_even_load
+    assert never is not None
     assert load is not None
+    assert load.point < 1 < never.point
     assert load.low < load.point < load.high
     at_break_even = cost.usd_per_hour / 3600 / (cost.tokens_per_s.point * load.point) * 1e6
     assert at_break_even == pytest.approx(compared[2].offer_usd_per_mtok)

@@ -45,21 +45,21 @@ BATCH = st.sampled_from([512, 2048, 8192])
 
 
 def test_stacked_variants_give_what_each_gives_alone() -> None:
-    stacked = formulas.take_terms(formulas.stack_terms(list(TERMS.values())), np.s_[:, None])
-    totals = np.array([24.0, 80.0, 141.0])
+    stacked = formulas.stack_terms(list(TERMS.values()))
+    totals = np.array([[24.0], [80.0], [141.0]])
     pools = formulas.pool_gib(stacked, totals, 0.9, 8192.0, 1024.0)
     requests = formulas.capacity_requests(stacked, np.maximum(pools, 1.0), 32768.0, 8192.0)
     longest = formulas.max_context_tokens(stacked, np.maximum(pools, 1.0), 2.0, 8192.0)
 
     for row, terms in enumerate(TERMS.values()):
-        for column, total in enumerate(totals):
+        for column, total in enumerate(totals[:, 0]):
             pool = formulas.pool_gib(terms, float(total), 0.9, 8192.0, 1024.0)
-            assert np.asarray(pools)[row, column] == pytest.approx(pool)
+            assert np.asarray(pools)[column, row] == pytest.approx(pool)
             held = max(float(pool), 1.0)
-            assert np.asarray(requests)[row, column] == formulas.capacity_requests(
+            assert np.asarray(requests)[column, row] == formulas.capacity_requests(
                 terms, held, 32768.0, 8192.0
             )
-            assert np.asarray(longest)[row, column] == formulas.max_context_tokens(terms, held, 2.0, 8192.0)
+            assert np.asarray(longest)[column, row] == formulas.max_context_tokens(terms, held, 2.0, 8192.0)
 
 
 @given(MODEL, POOL, POOL, CONTEXT, BATCH)

@@ -15,7 +15,6 @@ from modelscan_catalog.fit.legality import (
     LEVELS,
     engine_support,
     kv_cache_support,
-    legal_splits,
     legality_document,
     quantization_support,
     rule_scheme,
@@ -25,6 +24,7 @@ from modelscan_catalog.fit.legality import (
     version_key,
     weight_block,
 )
+from modelscan_catalog.fit.matrix_terms import choose_split
 from modelscan_catalog.fit.profiles import find_profile, load_profiles
 from modelscan_catalog.fit.quantization import scheme_of as stored_scheme
 from modelscan_catalog.fit.tables import REGISTRY
@@ -210,8 +210,8 @@ def test_mig_instances_and_unified_desktops_do_not_work_as_one() -> None:
 
 
 def test_pipeline_stages_fill_in_where_heads_do_not_divide() -> None:
-    assert legal_splits(architecture(heads=12, kv_heads=4), find_profile("l4"), 8) == [(4, 2), (2, 4)]
-    assert legal_splits(architecture(), find_profile("l4"), 8)[0] == (8, 1)
+    assert choose_split(architecture(heads=12, kv_heads=4), 8, None) == (4, 2)
+    assert choose_split(architecture(), 8, None) == (8, 1)
 
 
 CARDS = {
