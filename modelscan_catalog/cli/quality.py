@@ -83,8 +83,8 @@ def fit(leave_one_out: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    title = "Predicted against logged: median / 90th percentile of the error, %"
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    title = "Predicted against logged, %: median / 90th percentile of the error"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     table.add_column("class", no_wrap=True)
     for name in ("runs", *_ERRORS.values(), *_SHARES.values(), *_COUNTS.values()):
         table.add_column(name, justify="right", no_wrap=True)
@@ -93,7 +93,7 @@ def fit(leave_one_out: bool, as_json: bool) -> None:
             row["class"],
             str(row["runs"]),
             *(_pair(row[f"{key}_median_percent"], row[f"{key}_p90_percent"]) for key in _ERRORS),
-            *("-" if row[key] is None else f"{row[key]:.0f} %" for key in _SHARES),
+            *("-" if row[key] is None else f"{row[key]:.0f}" for key in _SHARES),
             *(str(row[key]) for key in _COUNTS),
             end_section=row is rows[-2],
         )
@@ -101,12 +101,17 @@ def fit(leave_one_out: bool, as_json: bool) -> None:
 
 
 _ERRORS = {"weights": "weights", "pool": "KV pool", "capacity": "capacity"}
+# Share of runs whose capacity is within 0.3 % given the pool, and whose pool lies in its 90 % band.
 _SHARES = {"capacity_given_pool_within_0.3_percent": "given", "pool_band_covers_percent": "band"}
 _COUNTS = {"wrong_fits": "wrong", "wrong_refusals": "refused", "unknown": "unknown"}
 
 
 def _pair(median: float | None, p90: float | None) -> str:
-    return "-" if median is None or p90 is None else f"{median:.2f} / {p90:.2f}"
+    return "-" if median is None or p90 is None else f"{_short(median)} / {_short(p90)}"
+
+
+def _short(percent: float) -> str:
+    return f"{percent:.0f}" if percent >= 100 else f"{percent:.1f}" if percent >= 10 else f"{percent:.2f}"
 
 
 def _share(value: float | None) -> str:
