@@ -77,11 +77,11 @@ def declared_contexts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _rounded(value: float | None) -> float | int | None:
-    """Three significant digits: what a reader sees, and no more bytes than that."""
+    """Two digits, from a hundred on whole numbers: what the pages show, and no more bytes than that."""
     if value is None:
         return None
-    short = float(f"{value:.3g}")
-    return int(short) if short.is_integer() else short
+    short = round(value) if abs(value) >= 100 else float(f"{value:.2g}")
+    return int(short) if float(short).is_integer() else short
 
 
 def fewest_cards(rows: Sequence[Mapping[str, Any]], variants: Sequence[str]) -> dict[str, str]:
