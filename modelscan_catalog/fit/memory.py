@@ -387,7 +387,9 @@ def is_latent(architecture: Architecture) -> bool:
 
 def vision_share(architecture: Architecture) -> float:
     """What SGLang leaves of its default share for a model with an image tower: 0.95, less for towers larger
-    than ViT-L, a little more for smaller ones; 1 without. (`adjust_mem_fraction_for_vlm`.)
+    than ViT-L, a little more for smaller ones; 1 without. (`adjust_mem_fraction_for_vlm`, which reads the
+    config's num_hidden_layers and hidden_size; here the tower's own depth and width, which differ from those
+    fields in Qwen's families.)
     """
     tower = architecture.vision
     if tower is None:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.fit import formulas
+from modelscan_catalog.fit.candidates import Placement, judge
 from modelscan_catalog.fit.card_rules import card_rules
 from modelscan_catalog.fit.matrix import (
     MATRIX_SCHEMA,
@@ -266,3 +267,16 @@ def test_no_size_follows_from_the_parameter_count_of_a_packed_checkpoint() -> No
 
     assert math.isnan(resident_gib(replace(packed, scheme=scheme_of({}, label="awq"))))
     assert resident_gib(replace(packed, scheme=scheme_of({}, label="fp8"))) == pytest.approx(2e9 / (1 << 30))
+
+
+@pytest.mark.parametrize("variant", [LLAMA, R1, MOE_FP8])
+@pytest.mark.parametrize("gpu", ["h100-80gb", "l40s"])
+def test_cells_of_sglang_hold_the_share_that_a_plan_takes(variant: FitVariant, gpu: str) -> None:
+    profile = find_profile(gpu)
+    found = matrix_partition(build_terms([variant], "sglang", "0.5.23"), profile).to_pylist()
+    for count in COUNTS:
+        row = cell(found, variant, count, 32768, "auto")
+        alone = judge(variant, Placement(profile, count, 32768, 1), "sglang", "0.5.23")
+        if row["kv_pool_gib"] is not None and alone.kv_pool_gib is not None:
+            assert row["kv_pool_gib"] == pytest.approx(alone.kv_pool_gib, rel=1e-5, abs=1e-5)
+        assert row["verdict"] == alone.verdict
