@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalogue import CATALOGUE_CHECKS, merge
+from assets.feeds import FEED_ASSETS, FEED_CHECKS
 from assets.fit import fit_matrix
 from assets.launch import LAUNCH_ASSETS, LAUNCH_CHECKS
 from assets.registry import REGISTRY_ASSETS, REGISTRY_CHECKS
@@ -24,6 +25,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             merge,
             fit_matrix,
             *LAUNCH_ASSETS,
+            *FEED_ASSETS,
             *REGISTRY_ASSETS,
             explorer,
             router_smoke_test,
@@ -32,6 +34,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             *SOURCE_CHECKS,
             *CATALOGUE_CHECKS,
             *LAUNCH_CHECKS,
+            *FEED_CHECKS,
             *REGISTRY_CHECKS,
             explorer_sizes,
             router_answers,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,11 @@ class RegistryFiles:
 
     root: Path
     _parsed: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of_rows(cls, documents: Mapping[str, Any]) -> RegistryFiles:
+        """Files that are not published yet, by name; ``offers`` holds those of all sellers."""
+        return cls(Path("(not published)"), dict(documents))
 
     def document(self, name: str) -> Row:
         """One JSON object."""

@@ -1,0 +1,1 @@
+"""The registry over HTTP: a server of its endpoints, and the same answers as files."""
