@@ -20,8 +20,15 @@ from modelscan_catalog.settings import REPOSITORY_ROOT
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
 )
 @click.option("--token", metavar="REFERENCE", help="Bearer token of clients, as env:NAME or file:PATH.")
-def router(config: Path, host: str, port: int, token: str | None) -> None:
+@click.option(
+    "--usage",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=REPOSITORY_ROOT / "data" / "router" / "usage.sqlite",
+    show_default="data/router/usage.sqlite",
+    help="SQLite file for tokens, costs, latencies and the use of keys; no prompts.",
+)
+def router(config: Path, host: str, port: int, token: str | None, usage: Path) -> None:
     """Serve one OpenAI-compatible endpoint from router.json."""
     from modelscan_catalog.router.server import run
 
-    run(config, host=host, port=port, token_ref=token)
+    run(config, host=host, port=port, token_ref=token, usage_path=usage)

@@ -62,6 +62,8 @@ class Trail:
             )
         if statuses == {400}:
             return RouterError(400, "context_length_exceeded", f"too long for every target: {told}")
+        if statuses == {422}:
+            return RouterError(400, "unsupported_by_target", told)
         status = 504 if statuses == {504} else 502
         return RouterError(status, "upstream_failed", f"no target answered: {told}", "upstream_error")
 

@@ -126,7 +126,7 @@ class Forwarder:
             try:
                 asked = anthropic.messages_request(call.document, route.target.model)
             except anthropic.UntranslatableError as error:
-                trail.add(route.name, str(error), 502)
+                trail.add(route.name, str(error), 422)
                 return None, False
             content = json.dumps(asked).encode()
         else:
