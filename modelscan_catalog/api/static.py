@@ -1,12 +1,13 @@
 """The static twin of the GET endpoints: one file an endpoint and model, the same envelopes, unpaged.
 
-Offers are in ``offers/<seller>.jsonl``, checkpoints in ``models_registry.json``, the fit in ``fit/``.
+Left out is what other files give: offers (``offers/<seller>.jsonl``), checkpoints (``models_registry.json``),
+the fit (``fit/``), and filters of the list (``models.json`` has every model's status, tags and capabilities).
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelscan_catalog.api.catalogue import CAPABILITIES, ApiCatalogue, envelope
+from modelscan_catalog.api.catalogue import ApiCatalogue, envelope
 from modelscan_catalog.registry.files import VIEW, RegistryFiles, Row
 
 
@@ -22,14 +23,10 @@ def static_documents(
     catalogue = ApiCatalogue(files)
     lists: dict[str, Sequence[Any]] = {
         "models": catalogue.rows,
-        "models/stable": catalogue.stable(),
         "models/refiners": catalogue.refiners(),
         "providers": catalogue.providers,
         "v1/registry/models": catalogue.registry_rows(),
         "recommendations/profiles": list(gpus),
-    }
-    lists |= {
-        f"models/capability/{tag}": catalogue.capable(tag) for tag in sorted(set(CAPABILITIES.values()))
     }
     documents = {f"{path}.json": envelope(rows, len(rows)) for path, rows in lists.items()}
     documents["v1/registry/categories.json"] = envelope(dict(catalogue.categories))

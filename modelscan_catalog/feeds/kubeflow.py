@@ -45,7 +45,6 @@ def _model(model: Model, variants: list[Variant], lab: str) -> dict[str, Any]:
     }
     row: dict[str, Any] = {
         "name": model.id,
-        "externalId": model.id,
         "provider": lab,
         "description": summary_of(model, lab),
         "license": model.licenses[0] if model.licenses else None,
@@ -61,7 +60,6 @@ def _artifact(variant: Variant) -> dict[str, Any]:
     quantization = variant.quantization.scheme if variant.quantization else None
     facts = {
         "quantization": quantization,
-        "revision": variant.revision,
         "weights_bytes": variant.weights_bytes,
         "parameters": variant.parameters,
     }
