@@ -25,6 +25,7 @@ from modelscan_catalog.fit.matrix_cells import LARGEST_SPREAD
 from modelscan_catalog.fit.matrix_terms import FitVariant, choose_split, resident_gib, served_terms
 from modelscan_catalog.fit.memory import Plan, contradictions
 from modelscan_catalog.fit.profiles import GpuProfile
+from modelscan_catalog.fit.quant_formats import expert_padding
 from modelscan_catalog.fit.speed import (
     Band,
     compute_tflops,
@@ -280,6 +281,7 @@ def _measured(base: Candidate, place: Placement) -> Candidate:
         checkpoint_bytes=variant.weights_bytes,
         known_weights_gib=measured_weights_gib(variant.repo),
         rounding=place.profile.vendor != "amd",
+        padding=expert_padding(place.profile.name),
     )
     terms = served_terms(variant.architecture, variant.scheme, plan)
     batch = float(rules.batched_tokens)

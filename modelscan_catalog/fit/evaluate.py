@@ -21,6 +21,7 @@ from modelscan_catalog.fit.formulas import VariantTerms
 from modelscan_catalog.fit.known import corrected_config, known_config, measured_weights_gib, usual_draft
 from modelscan_catalog.fit.memory import Plan, contradictions, layout_of, plan_weights, variant_terms
 from modelscan_catalog.fit.offload import offload_answer
+from modelscan_catalog.fit.quant_formats import expert_padding
 from modelscan_catalog.fit.quantization import Scheme, scheme_of
 from modelscan_catalog.fit.requests import FitRequest, read_request
 from modelscan_catalog.fit.unsloth import is_notebook, notebook_rank, notebook_sequences
@@ -109,6 +110,7 @@ def subject_of(request: FitRequest) -> Subject | Unsupported:
         prefix_states=request.prefix_states,
         vision=request.vision,
         rounding=not request.rocm,
+        padding=expert_padding(request.gpu),
     )
     return Subject(architecture, scheme, plan)
 

@@ -24,6 +24,7 @@ from modelscan_catalog.fit.architecture import (
 from modelscan_catalog.fit.engine_rules import EngineRules, engine_rules
 from modelscan_catalog.fit.formulas import GIB, VariantTerms
 from modelscan_catalog.fit.kv import KvLayout, KvRules, kv_layout
+from modelscan_catalog.fit.quant_formats import UNPADDED, Padding, expert_padding
 from modelscan_catalog.fit.quantization import Scheme
 from modelscan_catalog.fit.tables import constant, table
 from modelscan_catalog.fit.tensors import parameter_count, tensor_list
@@ -83,6 +84,8 @@ class Plan:
     known_weights_gib: float = 0.0
     """Measured weights of the checkpoint on one GPU, which outrank the layout's."""
     prefix_states: bool = False
+    padding: Padding | None = None
+    """How the card's kernels pad MXFP4 experts; None takes the padding of unnamed cards."""
     vision: bool = True
     rounding: bool = True
     """Logged weights hold the allocator's rounding; ROCm builds log them from the driver, without it."""
@@ -164,14 +167,15 @@ def plan_weights(architecture: Architecture, scheme: Scheme, plan: Plan) -> list
     """Weights of each pipeline stage's rank, as the engine would log them."""
     model = architecture if plan.vision else replace(architecture, vision=None)
     rules = plan.rules
-    padded = scheme.default is not None and scheme.default.name == "mxfp4" and scheme.experts_only
+    packed = scheme.default is not None and scheme.default.name == "mxfp4" and scheme.experts_only
+    served = packed and rules.engine != "llama.cpp"
     stages = stage_weights(
         model,
         scheme,
         plan.parallel,
         with_draft=uses_draft_layers(architecture, plan),
         latent_copies=rules.latent_copies,
-        expert_multiple=256 if padded and rules.engine != "llama.cpp" else 1,
+        padding=(plan.padding or expert_padding("")) if served else UNPADDED,
         correction=correction_factor(architecture, plan.exact_parameters),
     )
     if not plan.rounding:

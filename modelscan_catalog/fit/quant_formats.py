@@ -56,6 +56,26 @@ def format_named(name: str) -> Format:
     return Format(name, **table("fit/quant_formats.json")["formats"][name])
 
 
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Multiples that a kernel rounds the experts' inner width and the hidden size up to."""
+
+    inner: int = 1
+    hidden: int = 1
+
+
+UNPADDED = Padding()
+
+
+@lru_cache(maxsize=256)
+def expert_padding(card: str) -> Padding:
+    """How the MXFP4 kernels of a card pad the experts, by its name."""
+    facts = table("fit/quant_formats.json")["mxfp4_experts"]
+    rules = (rule for rule in facts["rules"] if re.search(rule["cards"], card, re.IGNORECASE))
+    chosen = next(rules, facts["unnamed"])
+    return Padding(chosen["inner"], chosen["hidden"])
+
+
 class Names:
     """A list of module patterns, matched against a tensor's name and all modules above it."""
 

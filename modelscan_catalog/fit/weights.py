@@ -11,6 +11,7 @@ from functools import lru_cache
 from modelscan_catalog.fit.allocator import allocator_excess
 from modelscan_catalog.fit.architecture import Architecture, LatentAttention
 from modelscan_catalog.fit.formulas import GIB
+from modelscan_catalog.fit.quant_formats import UNPADDED, Padding
 from modelscan_catalog.fit.quantization import Scheme
 from modelscan_catalog.fit.tensors import EMBEDDING, VISION, Tensor, tensor_list
 
@@ -38,6 +39,11 @@ class Parallel:
     expert: int = 1
     data: int = 1
     decode_context: int = 1
+
+
+def padded(size: float, multiple: int) -> float:
+    """`size` rounded up to a multiple."""
+    return float(-(-size // multiple) * multiple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +102,15 @@ def local_shape(tensor: Tensor, parallel: Parallel) -> tuple[float, float, float
 
 
 def tensor_bytes(
-    tensor: Tensor, scheme: Scheme, parallel: Parallel, dtype_bytes: int, expert_multiple: int = 1
+    tensor: Tensor, scheme: Scheme, parallel: Parallel, dtype_bytes: int, padding: Padding = UNPADDED
 ) -> float:
-    """Bytes of a tensor on one rank. Experts' inner widths are padded to `expert_multiple`, as MXFP4
-    kernels do.
-    """
+    """Bytes of a tensor on one rank, experts padded as MXFP4 kernels do."""
     rows, columns, copies = local_shape(tensor, parallel)
-    if tensor.split == "experts" and expert_multiple > 1:
+    if tensor.split == "experts" and padding != UNPADDED:
         if tensor.name.endswith("down_proj"):
-            columns = -(-columns // expert_multiple) * expert_multiple
+            rows, columns = padded(rows, padding.hidden), padded(columns, padding.inner)
         else:
-            rows = 2 * (-(-rows // 2 // expert_multiple) * expert_multiple)
+            rows, columns = 2 * padded(rows / 2, padding.inner), padded(columns, padding.hidden)
     bias = tensor.bias * copies * rows / (tensor.copies * tensor.rows) * dtype_bytes if tensor.bias else 0.0
     if tensor.element_bytes:
         return rows * columns * copies * tensor.element_bytes + bias
@@ -130,7 +134,7 @@ def stage_weights(
     *,
     with_draft: bool = False,
     latent_copies: bool = True,
-    expert_multiple: int = 1,
+    padding: Padding = UNPADDED,
     correction: float = 1.0,
 ) -> list[StageWeights]:
     """Weights of one rank of every pipeline stage.
@@ -150,7 +154,7 @@ def stage_weights(
             continue
         key = (*tensor.shape, id(scheme.format_of(tensor)))
         if key not in equal:
-            whole = tensor_bytes(tensor, scheme, parallel, architecture.dtype_bytes, expert_multiple)
+            whole = tensor_bytes(tensor, scheme, parallel, architecture.dtype_bytes, padding)
             equal[key] = whole * correction, _scales_bytes(tensor, scheme, parallel)
         size, scales = equal[key]
         stage = 0 if tensor.layer in (EMBEDDING, VISION) else -1

@@ -13,7 +13,13 @@ from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.allocator import allocator_excess
 from modelscan_catalog.fit.architecture import Architecture
 from modelscan_catalog.fit.architecture_parse import parse_architecture
-from modelscan_catalog.fit.quant_formats import Names, canonical, format_named
+from modelscan_catalog.fit.quant_formats import (
+    Names,
+    Padding,
+    canonical,
+    expert_padding,
+    format_named,
+)
 from modelscan_catalog.fit.quantization import UNQUANTIZED, from_document, label_key, scheme_of
 from modelscan_catalog.fit.tables import table
 from modelscan_catalog.fit.tensors import Tensor, tensor_list
@@ -66,7 +72,7 @@ def test_gpt_oss_experts_are_padded_to_the_kernels_width() -> None:
         architecture("openai/gpt-oss-20b"),
         scheme_of(MODELS["openai/gpt-oss-20b"]["config"], label="mxfp4"),
         Parallel(),
-        expert_multiple=256,
+        padding=Padding(256, 1),
     )
     assert stages[0].total_gib == pytest.approx(13.47, rel=0.003)
 
@@ -253,3 +259,15 @@ def test_spelling_of_modules_is_made_one() -> None:
     assert canonical("language_model.model.layers.1.mlp.shared_experts.up_proj").startswith(
         "model.layers.1.mlp"
     )
+
+
+@pytest.mark.parametrize(
+    ("card", "logged_gib"), [("NVIDIA H100 80GB", 13.47), ("A100-80GB", 13.72), ("", 13.47)]
+)
+def test_mxfp4_experts_are_padded_as_the_cards_kernels_ask(card: str, logged_gib: float) -> None:
+    scheme = scheme_of(MODELS["openai/gpt-oss-20b"]["config"], label="mxfp4")
+    (stage,) = stage_weights(
+        architecture("openai/gpt-oss-20b"), scheme, Parallel(), padding=expert_padding(card)
+    )
+
+    assert stage.total_gib == pytest.approx(logged_gib, rel=0.003)
