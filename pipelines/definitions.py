@@ -11,7 +11,7 @@ from assets.launch import LAUNCH_ASSETS, LAUNCH_CHECKS
 from assets.registry import REGISTRY_ASSETS, REGISTRY_CHECKS
 from assets.router import router_answers, router_smoke_test
 from assets.shared import Build
-from assets.site import explorer, explorer_sizes
+from assets.site import explorer, explorer_files
 from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
 from pipelines.jobs import rebuild_offline, refresh, runtime_router
 from pipelines.schedules import changed_overrides, daily, weekly
@@ -36,7 +36,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             *LAUNCH_CHECKS,
             *FEED_CHECKS,
             *REGISTRY_CHECKS,
-            explorer_sizes,
+            explorer_files,
             router_answers,
         ],
         jobs=[refresh, rebuild_offline, runtime_router],

@@ -12,6 +12,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from modelscan_catalog.site.model_data import part_of
@@ -112,6 +113,22 @@ def test_another_card_gives_another_answer_and_the_address_brings_it_back(page: 
     page.open(page.run("location.href"))
     assert page.run("document.getElementById('answer').textContent") == after
     assert page.run("document.getElementById('answer').ariaLive") == "polite"
+
+
+def test_the_answer_is_what_the_published_fit_says(page: Page, host: str, published: Path) -> None:
+    for gpu, count in (("rtx-4090", 1), ("h100-80gb", 8)):
+        page.open(f"{host}index.html?gpu={gpu}&count={count}")
+        row = duckdb.execute(
+            """SELECT count(DISTINCT v.model) FROM read_parquet(?) f
+               JOIN read_parquet(?) v ON v.id = f.variant_id WHERE f.count = ? AND f.verdict = 'fits'""",
+            [
+                str(published / "fit" / f"{gpu}.parquet"),
+                str(published / "tables" / "variants.parquet"),
+                count,
+            ],
+        ).fetchone()
+        assert row
+        assert page.run("document.querySelector('#answer strong').textContent").startswith(f"{row[0]} of ")
 
 
 def test_searching_narrows_and_finds_by_the_name_of_a_checkpoint(page: Page, host: str) -> None:
