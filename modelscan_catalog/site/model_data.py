@@ -144,12 +144,17 @@ def _offer(row: Row, past: Sequence[Row]) -> list[Any]:
     return cells
 
 
-def _told(row: Row, documents: list[Any]) -> list[Any]:
-    """Record, field, rule and the place of the document in ``documents``."""
-    document = [row["source"], row.get("url"), row.get("fetched_at")]
+def _told(row: Row, documents: list[Row]) -> list[Any]:
+    """Record, field, and the place in ``documents`` of what was read and the rule that believed it."""
+    document = {
+        "source": row["source"],
+        "url": row.get("url"),
+        "at": row.get("fetched_at"),
+        "rule": row["rule"],
+    }
     if document not in documents:
         documents.append(document)
-    return [row["record"], row["field"], row["rule"], documents.index(document)]
+    return [row["record"], row["field"], documents.index(document)]
 
 
 def _without(row: Row, *names: str) -> Row:

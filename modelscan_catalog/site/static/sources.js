@@ -26,7 +26,7 @@ function rowsOf(name, record, found) {
     if (!fields.has(field)) fields.set(field, { field, value: field === "*" ? null : valueAt(record, field), told: [], others: [] });
     return fields.get(field);
   };
-  for (const [of, field, rule, document] of found.sources) if (of === name) row(field).told.push({ rule, document: found.documents[document] });
+  for (const [of, field, document] of found.sources) if (of === name) row(field).told.push(found.documents[document]);
   for (const conflict of found.conflicts) if (conflict.record === name) row(conflict.field).others.push(conflict);
   return [...fields.values()];
 }
@@ -34,7 +34,7 @@ function rowsOf(name, record, found) {
 const COLUMNS = [
   { key: "field", label: "Field", cell: (row) => (row.field === "*" ? "all others" : el("code", {}, row.field)), sort: (row) => (row.field === "*" ? "~" : row.field) },
   { key: "value", label: "Value", cell: (row) => (row.field === "*" ? "" : el("span", { class: "value" }, plain(row.value))) },
-  { key: "source", label: "Source", cell: (row) => row.told.map(({ rule, document: [source, url, at] }) => el("span", { class: "told" }, url ? link(url, source) : source, el("small", {}, `${rule}, ${day(at)}`))), sort: (row) => row.told[0]?.document[0] },
+  { key: "source", label: "Source", cell: (row) => row.told.map(({ source, url, at, rule }) => el("span", { class: "told" }, url ? link(url, source) : source, el("small", {}, `${rule}, ${day(at)}`))), sort: (row) => row.told[0]?.source },
   {
     key: "others", label: "Others say",
     cell: (row) => (row.others.length ? row.others.map((one) => el("span", { class: "told disputed" }, `${plain(one.other)} `, el("small", {}, `${one.other_source}; ${one.rule}`))) : ""),

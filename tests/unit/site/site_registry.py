@@ -85,6 +85,12 @@ TABLES: dict[str, list[dict[str, Any]]] = {
             "fetched_at": AT,
         },
         {
+            "record": "model:lab/big",
+            "field": "parameters.total",
+            "source": "override",
+            "rule": "a reason of many words, as overrides have, " * 4,
+        },
+        {
             "record": "variant:lab/Big",
             "field": "*",
             "source": "huggingface",

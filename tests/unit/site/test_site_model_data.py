@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from site_registry import OFFERS, TABLES, write_registry
+from site_registry import AT, OFFERS, TABLES, write_registry
 
 from modelscan_catalog.site.model_data import (
     MODEL_COLUMNS,
@@ -46,6 +46,11 @@ def test_a_models_part_has_its_sellers_former_terms_sources_and_conflicts(tmp_pa
     assert (sold["input"], sold["since"], sold["status"]) == (1.0, "2026-09-30", None)
     assert [row["id"] for row in big["variants"]] == ["lab/Big", "lab/Big-AWQ"]
     assert big["conflicts"][0]["other"] == 32768
-    record, field, rule, document = big["sources"][0]
-    assert (record, field, rule) == ("model:lab/big", "limits.context", "first_party")
-    assert part["documents"][document][1] == "https://models.dev/api.json"
+    record, field, place = big["sources"][0]
+    assert (record, field) == ("model:lab/big", "limits.context")
+    assert part["documents"][place] == {
+        "source": "models_dev",
+        "url": "https://models.dev/api.json",
+        "at": AT,
+        "rule": "first_party",
+    }
