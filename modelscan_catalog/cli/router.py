@@ -27,8 +27,23 @@ from modelscan_catalog.settings import REPOSITORY_ROOT
     show_default="data/router/usage.sqlite",
     help="SQLite file for tokens, costs, latencies and the use of keys; no prompts.",
 )
-def router(config: Path, host: str, port: int, token: str | None, usage: Path) -> None:
+@click.option(
+    "--export",
+    "export_as",
+    type=click.Choice(["litellm", "plano", "production-stack", "semantic-router", "envoy-ai-gateway"]),
+    help="Print the configuration for another gateway instead of serving.",
+)
+def router(config: Path, host: str, port: int, token: str | None, usage: Path, export_as: str | None) -> None:
     """Serve one OpenAI-compatible endpoint from router.json."""
+    if export_as is not None:
+        from modelscan_catalog.router.config import read_config
+        from modelscan_catalog.router.export import EXPORTS, export_yaml
+
+        export = EXPORTS[export_as](read_config(config))
+        for line in export.left_out:
+            click.echo(f"left out: {line}", err=True)
+        click.echo(export_yaml(export), nl=False)
+        return
     from modelscan_catalog.router.server import run
 
     run(config, host=host, port=port, token_ref=token, usage_path=usage)
