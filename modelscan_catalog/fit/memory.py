@@ -309,13 +309,13 @@ def forward_bytes_per_token(architecture: Architecture, ranks: int) -> float:
     return constant("expert_forward") * routed
 
 
-def graphs_estimate_gib(architecture: Architecture, plan: Plan) -> float:
-    """What vLLM sets aside for CUDA graphs: more with speculation and with recurrent layers; 0 when eager."""
+def graphs_estimate_gib(plan: Plan) -> float:
+    """What vLLM sets aside for CUDA graphs: more with speculation; 0 when eager."""
     if plan.enforce_eager:
         return 0.0
     if plan.speculative_tokens or plan.draft_gib:
         return constant("graphs_speculative")
-    return constant("graphs_hybrid" if is_recurrent(architecture) else "graphs_plain")
+    return constant("graphs_plain")
 
 
 def bands_of(architecture: Architecture, scheme: Scheme) -> tuple[float, float, float]:
@@ -365,7 +365,7 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
         activation_fixed_gib=vision.peak_bytes / GIB if vision else 0.0,
         activation_extra_gib=0.0,
         activation_share=0.0 if rules.engine == "sglang" else 1.0,
-        graphs_gib=graphs_estimate_gib(architecture, plan),
+        graphs_gib=graphs_estimate_gib(plan),
         graphs_share=1.0 if rules.graphs_deducted else 0.0,
         non_torch_gib=non_torch_gib(plan.parallel.tensor)
         + runtime_gib(rules)
