@@ -162,7 +162,7 @@ def _layers(fields: Fields, family: Family, model_type: str, count: int) -> tupl
         return deci_layers(fields, family)
     kimi = fields.mapping("linear_attn_config")
     if kimi is not None:
-        full = set(kimi.sequence("full_attn_layers"))
+        full = set(kimi.integers("full_attn_layers"))
         kinds = ["full" if index + 1 in full else "linear" for index in range(count)]
     elif model_type == "falcon_h1":
         kinds = ["both"] * count

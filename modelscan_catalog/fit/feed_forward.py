@@ -114,7 +114,7 @@ def is_expert_layer(fields: Fields, family: Family, layer: int, count: int) -> b
     """Whether a layer of a model that has experts uses them."""
     types = fields.sequence("mlp_layer_types")
     if layer < len(types):
-        return types[layer] in {"sparse", "moe"}
+        return str(types[layer]) in {"sparse", "moe"}
     frequency = fields.values.get("moe_layer_freq")
     if isinstance(frequency, list | tuple):
         return bool(layer < len(frequency) and frequency[layer])

@@ -91,6 +91,14 @@ class Fields:
             )
         return value
 
+    def integers(self, name: str) -> Sequence[int]:
+        """A list of whole numbers from 0 on (empty when absent)."""
+        values = self.sequence(name)
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LARGEST:
+                raise self.wrong(name, "a list of whole numbers")
+        return values
+
     def mapping(self, name: str) -> Fields | None:
         """A nested object, or None when absent."""
         value = self.values.get(name)

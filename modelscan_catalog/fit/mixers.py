@@ -77,7 +77,7 @@ def attention_kinds(fields: Fields, family: Family, count: int) -> list[str]:
         period, offset = fields.integer("attn_layer_period", least=1), fields.integer("attn_layer_offset")
         return ["full" if index % period == offset else "mamba" for index in range(count)]
     if "attn_layer_indices" in fields:
-        chosen = set(fields.sequence("attn_layer_indices"))
+        chosen = set(fields.integers("attn_layer_indices"))
         return ["full" if index in chosen else "mamba" for index in range(count)]
     return _window_kinds(fields, family, count)
 
@@ -129,9 +129,9 @@ def _window_kinds(fields: Fields, family: Family, count: int) -> list[str]:
 def attention(fields: Fields, family: Family, kind: AttentionKind, layer: int = 0) -> Attention:
     """Grouped-query attention of one layer, with the per-kind head counts that some families have."""
     heads = fields.integer("num_attention_heads", "n_head", "num_heads", least=1)
-    per_layer = fields.sequence("num_attention_heads_per_layer")
+    per_layer = fields.integers("num_attention_heads_per_layer")
     if layer < len(per_layer):
-        heads = int(per_layer[layer])
+        heads = per_layer[layer]
     kv_heads, width = key_value_heads(fields, heads), head_width(fields)
     value_dim = fields.integer("v_head_dim", default=width) or width
     value_is_key = False
@@ -198,7 +198,7 @@ def latent_attention(fields: Fields) -> LatentAttention:
 
 def compressed_attention(fields: Fields, layer: int) -> CompressedAttention:
     """DeepSeek V4's attention; a config that leaves out the output ranks has the published ones."""
-    ratios = fields.sequence("compress_ratios")
+    ratios = fields.integers("compress_ratios")
     heads = fields.integer("num_attention_heads", least=1)
     return CompressedAttention(
         heads=heads,
@@ -208,7 +208,7 @@ def compressed_attention(fields: Fields, layer: int) -> CompressedAttention:
         output_groups=fields.integer("o_groups", default=max(1, heads // 8), least=1),
         output_rank=fields.integer("o_lora_rank", default=1024),
         window=_window(fields),
-        ratio=int(ratios[layer]) if layer < len(ratios) else 0,
+        ratio=ratios[layer] if layer < len(ratios) else 0,
         index_heads=fields.integer("index_n_heads", default=0),
         index_dim=fields.integer("index_head_dim", default=128),
     )

@@ -224,3 +224,16 @@ def test_a_damaged_config_gives_an_architecture_or_an_error_that_names_a_field(
     found = outcome(config)
     assert isinstance(found, Architecture | Unsupported | str)
     assert found
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("deepseek-ai/DeepSeek-V4-Flash", "compress_ratios"),
+        ("deepseek-ai/DeepSeek-V4-Pro", "compress_ratios"),
+    ],
+)
+@pytest.mark.parametrize("value", [[None], ["4"], [[4]], [-1], [True]])
+def test_lists_of_numbers_that_hold_anything_else_are_named(model: str, field: str, value: Any) -> None:
+    with pytest.raises(FitInputError, match=field):
+        parse_architecture({**MODELS[model]["config"], field: value})
