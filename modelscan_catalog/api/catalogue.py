@@ -49,16 +49,9 @@ class ApiCatalogue:
         self._variants: dict[str, list[Row]] = {}
         for row in files.rows("variants.jsonl"):
             self._variants.setdefault(row["model"], []).append(row)
-
-    @cached_property
-    def rows(self) -> list[Row]:
+        self.rows: list[Row] = [self._row(hit) for hit in self.index.everything()]
         """A row a model, the most used and newest first."""
-        return [self._row(hit) for hit in self.index.everything()]
-
-    @cached_property
-    def by_id(self) -> Mapping[str, Row]:
-        """The rows by model id."""
-        return {row["id"]: row for row in self.rows}
+        self.by_id: Mapping[str, Row] = {row["id"]: row for row in self.rows}
 
     @cached_property
     def sold_by(self) -> Mapping[str, frozenset[str]]:

@@ -33,6 +33,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "Serve one OpenAI-compatible endpoint from router.json.",
     ),
     "schemas": ("modelscan_catalog.cli.schemas:schemas", "Write or check the generated JSON Schemas."),
+    "serve": ("modelscan_catalog.cli.serve:serve", "Serve the published registry over HTTP."),
     "snapshot": ("modelscan_catalog.cli.snapshot:snapshot", "Save the embedded snapshot of the sources."),
     "what-fits": ("modelscan_catalog.cli.what_fits:what_fits", "What of the catalogue runs on these GPUs?"),
 }

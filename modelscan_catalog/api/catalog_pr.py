@@ -1,0 +1,76 @@
+"""A catalogue entry on a branch of a git repository; the work tree and other branches are not touched."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.registry.entries import overlay_of
+
+_TIMEOUT_S = 30
+
+
+def commit_entry(entry: Mapping[str, Any], branch: str, message: str, *, apply: bool) -> dict[str, Any]:
+    """Commit ``entry`` as ``overlays/<id>.json`` on ``branch``; without ``apply`` only say what would be.
+
+    ``CATALOG_REPO_DIR`` names the repository and ``CATALOG_BASE_BRANCH`` (main) what a new branch starts
+    from; ``GIT_AUTHOR_NAME`` and ``GIT_AUTHOR_EMAIL`` are the author. Raises ``SettingsError``.
+    """
+    name = re.sub(r"[^a-z0-9._-]+", "-", str(entry["id"]).lower()).strip("-.") or "entry"
+    branch = branch or f"catalog/{name}"
+    message = message or f"Catalogue entry of {entry['id']}"
+    path = f"overlays/{name}.json"
+    content = json.dumps(overlay_of(dict(entry)), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    planned = {"branch": branch, "path": path, "message": message, "content": content}
+    if not apply:
+        return {"applied": False, **planned}
+    root = os.environ.get("CATALOG_REPO_DIR")
+    if not root or not Path(root).is_dir():
+        raise SettingsError("CATALOG_REPO_DIR: name the git repository that keeps catalogue entries")
+    commit = _commit(Path(root), branch, path, message, content)
+    return {"applied": True, "commit": commit, **planned}
+
+
+def _commit(root: Path, branch: str, path: str, message: str, content: str) -> str:
+    """Write blob, tree, commit and branch with a throwaway index."""
+    _git(root, "check-ref-format", "--branch", branch)
+    reference = f"refs/heads/{branch}"
+    base = os.environ.get("CATALOG_BASE_BRANCH", "main")
+    known = _git(root, "for-each-ref", "--format=%(objectname)", reference)
+    parent = known or _git(root, "rev-parse", "--verify", "--end-of-options", f"refs/heads/{base}^{{commit}}")
+    with tempfile.TemporaryDirectory() as scratch:
+        index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+        _git(root, "read-tree", parent, env=index)
+        blob = _git(root, "hash-object", "-w", "--stdin", stdin=content)
+        _git(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
+        tree = _git(root, "write-tree", env=index)
+    author = os.environ.get("GIT_AUTHOR_NAME", "ModelScan")
+    email = os.environ.get("GIT_AUTHOR_EMAIL", "modelscan@localhost")
+    person = {f"GIT_{who}_NAME": author for who in ("AUTHOR", "COMMITTER")}
+    person |= {f"GIT_{who}_EMAIL": email for who in ("AUTHOR", "COMMITTER")}
+    commit = _git(root, "commit-tree", tree, "-p", parent, stdin=message, env=person)
+    _git(root, "update-ref", reference, commit, known or "0" * 40)
+    return commit
+
+
+def _git(root: Path, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(f"git {arguments[0]}: cannot be run: {error}") from error
+    if done.returncode:
+        raise SettingsError(f"CATALOG_REPO_DIR: git {arguments[0]} refused: {done.stderr.strip()[:200]}")
+    return done.stdout.strip()

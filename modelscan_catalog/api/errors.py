@@ -1,0 +1,94 @@
+"""The one shape of every refusal: what happened, in which field, and what was probably meant."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from modelscan_catalog.errors import (
+    AmbiguousIdError,
+    FitInputError,
+    ManifestError,
+    ModelScanError,
+    OverrideError,
+    PublishError,
+    UnknownIdError,
+)
+
+LOGGER = logging.getLogger("modelscan.api")
+
+_STATUSES: tuple[tuple[type[ModelScanError], int, str], ...] = (
+    (UnknownIdError, 404, "unknown_id"),
+    (AmbiguousIdError, 409, "ambiguous_id"),
+    (FitInputError, 400, "bad_input"),
+    (OverrideError, 400, "bad_entry"),
+    (ManifestError, 400, "no_manifest"),
+    (PublishError, 503, "registry_unavailable"),
+)
+_CODES = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
+
+
+class ErrorBody(BaseModel):
+    """Why a request was refused."""
+
+    code: str
+    message: str
+    field: str = Field(default="", description="the parameter or field at fault; empty when none is")
+    candidates: list[str] = Field(default_factory=list, description="ids that were probably meant")
+
+
+class ErrorAnswer(BaseModel):
+    """Every answer with a status of 400 or above."""
+
+    success: bool = False
+    error: ErrorBody
+
+
+def error_answer(
+    status: int, code: str, message: str, field: str = "", candidates: Sequence[str] = ()
+) -> JSONResponse:
+    """A refusal in the one shape."""
+    body = ErrorBody(code=code, message=message, field=field, candidates=list(candidates))
+    headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse(ErrorAnswer(error=body).model_dump(), status, headers)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every exception in the one shape; what nobody foresaw is logged and not repeated."""
+
+    @app.exception_handler(ModelScanError)
+    async def known(_: Request, error: ModelScanError) -> JSONResponse:
+        for kind, status, code in _STATUSES:
+            if isinstance(error, kind):
+                candidates = getattr(error, "candidates", ())
+                return error_answer(status, code, str(error), getattr(error, "field", None) or "", candidates)
+        return error_answer(400, "refused", str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first: dict[str, Any] = dict(error.errors()[0])
+        place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+        field = ".".join(place)
+        return error_answer(400, "bad_input", f"{field or 'body'}: {first['msg']}", field)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code, "refused")
+        return error_answer(error.status_code, code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        LOGGER.error("%s %s: %r", request.method, request.url.path, error, exc_info=error)
+        return error_answer(500, "internal", "the server failed on this request; its log says why")

@@ -1,0 +1,148 @@
+"""The outermost layer: counts requests, bounds bodies, tags answers, and keeps those of hot reads."""
+
+import hashlib
+import time
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from modelscan_catalog.api.errors import error_answer
+from modelscan_catalog.api.snapshot import Snapshot
+
+MOST_BODY_BYTES = 1_000_000
+_MOST_KEPT_BYTES = 64_000_000
+_NEVER_KEPT = ("/health", "/healthz", "/metrics", "/system/info", "/docs", "/docs/")
+_LARGEST_KEPT_BYTES = 2_000_000
+
+Kept = tuple[list[tuple[bytes, bytes]], bytes, bytes]
+"""Headers, body and tag."""
+
+
+class HotReads:
+    """ASGI middleware around the whole application.
+
+    Good answers to GET get an ETag; they are kept as bytes for as long as the same registry serves.
+    """
+
+    def __init__(self, app: ASGIApp, current: Callable[[], Snapshot]) -> None:
+        self._app = app
+        self._current = current
+        self._snapshot: Snapshot | None = None
+        self._kept: OrderedDict[bytes, Kept] = OrderedDict()
+        self._kept_bytes = 0
+        self.requests: Counter[tuple[str, int]] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.requests[method, message["status"]] += 1
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, counted)
+        finally:
+            self.seconds[method] += time.perf_counter() - started
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET":
+            await self._bounded(scope, receive, send)
+            return
+        snapshot = self._current()
+        if snapshot is not self._snapshot:
+            self._snapshot, self._kept_bytes = snapshot, 0
+            self._kept.clear()
+        key = scope["path"].encode() + b"?" + scope["query_string"]
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = await self._ask(scope, receive, send)
+            if kept is None:
+                return
+            if scope["path"] not in _NEVER_KEPT and not scope["path"].startswith("/docs"):
+                self._keep(key, kept)
+        else:
+            self._kept.move_to_end(key)
+        headers, body, tag = kept
+        if tag in Headers(scope=scope).get("if-none-match", "").encode():
+            await send({"type": "http.response.start", "status": 304, "headers": [(b"etag", tag)]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> Kept | None:
+        """The application's good answer; any other is sent as it is."""
+        start: dict[str, Any] = {}
+        parts: list[bytes] = []
+
+        async def collect(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            if start["status"] != 200:
+                await send(message)
+            elif message["type"] == "http.response.body":
+                parts.append(message.get("body", b""))
+
+        await self._app(scope, receive, collect)
+        if start["status"] != 200:
+            return None
+        body = b"".join(parts)
+        tag = b'"' + hashlib.sha256(body).hexdigest()[:24].encode() + b'"'
+        headers = MutableHeaders(raw=list(start["headers"]))
+        headers["etag"] = tag.decode()
+        headers["cache-control"] = "no-cache"
+        return headers.raw, body, tag
+
+    def _keep(self, key: bytes, kept: Kept) -> None:
+        if len(kept[1]) > _LARGEST_KEPT_BYTES:
+            return
+        self._kept[key] = kept
+        self._kept_bytes += len(kept[1])
+        while self._kept_bytes > _MOST_KEPT_BYTES:
+            self._kept_bytes -= len(self._kept.popitem(last=False)[1][1])
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body up to its bound before the application sees any of it."""
+        messages: list[Message] = []
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            size += len(message.get("body", b""))
+            if size > MOST_BODY_BYTES:
+                text = f"body: is longer than {MOST_BODY_BYTES} bytes"
+                await error_answer(413, "too_large", text)(scope, receive, send)
+                return
+            messages.append(message)
+            more = message.get("more_body", False)
+        replay = iter(messages)
+
+        async def again() -> Message:
+            return next(replay, None) or await receive()
+
+        await self._app(scope, again, send)
+
+    def metrics(self) -> str:
+        """Request counts and seconds in Prometheus' text format."""
+        lines = ["# TYPE modelscan_api_requests_total counter"]
+        lines += [
+            f'modelscan_api_requests_total{{method="{method}",status="{status}"}} {count}'
+            for (method, status), count in sorted(self.requests.items())
+        ]
+        lines.append("# TYPE modelscan_api_request_seconds_total counter")
+        lines += [
+            f'modelscan_api_request_seconds_total{{method="{method}"}} {seconds:.6f}'
+            for method, seconds in sorted(self.seconds.items())
+        ]
+        return "\n".join(lines) + "\n"

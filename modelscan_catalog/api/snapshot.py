@@ -1,0 +1,93 @@
+"""The registry that is being served: loaded whole or not at all, swapped when a new one is published."""
+
+import threading
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from modelscan_catalog.api.catalogue import ApiCatalogue
+from modelscan_catalog.errors import ModelScanError, PublishError
+from modelscan_catalog.publish.index import RegistryIndex
+from modelscan_catalog.publish.registry import read_index, verify_published
+from modelscan_catalog.registry import Registry
+
+_LOOK_EVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One published registry in memory."""
+
+    registry: Registry
+    catalogue: ApiCatalogue
+    index: RegistryIndex
+    stamp: tuple[int, int]
+
+    @cached_property
+    def gpus(self) -> list[str]:
+        """Profiles that have a published fit."""
+        return sorted(path.stem for path in (self.registry.published / "fit").glob("*.json"))
+
+
+class Served:
+    """The newest whole registry of a directory."""
+
+    def __init__(self, published: Path, overlays: Path | None = None) -> None:
+        self._published = published
+        self._overlays = overlays
+        self._lock = threading.Lock()
+        self._looked = time.monotonic()
+        self.last_refusal: str | None = None
+        """Why the newest registry was not taken; None while the newest one serves."""
+        self.now = self._load()
+
+    def current(self) -> Snapshot:
+        """The snapshot to answer from; a newly published one is taken within seconds."""
+        if time.monotonic() - self._looked > _LOOK_EVERY_S and self._lock.acquire(blocking=False):
+            try:
+                self._looked = time.monotonic()
+                if self._stamp() != self.now.stamp:
+                    self._take()
+            finally:
+                self._lock.release()
+        return self.now
+
+    def refresh(self) -> Snapshot:
+        """Load anew; a registry that is not whole is refused and the old one goes on serving.
+
+        Raises ``PublishError`` or ``OverrideError`` saying why.
+        """
+        with self._lock:
+            try:
+                self.now, self.last_refusal = self._load(), None
+            except ModelScanError as error:
+                self.last_refusal = str(error)
+                raise
+            return self.now
+
+    def _take(self) -> None:
+        try:
+            self.now, self.last_refusal = self._load(), None
+        except ModelScanError as error:
+            self.last_refusal = str(error)
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            found = (self._published / "index.json").stat()
+        except OSError:
+            return (0, 0)
+        return found.st_ino, found.st_mtime_ns
+
+    def _load(self) -> Snapshot:
+        stamp = self._stamp()
+        registry = Registry(self._published, self._overlays)
+        faults = verify_published(self._published)
+        if faults:
+            raise PublishError(
+                f"{self._published}: {len(faults)} files are not as the index says, such as {faults[0]}; "
+                "publish anew with `modelscan build`"
+            )
+        index = read_index(self._published)
+        assert index is not None
+        return Snapshot(registry, ApiCatalogue(registry.files), index, stamp)

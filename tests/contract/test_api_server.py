@@ -1,0 +1,296 @@
+"""Claims about the REST API, through a real HTTP stack over a small published registry."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from modelscan_catalog.api.app import OPENAPI_VERSION, create_app
+from modelscan_catalog.api.hot import MOST_BODY_BYTES
+from modelscan_catalog.api.server import api_token, is_loopback, serve
+from modelscan_catalog.api.snapshot import Served
+from modelscan_catalog.errors import PublishError, SettingsError
+
+ROWS = Path(__file__).parents[1] / "unit" / "registry" / "published_rows.json"
+QWEN, MODEL = "Qwen/Qwen3-8B", "alibaba/qwen3-8b"
+TOKEN = "not-a-real-one"
+FIT = {
+    "gpu": "rtx-4090",
+    "columns": ["variant", "verdict", "count", "tp", "pp", "context"],
+    "unsupported": {},
+    "rows": [[QWEN, "fits", 2, 2, 1, 40960], ["deepseek-ai/DeepSeek-R1", "does_not_fit", 8, 8, 1, None]],
+}
+
+
+def publish(root: Path) -> Path:
+    """The example rows as a registry whose index vouches for every file."""
+    for folder in ("offers", "fit"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for name, value in json.loads(ROWS.read_text("utf-8")).items():
+        text = "".join(json.dumps(row) + "\n" for row in value) if name.endswith("l") else json.dumps(value)
+        (root / name).write_text(text, "utf-8")
+    (root / "fit" / "rtx-4090.json").write_text(json.dumps(FIT))
+    index = json.loads((root / "index.json").read_text())
+    index["files"] = [
+        {
+            "path": path.relative_to(root).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(root.rglob("*.json*"))
+        if path.name != "index.json"
+    ]
+    (root / "index.json").write_text(json.dumps(index))
+    return root
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    return publish(tmp_path / "published")
+
+
+@pytest.fixture
+def client(published: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(Served(published)), raise_server_exceptions=False) as found:
+        yield found
+
+
+def data(client: TestClient, path: str) -> Any:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["success"] is True
+    return answer.json()["data"]
+
+
+def refusal(answer: Any) -> dict[str, Any]:
+    body = answer.json()
+    assert set(body) == {"success", "error"}
+    assert set(body["error"]) == {"code", "message", "field", "candidates"}
+    assert body["success"] is False
+    error: dict[str, Any] = body["error"]
+    return error
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health", "/healthz", "/system/info", "/models", "/models/stable", "/models/refiners",
+        "/models/capability/tool_use", "/models/provider/openai", f"/models/{MODEL}", f"/models/{QWEN}",
+        f"/models/{MODEL}/offers", f"/models/{MODEL}/compatibility",
+        f"/models/{MODEL}/manifest?profile=rtx-4090",
+        "/api/providers", "/api/v1/registry/models", f"/api/v1/registry/models/{QWEN}",
+        "/api/v1/registry/categories", "/recommendations/profiles", "/recommendations/rtx-4090",
+        "/vllm/supported-models", "/vllm/model/Qwen3ForCausalLM", "/changes", "/deprecations",
+    ],
+)  # fmt: skip
+def test_every_read_endpoint_answers_in_the_envelope_with_a_tag(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["success"] is True
+    again = client.get(path, headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    if isinstance(body["data"], list):
+        assert body["total"] >= len(body["data"])
+
+
+def test_the_registry_list_has_the_rows_that_its_readers_expect(client: TestClient) -> None:
+    rows = data(client, "/api/v1/registry/models?category=text-llm")
+    expected = {
+        "id", "name", "category", "parameters", "description", "tags", "status", "is_vision", "is_quantized",
+        "min_vram_gb", "recommended_vram_gb",
+    }  # fmt: skip
+    assert all(set(row) == expected and row["category"] == "text-llm" for row in rows)
+    detail = data(client, f"/api/v1/registry/models/{MODEL}")
+    assert detail["id"] == QWEN
+    assert detail["inference_defaults"]["max_model_len"] == 40960
+
+
+def test_filters_bound_and_pages_cut_every_list(client: TestClient) -> None:
+    rows = data(client, "/models?tag=vision&max_vram_gib=40&open_weights=true")
+    assert rows
+    assert all("vision" in row["tags"] and row["min_vram_gib"] <= 40 for row in rows)
+    everything = [row["id"] for row in data(client, "/models")]
+    pages = [data(client, f"/models?per_page=2&page={page}") for page in range(1, 7)]
+    assert [row["id"] for page in pages for row in page] == everything
+    assert data(client, "/models?page=10000000") == []
+    assert data(client, "/models?q=qwen3%208b")[0]["id"] == MODEL
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/models?page=0", 400, "bad_input"),
+        ("/models?page=99999999999999999999", 400, "bad_input"),
+        ("/models?per_page=501", 400, "bad_input"),
+        ("/models?colour=red", 400, "bad_input"),
+        ("/models?open_weights=perhaps", 400, "bad_input"),
+        ("/models?category=llms", 404, "unknown_id"),
+        ("/models/capability/streaming", 404, "unknown_id"),
+        ("/models/provider/openia", 404, "unknown_id"),
+        ("/models/alibaba/qwen3-8bb", 404, "unknown_id"),
+        ("/models/..%2f..%2fetc%2fpasswd", 404, "unknown_id"),
+        (f"/models/{MODEL}/manifest?target=..%2fx", 400, "bad_input"),
+        (f"/models/{MODEL}/manifest?profile=rtx-9999", 404, "unknown_id"),
+        ("/models/openai/gpt-4o/manifest", 400, "no_manifest"),
+        ("/models/openai/gpt-4o/compatibility", 400, "bad_input"),
+        ("/recommendations/h100-80gb", 404, "unknown_id"),
+        ("/recommendations/rtx-9999", 404, "unknown_id"),
+        ("/api/v1/registry/models/openai/gpt-4o", 404, "unknown_id"),
+        ("/no/such/endpoint", 404, "not_found"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_in_one_shape(
+    client: TestClient, path: str, status: int, code: str
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code == status, answer.text
+    assert refusal(answer)["code"] == code
+
+
+def test_a_wrong_id_gets_candidates(client: TestClient) -> None:
+    assert MODEL in refusal(client.get("/models/alibaba/qwen3-8bb"))["candidates"]
+    assert refusal(client.get("/models/provider/openia"))["candidates"][0] == "openai"
+
+
+def test_validation_endpoints_answer_with_a_reason(client: TestClient) -> None:
+    answer = client.post("/api/v1/registry/validate/training", json={"model_id": QWEN}).json()
+    assert answer["data"]["is_valid"] is False
+    assert "no source says" in answer["data"]["error_message"]
+    body = {"model_id": MODEL, "gpu_profile": "rtx-4090"}
+    answer = client.post("/api/v1/registry/validate/inference", json=body).json()
+    assert answer["data"] == {"is_valid": True, "error_message": None}
+    assert refusal(client.post("/api/v1/registry/validate/training", json={}))["field"] == "model_id"
+    assert refusal(client.post("/api/v1/registry/validate/training", content=b"{"))["code"] == "bad_input"
+
+
+def test_a_body_beyond_its_bound_is_refused_before_it_is_read(client: TestClient) -> None:
+    answer = client.post("/catalog/validate", content=b" " * (MOST_BODY_BYTES + 1))
+    assert answer.status_code == 413
+    assert refusal(answer)["code"] == "too_large"
+
+
+def test_mutating_endpoints_ask_for_the_token_and_reads_do_not(published: Path) -> None:
+    with TestClient(create_app(Served(published), TOKEN)) as client:
+        for path in ("/refresh", "/catalog/generate", "/catalog/validate", "/catalog/preview", "/catalog/pr"):
+            answer = client.post(path, json={}, headers={"authorization": "Bearer wrong"})
+            assert answer.status_code == 401, path
+            assert refusal(answer)["code"] == "unauthorized"
+            assert TOKEN not in answer.text
+        allowed = client.post("/refresh", headers={"authorization": f"Bearer {TOKEN}"})
+        assert allowed.status_code == 200
+        assert client.get("/models").status_code == 200
+
+
+def test_a_generated_entry_is_valid_previewed_and_planned_for_a_branch(client: TestClient) -> None:
+    body = {"id": MODEL, "gpu_profile": "rtx-4090"}
+    entry = client.post("/catalog/generate", json=body).json()["data"]["entry"]
+    assert client.post("/catalog/validate", json={"entry": entry}).json()["data"]["valid"] is True
+    preview = client.post("/catalog/preview", json={"entry": entry, "gpu_profile": "rtx-4090"}).json()["data"]
+    assert "InferenceService" in preview["manifest"]["text"]
+    planned = client.post("/catalog/pr", json={"entry": entry}).json()["data"]
+    assert planned["applied"] is False
+    assert planned["branch"] == "catalog/qwen-qwen3-8b"
+    wrong = client.post("/catalog/pr", json={"entry": entry | {"tags": 1}})
+    assert refusal(wrong)["code"] == "bad_entry"
+
+
+def test_a_new_registry_is_taken_and_a_damaged_one_is_refused_while_the_old_one_serves(
+    client: TestClient, published: Path
+) -> None:
+    before = client.get("/models").json()["total"]
+    (published / "models.jsonl").write_text("{half")
+    answer = client.post("/refresh")
+    assert answer.status_code == 503
+    assert "models.jsonl" in refusal(answer)["message"]
+    assert client.get("/models").json()["total"] == before
+    assert data(client, "/health")["status"] == "stale"
+    publish(published)
+    assert client.post("/refresh").status_code == 200
+    assert data(client, "/health")["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "damage", ["index.json", "models_registry.json", "models.jsonl", "fit/rtx-4090.json"]
+)
+def test_nothing_is_served_from_a_registry_that_is_not_whole(published: Path, damage: str) -> None:
+    (published / damage).write_text('{"half": ')
+    with pytest.raises(PublishError):
+        Served(published)
+    shutil.rmtree(published)
+    with pytest.raises(FileNotFoundError, match="Registry not found"):
+        Served(published)
+
+
+def test_the_openapi_document_lists_every_route_and_the_page_needs_no_outside_host(
+    client: TestClient,
+) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["openapi"] == OPENAPI_VERSION
+    assert document == client.get("/openapi").json()
+    for path in ("/models", "/models/{model_id}", "/api/v1/registry/models", "/catalog/pr", "/refresh"):
+        assert path in document["paths"]
+    assert '"type": "null"' not in json.dumps(document)
+    page = client.get("/docs").text
+    assert "http://" not in page
+    assert "https://" not in page
+    assert client.get("/docs/assets/swagger-ui-bundle.js").status_code == 200
+
+
+def test_metrics_count_answers_by_status(client: TestClient) -> None:
+    client.get("/models")
+    client.get("/nothing")
+    text = client.get("/metrics").text
+    assert 'modelscan_api_requests_total{method="GET",status="200"} 1' in text
+    assert 'modelscan_api_requests_total{method="GET",status="404"} 1' in text
+
+
+def test_a_reachable_bind_needs_a_token(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODEL_MANAGER_API_TOKEN", raising=False)
+    for host in ("0.0.0.0", "192.0.2.7", "::", "example.org"):
+        with pytest.raises(SettingsError, match="others could reach"):
+            serve(published, host, 18080)
+    assert all(map(is_loopback, ("127.0.0.1", "::1", "localhost", "127.9.9.9")))
+    monkeypatch.setenv("A_TOKEN", "x")
+    assert api_token("env:A_TOKEN") == "x"
+    with pytest.raises(SettingsError, match="by reference"):
+        api_token("literal-secret")
+
+
+def test_an_applied_entry_is_a_commit_on_its_branch_and_nothing_else_moves(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "catalogue"
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    repository.mkdir()
+    git("init", "-q", "-b", "main")
+    (repository / "README").write_text("mine")
+    git("add", "README")
+    git("commit", "-qm", "first")
+    (repository / "README").write_text("being edited")
+    head = git("rev-parse", "main")
+    entry = client.post("/catalog/generate", json={"id": MODEL}).json()["data"]["entry"]
+    body = {"entry": entry, "apply": True, "message": "Qwen3 8B"}
+    monkeypatch.delenv("CATALOG_REPO_DIR", raising=False)
+    assert "CATALOG_REPO_DIR" in refusal(client.post("/catalog/pr", json=body))["message"]
+    monkeypatch.setenv("CATALOG_REPO_DIR", str(repository))
+    done = client.post("/catalog/pr", json=body).json()["data"]
+    assert git("rev-parse", done["branch"]) == done["commit"]
+    assert git("show", f"{done['branch']}:{done['path']}") == done["content"].strip()
+    assert git("show", f"{done['branch']}:README") == "mine"
+    assert git("rev-parse", "main") == head
+    assert git("status", "--short") == "M README"
+    twice = client.post("/catalog/pr", json=body).json()["data"]
+    assert git("rev-parse", f"{twice['commit']}~1") == done["commit"]
+    refused = client.post("/catalog/pr", json=body | {"branch": "a..b"})
+    assert refusal(refused)["code"] == "refused"
