@@ -203,7 +203,9 @@ class Router:
         if length is not None and length.isdigit() and int(length) > self.max_body_bytes:
             raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, int(length))
         if request.content.is_eof():
-            content = await request.read()
+            content = request.content.read_nowait()
+            if len(content) > self.max_body_bytes:
+                raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, len(content))
         else:
             try:
                 async with asyncio.timeout(self._client_timeout_s):

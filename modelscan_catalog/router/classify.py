@@ -7,17 +7,18 @@ research.
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelscan_catalog.router.config import CLASSES, QueryClass
 from modelscan_catalog.settings import REPOSITORY_ROOT
 
 _DATA = REPOSITORY_ROOT / "registry" / "router"
-_WORD = re.compile(r"[a-z][a-z0-9+#-]*")
+_WORDS_ONLY = bytes(
+    code if chr(code) in "abcdefghijklmnopqrstuvwxyz0123456789+#-" else 32 for code in range(256)
+)
+"""Turns whatever is not part of an English word into a space: several times as fast as a pattern."""
 _MAX_CHARS = 2000
 _PART_MODALITIES = {
     "image_url": "image",
@@ -31,8 +32,7 @@ _PART_MODALITIES = {
 }
 
 
-@dataclass(frozen=True)
-class Classification:
+class Classification(NamedTuple):
     """The class of one query and what spoke for it."""
 
     query_class: QueryClass
@@ -44,12 +44,12 @@ class Lexicon:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.version: str = document["version"]
-        self._words: dict[str, QueryClass] = {
-            word: name for name in CLASSES for word in document["words"].get(name, ())
+        self._words: dict[bytes, QueryClass] = {
+            word.encode(): name for name in CLASSES for word in document["words"].get(name, ())
         }
         self._known = frozenset(self._words)
-        self._phrases: tuple[tuple[str, QueryClass], ...] = tuple(
-            (phrase, name) for name in CLASSES for phrase in document["phrases"].get(name, ())
+        self._phrases: tuple[tuple[bytes, QueryClass], ...] = tuple(
+            (phrase.encode(), name) for name in CLASSES for phrase in document["phrases"].get(name, ())
         )
         self._phrase_weight: int = document["phrase_weight"]
         self._research_from_words: int = document["research_from_words"]
@@ -59,18 +59,18 @@ class Lexicon:
         attached = sorted(modalities)
         if attached:
             return Classification("multimedia", (f"{', '.join(attached)} attached",))
-        lowered = text[:_MAX_CHARS].lower()
-        words = _WORD.findall(lowered)
+        lowered = text[:_MAX_CHARS].encode("utf-8", "replace").lower()
+        words = lowered.translate(_WORDS_ONLY).split()
         found: dict[QueryClass, int] = {}
         reasons = []
         for word in sorted(self._known.intersection(words)):
             name = self._words[word]
             found[name] = found.get(name, 0) + 1
-            reasons.append(f"{name}: {word}")
+            reasons.append(f"{name}: {word.decode()}")
         for phrase, name in self._phrases:
             if phrase in lowered:
                 found[name] = found.get(name, 0) + self._phrase_weight
-                reasons.append(f"{name}: {phrase}")
+                reasons.append(f"{name}: {phrase.decode()}")
         if found:
             best = max(found, key=lambda name: (found[name], -CLASSES.index(name)))
             return Classification(best, tuple(reasons))

@@ -1,8 +1,7 @@
 """Which model and targets a request goes to, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelscan_catalog.errors import SettingsError, UnknownIdError
 from modelscan_catalog.router.answers import RouterError
@@ -18,8 +17,7 @@ _DEFAULT_OUTPUT_TOKENS = 512
 """Output that a cost is estimated for when the request sets no bound."""
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """Where a request goes, in order, and what spoke for it."""
 
     routes: Sequence[Route]

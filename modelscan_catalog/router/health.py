@@ -36,6 +36,8 @@ class Health:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._targets: dict[str, TargetHealth] = {}
+        self.last_rest_ends = 0.0
+        """No target rests after this time."""
 
     def of(self, name: str) -> TargetHealth:
         """The health of the target ``name``."""
@@ -48,10 +50,7 @@ class Health:
             rest_s = min(policy.cooldown_s * 2 ** min(target.rests, 30), policy.max_cooldown_s)
             target.resting_until = self._clock() + rest_s
             target.rests += 1
-
-    def rests(self, target: TargetHealth) -> bool:
-        """Whether the target should be passed over now."""
-        return target.resting_until > self._clock()
+            self.last_rest_ends = max(self.last_rest_ends, target.resting_until)
 
     def resting(self) -> dict[str, float]:
         """Targets that rest, each with the seconds left."""

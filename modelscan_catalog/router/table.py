@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -17,6 +18,7 @@ from modelscan_catalog.router.config import (
     RouterModel,
     RouterProvider,
     Target,
+    TargetTier,
 )
 from modelscan_catalog.router.health import Health, TargetHealth
 from modelscan_catalog.router.keys import Key, KeyRing, KeyState, key_id, key_prefix
@@ -90,15 +92,10 @@ class Route:
 
     def cost_usd(self, prompt: int, cached: int, completion: int) -> float | None:
         """What the provider asks for these tokens, by its tiers; null while a price is unknown."""
-        target = self.target
-        tier = next(
-            (
-                tier
-                for tier in sorted(target.tiers, key=lambda tier: -tier.above_tokens)
-                if prompt > tier.above_tokens
-            ),
-            target,
-        )
+        tier: Target | TargetTier = self.target
+        if self.target.tiers:
+            passed = [one for one in self.target.tiers if prompt > one.above_tokens]
+            tier = max(passed, key=lambda one: one.above_tokens, default=self.target)
         if tier.input_price is None or tier.output_price is None:
             return None
         cached_price = tier.input_price if tier.cached_input_price is None else tier.cached_input_price
@@ -106,8 +103,7 @@ class Route:
         return (fresh * tier.input_price + cached * cached_price + completion * tier.output_price) / 1e6
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(NamedTuple):
     """What a request asks of a model besides text."""
 
     modalities: frozenset[str] = frozenset()
@@ -151,6 +147,9 @@ class RouteTable:
             name: (self._route(*found),) if found[1].provider in self._rings else ()
             for name, found in direct.items()
         }
+        self._smallest_context = min(
+            (route.context for route in self.routes() if route.context is not None), default=0
+        )
         self._orders: dict[QueryClass, tuple[RouterModel, ...]] = {}
 
     def _prepare(self, provider: RouterProvider) -> None:
@@ -265,6 +264,11 @@ class RouteTable:
 
     def _drawn(self, group: Sequence[Route], session: str | None) -> list[Route]:
         """A weighted draw without replacement; the same one each time for a session."""
+        if session is None and len(group) == 2:
+            first, second = group
+            weight = first.target.weight
+            drawn = self._draw.random() * (weight + second.target.weight) < weight
+            return [first, second] if drawn else [second, first]
         if session is None:
             return sorted(group, key=lambda r: self._draw.random() ** (1 / r.target.weight), reverse=True)
 
@@ -295,7 +299,7 @@ class RouteTable:
         if len(routes) > 1:
             tokens = needs.body_bytes // _BYTES_PER_TOKEN
             now = self.state.clock()
-            if tokens > 0 or any(r.health.resting_until for r in routes):
+            if tokens > self._smallest_context or self.state.health.last_rest_ends > now:
                 routes.sort(
                     key=lambda r: (
                         r.health.resting_until > now,
