@@ -15,6 +15,8 @@ SUFFIXES = re.compile(
     r"|bnb[-_]4bit|unsloth[-_]bnb[-_]4bit|4bit|8bit|bf16|fp16|quantized|gguf|q\d[_a-z0-9]*|hf|marlin|autoround|g32|g128)$",
     re.IGNORECASE,
 )
+STORAGE = frozenset({"quantization_config", "compression_config"})
+"""How a checkpoint stores its weights: no part of the architecture that its siblings share."""
 VARIANTS = re.compile(r"[-_](instruct|it|chat|base|thinking|\d{4}|v\d+(\.\d+)?)$", re.IGNORECASE)
 
 
@@ -54,21 +56,36 @@ def known_config(model: str) -> KnownConfig | None:
     models = table("fit/configs.json")["models"]
     if model in models:
         return _entry(model, models[model], True)
-    tail = re.sub(r"\.gguf$", "", model.rpartition("/")[2].lower())
+    tail = _tail(model)
     plain = re.sub(r"^meta-", "", _stripped(tail, SUFFIXES))
     index = _by_tail()
-    for candidate, exact in ((tail, True), (plain, True), (f"meta-{plain}", True)):
+    for candidate in (tail, plain, f"meta-{plain}"):
         if candidate in index:
-            return _entry(index[candidate], models[index[candidate]], exact)
+            return _entry(
+                index[candidate], models[index[candidate]], True, own=tail == _tail(index[candidate])
+            )
     family = _stripped(plain, VARIANTS)
     siblings = {_stripped(_stripped(key, SUFFIXES), VARIANTS): name for key, name in index.items()}
     if family in siblings:
-        return _entry(siblings[family], models[siblings[family]], False)
+        return _entry(siblings[family], models[siblings[family]], False, own=False)
     return None
 
 
-def _entry(name: str, facts: Mapping[str, Any], exact: bool) -> KnownConfig:
-    return KnownConfig(name, facts["config"], facts.get("parameters"), exact)
+def _tail(model: str) -> str:
+    return re.sub(r"\.gguf$", "", model.rpartition("/")[2].lower())
+
+
+def _entry(name: str, facts: Mapping[str, Any], exact: bool, *, own: bool = True) -> KnownConfig:
+    """The facts of a model; of another quantization than the one asked for (not `own`) the architecture
+    alone.
+    """
+    config = facts["config"]
+    if not own:
+        config = {key: value for key, value in config.items() if key not in STORAGE}
+        for key, value in config.items():
+            if isinstance(value, Mapping):
+                config[key] = {inner: kept for inner, kept in value.items() if inner not in STORAGE}
+    return KnownConfig(name, config, facts.get("parameters"), exact)
 
 
 def corrected_config(model: str, config: Mapping[str, Any]) -> Mapping[str, Any]:

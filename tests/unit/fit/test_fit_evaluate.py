@@ -331,6 +331,24 @@ def test_models_are_known_under_other_owners_and_quantizations() -> None:
     assert known_config("nobody/nothing") is None
 
 
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [
+        ("Qwen/Qwen3-30B-A3B-FP8", "fp8"),
+        ("mirror/Qwen3-30B-A3B-FP8", "fp8"),
+        ("Qwen/Qwen3-30B-A3B", None),
+        ("Qwen/Qwen3-30B-A3B-GPTQ-Int4", None),
+        ("unsloth/gpt-oss-20b", "mxfp4"),
+    ],
+)
+def test_another_quantizations_config_lends_its_architecture_alone(model: str, method: str | None) -> None:
+    known = known_config(model)
+
+    assert known is not None
+    assert known.config["num_hidden_layers"]
+    assert known.config.get("quantization_config", {}).get("quant_method") == method
+
+
 def test_copied_context_length_is_replaced_by_the_models_own() -> None:
     config = {"max_position_embeddings": 131_072}
 
