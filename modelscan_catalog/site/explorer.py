@@ -28,6 +28,9 @@ from modelscan_catalog.site.model_data import (
 from modelscan_catalog.site.pages import PAGES, render, static_files
 from modelscan_catalog.store import json_bytes, read_jsonl, write_bytes
 
+MOST_CHANGES = 300
+"""Records told on the page and in the feed; a refresh after months may change thousands."""
+
 START_GPU = "rtx-4090"
 """Shown first; a reader's own choice is kept in the address."""
 
@@ -85,7 +88,8 @@ def write_explorer(registry: Path, data_as_of: str | None) -> dict[str, int]:
         "fitted": len(names),
         "gpu_groups": _grouped_by_vendor(gpus),
         "start_gpu": START_GPU,
-        "groups": groups,
+        "groups": groups[:MOST_CHANGES],
+        "untold": max(0, len(groups) - MOST_CHANGES),
     }
     files |= {page: render(page, facts) for page in PAGES}
     files |= static_files()

@@ -80,7 +80,7 @@ async function show() {
     else all(profiles, known);
     tell(profile ? profile.name : `${profiles.length} cards`);
   } catch (error) {
-    page.replaceChildren(failure(error), el("p", {}, link("gpu.html", "All cards")));
+    page.replaceChildren(el("h1", {}, "No such page"), failure(error), el("p", {}, link("gpu.html", "All cards")));
   }
   page.removeAttribute("aria-busy");
   performance.mark("usable");

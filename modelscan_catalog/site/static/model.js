@@ -147,7 +147,7 @@ async function show() {
     );
     tell(`${found.model.name}: ${found.variants.length} checkpoints, ${found.offers.length} offers`);
   } catch (error) {
-    page.replaceChildren(failure(error), el("p", {}, link("index.html?gpu=any", "All models")));
+    page.replaceChildren(el("h1", {}, "No such page"), failure(error), el("p", {}, link("index.html?gpu=any", "All models")));
   }
   page.removeAttribute("aria-busy");
   performance.mark("usable");
