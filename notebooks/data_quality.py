@@ -49,7 +49,10 @@ sql.execute(
 # An offer is linked to a model by a rule, or not at all. These were not, and why.
 
 # %%
-print(sql.execute("SELECT count(*) FILTER (model IS NOT NULL), count(*) FROM offers").fetchone(), "offers linked, of all")
+print(
+    sql.execute("SELECT count(*) FILTER (model IS NOT NULL), count(*) FROM offers").fetchone(),
+    "offers linked, of all",
+)
 sql.execute("SELECT kind, reason, count(*) AS n FROM ambiguities GROUP BY ALL ORDER BY n DESC LIMIT 8").df()
 
 # %% [markdown]
@@ -96,7 +99,14 @@ table = table.loc[:, table.sum().sort_values(ascending=False).index]
 colours = ["#3b7dd8", "#e9a93f", "#7b5ea7", "#d9604f", "#45a5a0", "#8a8f94"]
 start = table.sum(axis=1) * 0
 for place, pair in enumerate(table.columns):
-    right.barh(table.index, table[pair], left=start, color=colours[min(place, 5)], height=0.66, label=pair if place < 6 else None)
+    right.barh(
+        table.index,
+        table[pair],
+        left=start,
+        color=colours[min(place, 5)],
+        height=0.66,
+        label=pair if place < 6 else None,
+    )
     start = start + table[pair]
 right.set_title("Values that lost against another source", loc="left")
 right.legend(frameon=False, fontsize=8, loc="lower right")

@@ -25,7 +25,9 @@ import pandas as pd
 from modelscan_catalog.fit.quality import read_configs, read_runs, score_runs, summary
 
 runs, configs = read_runs(), read_configs()
-print(f"{len(runs)} runs of {len({run['model'] for run in runs})} models; engines {sorted({run['engine'] for run in runs})}")
+print(
+    f"{len(runs)} runs of {len({run['model'] for run in runs})} models; engines {sorted({run['engine'] for run in runs})}"
+)
 
 # %% [markdown]
 # ## Without the run that is scored
@@ -36,9 +38,19 @@ print(f"{len(runs)} runs of {len({run['model'] for run in runs})} models; engine
 # %%
 scored = score_runs(runs, configs, leave_one_out=True)
 classes = sorted({one["class"] for one in scored})
-rows = [summary(name, [one for one in scored if one["class"] == name]) for name in classes] + [summary("all", scored)]
+rows = [summary(name, [one for one in scored if one["class"] == name]) for name in classes] + [
+    summary("all", scored)
+]
 pd.DataFrame(rows).set_index("class")[
-    ["runs", "weights_median_percent", "pool_median_percent", "capacity_given_pool_median_percent", "wrong_fits", "wrong_refusals", "unknown"]
+    [
+        "runs",
+        "weights_median_percent",
+        "pool_median_percent",
+        "capacity_given_pool_median_percent",
+        "wrong_fits",
+        "wrong_refusals",
+        "unknown",
+    ]
 ]
 
 # %% [markdown]
@@ -47,7 +59,12 @@ pd.DataFrame(rows).set_index("class")[
 # The worst that a fit can do is to say that a model starts where it does not. What was said, beside what happened.
 
 # %%
-pd.crosstab([one["verdict"] for one in scored], ["started" if one["started"] else "out of memory" for one in scored], rownames=["said"], colnames=["happened"])
+pd.crosstab(
+    [one["verdict"] for one in scored],
+    ["started" if one["started"] else "out of memory" for one in scored],
+    rownames=["said"],
+    colnames=["happened"],
+)
 
 # %% [markdown]
 # ## The picture
@@ -56,7 +73,11 @@ pd.crosstab([one["verdict"] for one in scored], ["started" if one["started"] els
 # band that was given with the prediction covers the log.
 
 # %%
-PARTS = [("weights", "weights"), ("pool", "memory left for the KV cache"), ("capacity_given_pool", "tokens that a given pool holds")]
+PARTS = [
+    ("weights", "weights"),
+    ("pool", "memory left for the KV cache"),
+    ("capacity_given_pool", "tokens that a given pool holds"),
+]
 figure, axes = plt.subplots(1, 3, figsize=(13, 0.36 * len(classes) + 2), sharey=True)
 for panel, (metric, label) in zip(axes, PARTS, strict=True):
     for y, name in enumerate(classes):
@@ -64,7 +85,14 @@ for panel, (metric, label) in zip(axes, PARTS, strict=True):
             if one["class"] == name and one[metric] is not None:
                 covered = one.get(f"{metric}_covered")
                 face = "none" if covered is False else "#2a9d64"
-                panel.scatter(100 * one[metric], y, s=34, facecolors=face, edgecolors="#2a9d64" if covered is not False else "#d9604f", alpha=0.75)
+                panel.scatter(
+                    100 * one[metric],
+                    y,
+                    s=34,
+                    facecolors=face,
+                    edgecolors="#2a9d64" if covered is not False else "#d9604f",
+                    alpha=0.75,
+                )
     panel.axvline(0, color="#999", linewidth=0.8, zorder=0)
     panel.set_xscale("symlog", linthresh=1)
     panel.set_xlim(-100, 100)

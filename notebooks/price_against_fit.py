@@ -94,7 +94,9 @@ axes.set_xscale("log")
 axes.margins(x=0.22)
 axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 axes.set_yticks(range(len(shown)))
-axes.set_yticklabels([f"{row.name}  {row.gpu_count} × {row.gpu}" for row in shown.itertuples(index=False)], fontsize=8)
+axes.set_yticklabels(
+    [f"{row.name}  {row.gpu_count} × {row.gpu}" for row in shown.itertuples(index=False)], fontsize=8
+)
 axes.grid(axis="x", color="#e4e4e4")
 axes.set_axisbelow(True)
 axes.tick_params(length=0)

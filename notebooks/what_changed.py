@@ -45,7 +45,9 @@ changed = sql.execute(
 changed if len(changed) else print("Nothing changed since the last publish.")
 
 # %%
-gone = sql.execute("SELECT record, reason, last_seen FROM tombstones ORDER BY last_seen DESC, record LIMIT 12").df()
+gone = sql.execute(
+    "SELECT record, reason, last_seen FROM tombstones ORDER BY last_seen DESC, record LIMIT 12"
+).df()
 gone
 
 # %% [markdown]
@@ -76,12 +78,18 @@ released = sql.execute(
     FROM models WHERE length(release_date) >= 7 GROUP BY ALL ORDER BY ALL
     """
 ).df()
-table = released.pivot(index="month", columns="open", values="n").fillna(0).reindex(columns=[True, False], fill_value=0)
+table = (
+    released.pivot(index="month", columns="open", values="n")
+    .fillna(0)
+    .reindex(columns=[True, False], fill_value=0)
+)
 table = table.tail(36)
 
 figure, axes = plt.subplots(figsize=(11, 4.2))
 axes.bar(table.index, table[True], color="#2a9d64", width=0.8, label="open weights")
-axes.bar(table.index, table[False], bottom=table[True], color="#b9c3cc", width=0.8, label="sold only, or not known")
+axes.bar(
+    table.index, table[False], bottom=table[True], color="#b9c3cc", width=0.8, label="sold only, or not known"
+)
 axes.set_xticks(range(0, len(table), 3))
 axes.set_xticklabels(list(table.index)[::3])
 axes.tick_params(length=0)

@@ -65,10 +65,19 @@ best = sql.execute(
     GROUP BY ALL
     """
 ).df()
-downloads = sql.execute("SELECT model, sum(downloads) AS n FROM variants GROUP BY 1").df().set_index("model")["n"]
+downloads = (
+    sql.execute("SELECT model, sum(downloads) AS n FROM variants GROUP BY 1").df().set_index("model")["n"]
+)
 size = sql.execute("SELECT id, parameters.total AS n FROM models").df().set_index("id")["n"]
 shown = (
-    best.groupby("model").size().index.to_series().map(downloads).dropna().sort_values(ascending=False).head(36).index
+    best.groupby("model")
+    .size()
+    .index.to_series()
+    .map(downloads)
+    .dropna()
+    .sort_values(ascending=False)
+    .head(36)
+    .index
 )
 order = sorted(shown, key=lambda model: (size.get(model) or 0, model))
 
@@ -92,9 +101,19 @@ for y, model in enumerate(order):
 axes.set_xlim(0, len(CARDS))
 axes.set_ylim(0, len(order))
 axes.set_xticks([x + 0.47 for x in range(len(CARDS))])
-axes.set_xticklabels([f"{count} × {gpu}" if count > 1 else gpu for gpu, count in CARDS], rotation=40, ha="right")
+axes.set_xticklabels(
+    [f"{count} × {gpu}" if count > 1 else gpu for gpu, count in CARDS], rotation=40, ha="right"
+)
 axes.set_yticks([y + 0.45 for y in range(len(order))])
-axes.set_yticklabels([f"{model}  {size.get(model) / 1e9:.0f}B" if size.get(model) == size.get(model) and size.get(model) else model for model in order], fontsize=8)
+axes.set_yticklabels(
+    [
+        f"{model}  {size.get(model) / 1e9:.0f}B"
+        if size.get(model) == size.get(model) and size.get(model)
+        else model
+        for model in order
+    ],
+    fontsize=8,
+)
 axes.tick_params(length=0)
 for spine in axes.spines.values():
     spine.set_visible(False)
