@@ -1,4 +1,4 @@
-"""The router as a running process: started on the published configuration, talked to, stopped."""
+"""The router as a running process, and what it was used for."""
 
 import json
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 import dagster as dg
 
 from assets.registry import published_registry
-from assets.shared import OWNERS, Build, check_outcome
+from assets.shared import OWNERS, Build, check_outcome, column_schema, table_metadata
 from modelscan_catalog.publish.checks import CheckResult
 from modelscan_catalog.router.check import check_router
 from modelscan_catalog.router.config import read_config
+from modelscan_catalog.router.usage_table import RouterUsage, read_usage
 from modelscan_catalog.store import write_json
 
 
@@ -40,3 +41,23 @@ def router_answers(build: Build) -> dg.AssetCheckResult:
     """The claims that did not hold."""
     failed = json.loads((build.data.launch / "router_check.json").read_bytes())
     return check_outcome([CheckResult("answers", tuple(failed))])
+
+
+@dg.asset(
+    group_name="router",
+    owners=OWNERS,
+    kinds={"sqlite", "parquet"},
+    description="Tokens, costs and outcomes of the router's upstream calls by hour; no prompts, no clients.",
+    metadata={"dagster/column_schema": column_schema(RouterUsage)},
+)
+def router_usage(build: Build) -> dg.MaterializeResult[Any]:
+    """The usage store of the router on this machine as a table; empty where none has run."""
+    rows = read_usage(build.settings.data_dir / "router" / "usage.sqlite")
+    build.data.write("router", "usage", RouterUsage, rows)
+    return dg.MaterializeResult(
+        metadata={
+            **table_metadata(RouterUsage, rows),
+            "calls": sum(row.calls for row in rows),
+            "cost in USD": round(sum(row.cost_usd for row in rows), 6),
+        }
+    )
