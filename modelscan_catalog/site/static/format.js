@@ -21,7 +21,7 @@ export function tokens(value) {
 export function usd(value) {
   if (!known(value)) return DASH;
   if (value === 0) return "free";
-  return value < 0.1 ? `$${Number(value.toPrecision(2))}` : `$${value.toFixed(2)}`;
+  return value < 0.095 ? `$${Number(value.toPrecision(2))}` : `$${value.toFixed(2)}`;
 }
 
 /** 17.6, 33.2 → 18–33 */
