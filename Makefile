@@ -83,6 +83,31 @@ format: $(STAMP) ## format and fix what ruff can
 bench: $(STAMP) ## speed of the fit matrix, as a ratio against a plain loop in the same run
 	$(PY) -m benchmarks.fit_matrix
 
+.PHONY: bench-api
+bench-api: $(STAMP) ## hot reads a second of `modelscan serve`, with the client on the same machine
+	$(PY) -m benchmarks.api
+
+.PHONY: test-api
+test-api: $(STAMP) ## the Python API, the commands, the feeds and the REST API
+	$(PY) -m pytest tests/unit/registry tests/unit/feeds tests/contract/test_api_server.py
+
+GATEWAYS := .venv-gateways
+
+$(GATEWAYS)/.installed: benchmarks/router/requirements.txt $(STAMP)
+	python3 -m venv $(GATEWAYS)
+	echo '*' > $(GATEWAYS)/.gitignore
+	$(VENV)/bin/uv pip install --quiet --python $(GATEWAYS)/bin/python --require-hashes -r $< || \
+	    $(GATEWAYS)/bin/python -m pip install --quiet --require-hashes -r $<
+	touch $@
+
+.PHONY: bench-router
+bench-router: $(STAMP) $(GATEWAYS)/.installed ## this router beside nginx, vllm-router and LiteLLM (needs wrk and nginx)
+	$(PY) -m benchmarks.router
+
+.PHONY: test-gateways
+test-gateways: $(STAMP) $(GATEWAYS)/.installed ## the Anthropic SDK and LiteLLM, client and proxy, against the router
+	MODELSCAN_GATEWAYS=$(CURDIR)/$(GATEWAYS) $(PY) -m pytest -rs tests/contract/test_router_gateways.py
+
 $(DAGSTER_HOME)/dagster.yaml: pipelines/dagster.yaml
 	mkdir -p $(DAGSTER_HOME)
 	cp $< $@

@@ -1,7 +1,7 @@
 """The one shape of every refusal: what happened, in which field, and what was probably meant."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -57,12 +57,17 @@ class ErrorAnswer(BaseModel):
 
 
 def error_answer(
-    status: int, code: str, message: str, field: str = "", candidates: Sequence[str] = ()
+    status: int,
+    code: str,
+    message: str,
+    field: str = "",
+    candidates: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """A refusal in the one shape."""
     body = ErrorBody(code=code, message=message, field=field, candidates=list(candidates))
-    headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    return JSONResponse(ErrorAnswer(error=body).model_dump(), status, headers)
+    asks = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    return JSONResponse(ErrorAnswer(error=body).model_dump(), status, {**asks, **(headers or {})})
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -86,7 +91,7 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
         code = _CODES.get(error.status_code, "refused")
-        return error_answer(error.status_code, code, str(error.detail))
+        return error_answer(error.status_code, code, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:

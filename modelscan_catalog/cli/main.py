@@ -24,6 +24,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "modelscan_catalog.cli.doctor:doctor",
         "What is missing on this machine, and what that costs.",
     ),
+    "export": ("modelscan_catalog.cli.export:export", "The catalogue in another shape."),
     "fit": ("modelscan_catalog.cli.fit:fit", "Does a model run on these GPUs, and where does the memory go?"),
     "gpus": ("modelscan_catalog.cli.gpus:gpus", "GPU profiles, and the GPUs of this machine."),
     "lint": ("modelscan_catalog.cli.lint:lint", "Check manifests and catalogues against their targets."),
