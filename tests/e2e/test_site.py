@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from modelscan_catalog.publish.registry import read_index, verify_published
 from modelscan_catalog.site.model_data import part_of
 
 from .chromium import CHROMIUM, Page, chromium
@@ -49,6 +50,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """A copy, so that a test may damage it."""
     given = os.environ.get("MODELSCAN_PUBLISHED")
     source = Path(given) if given else request.getfixturevalue("built").published
+    assert (source / "site" / "index.html").exists(), f"{source}: has no explorer; run `make build` first"
     copy = tmp_path_factory.mktemp("site") / "registry"
     shutil.copytree(source, copy)
     return copy
@@ -131,6 +133,17 @@ def test_the_answer_is_what_the_published_fit_says(page: Page, host: str, publis
         assert page.run("document.querySelector('#answer strong').textContent").startswith(f"{row[0]} of ")
 
 
+def test_the_registrys_index_vouches_for_every_file_of_the_explorer(published: Path) -> None:
+    index = read_index(published)
+    assert index
+    named = {entry.path for entry in index.files}
+    there = {
+        path.relative_to(published).as_posix() for path in (published / "site").rglob("*") if path.is_file()
+    }
+    assert there | {"types.d.ts"} <= named
+    assert verify_published(published) == []
+
+
 def test_searching_narrows_and_finds_by_the_name_of_a_checkpoint(page: Page, host: str) -> None:
     page.open(host + "index.html?gpu=any&q=Qwen3-8B-FP8")
     rows = page.run("[...document.querySelectorAll('tbody th a')].map((a) => a.href)")
@@ -166,6 +179,8 @@ def test_a_models_page_has_documents_to_copy_and_who_said_what(page: Page, host:
     page.until("document.querySelector('pre code').textContent.startsWith('vllm serve')")
     page.run("[...document.querySelectorAll('.tabs button')].find((b) => b.textContent === 'KServe').click()")
     page.until("document.querySelector('pre code').textContent.includes('InferenceService')")
+    page.run("document.querySelector('.copy').click()")
+    page.until("/^(Copied|Selected)/.test(document.getElementById('status').textContent)")
     assert page.run("document.querySelectorAll('#sources .disputed').length") >= 1
     assert page.run("document.querySelectorAll('.tile').length") > 100
 

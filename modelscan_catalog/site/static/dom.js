@@ -56,17 +56,19 @@ export function failure(error) {
   return el("p", { class: "note failure", role: "alert" }, error.message);
 }
 
-/** A button that copies text and says so. */
-export function copyButton(text) {
+/** A button that copies the text of `node`; where the browser forbids that, it selects the text. */
+export function copyButton(node) {
   const button = el("button", { type: "button", class: "quiet copy" }, "Copy");
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(text());
+      await navigator.clipboard.writeText(node.textContent);
       button.textContent = "Copied";
     } catch {
-      button.textContent = "Select and copy by hand";
+      getSelection().selectAllChildren(node);
+      button.textContent = "Selected: now Ctrl C";
     }
-    setTimeout(() => (button.textContent = "Copy"), 1600);
+    tell(button.textContent);
+    setTimeout(() => (button.textContent = "Copy"), 2500);
   });
   return button;
 }

@@ -124,7 +124,7 @@ function launch(found) {
     return el("div", { class: "plan" },
       el("p", {}, el("strong", {}, `${plan.gpu_count} × `), link(gpuHref(plan.gpu), plan.gpu), ` with ${plan.engine} ${plan.engine_version}: `, el("code", {}, plan.variant), `, ${format.tokens(plan.context)} tokens, ${format.range(plan.decode_tok_s_low, plan.decode_tok_s_high)} tokens/s, ${format.short(plan.max_concurrency)} such requests at once.`),
       plan.reasons?.length ? el("p", { class: "meta" }, plan.reasons.join(" ")) : null,
-      el("div", { class: "tabs" }, tabs, copyButton(() => code.textContent)),
+      el("div", { class: "tabs" }, tabs, copyButton(code)),
       box,
     );
   });
