@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelscan_catalog.fit.architecture import Architecture
+from modelscan_catalog.fit.architecture import Architecture, CompressedAttention, LatentAttention
 from modelscan_catalog.fit.engine_rules import (
     batch_defaults,
     default_utilization,
     engine_rules,
     latent_cut,
 )
-from modelscan_catalog.fit.memory import context_gib, is_latent, non_torch_gib, vision_share
+from modelscan_catalog.fit.memory import context_gib, non_torch_gib
 from modelscan_catalog.fit.tables import constant, table
 
 SMALL_CARD_GIB = 38.0
@@ -94,6 +94,26 @@ def card_rules(
         reserve_error_gib=float(table("fit/bands.json")["unified_gib"]) if unified else 0.0,
         free_share=constant("unified_free") if unified else 1.0,
     )
+
+
+def is_latent(architecture: Architecture) -> bool:
+    """Whether any layer has multi-head latent attention."""
+    return any(
+        isinstance(layer.mixer, LatentAttention | CompressedAttention) for layer in architecture.layers
+    )
+
+
+def vision_share(architecture: Architecture) -> float:
+    """What SGLang leaves of its default share for a model with an image tower: 0.95, less for towers larger
+    than ViT-L, a little more for smaller ones; 1 without. (`adjust_mem_fraction_for_vlm`, which reads the
+    config's num_hidden_layers and hidden_size; here the tower's own depth and width, which differ from those
+    fields in Qwen's families.)
+    """
+    tower = architecture.vision
+    if tower is None:
+        return 1.0
+    size = tower.depth * tower.hidden**2 / (24 * 1024**2)
+    return 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (size - 1.0)))
 
 
 def variant_utilization(rules: CardRules, architecture: Architecture) -> float:

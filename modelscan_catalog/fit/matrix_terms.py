@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelscan_catalog.fit.architecture import Architecture
+from modelscan_catalog.fit.card_rules import is_latent, vision_share
 from modelscan_catalog.fit.formulas import GIB, Array, VariantTerms, stack_terms
 from modelscan_catalog.fit.known import measured_weights_gib
 from modelscan_catalog.fit.legality import rule_scheme, tensor_parallel_issue, weight_block
-from modelscan_catalog.fit.memory import Plan, is_latent, layout_of, variant_terms, vision_share
+from modelscan_catalog.fit.memory import Plan, layout_of, variant_terms
 from modelscan_catalog.fit.offload import compute_buffer_gib
 from modelscan_catalog.fit.quantization import UNQUANTIZED, Scheme
 from modelscan_catalog.fit.speed import UNKNOWN_SPEED, SpeedTerms, speed_terms

@@ -18,7 +18,6 @@ from modelscan_catalog.fit.architecture import (
     Attention,
     CompressedAttention,
     DeltaNet,
-    LatentAttention,
     Mamba,
 )
 from modelscan_catalog.fit.engine_rules import EngineRules, engine_rules
@@ -380,23 +379,3 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
         kind_extra_blocks=layout.extra_blocks,
         kind_groups=layout.groups,
     )
-
-
-def is_latent(architecture: Architecture) -> bool:
-    """Whether any layer has multi-head latent attention."""
-    return any(
-        isinstance(layer.mixer, LatentAttention | CompressedAttention) for layer in architecture.layers
-    )
-
-
-def vision_share(architecture: Architecture) -> float:
-    """What SGLang leaves of its default share for a model with an image tower: 0.95, less for towers larger
-    than ViT-L, a little more for smaller ones; 1 without. (`adjust_mem_fraction_for_vlm`, which reads the
-    config's num_hidden_layers and hidden_size; here the tower's own depth and width, which differ from those
-    fields in Qwen's families.)
-    """
-    tower = architecture.vision
-    if tower is None:
-        return 1.0
-    size = tower.depth * tower.hidden**2 / (24 * 1024**2)
-    return 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (size - 1.0)))
