@@ -29,7 +29,7 @@ OPENAPI_VERSION = "3.0.3"
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer} for status in (400, 404, 409, 413, 503)
 }
-_SECRET_REFUSALS = _REFUSALS | {401: {"model": ErrorAnswer}}
+_SECRET_REFUSALS = _REFUSALS | {401: {"model": ErrorAnswer}, 502: {"model": ErrorAnswer}}
 Paged = Annotated[Page, Query()]
 Filters = Annotated[ModelFilters, Query()]
 

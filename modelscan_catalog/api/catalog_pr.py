@@ -1,4 +1,7 @@
-"""A catalogue entry on a branch of a git repository; the work tree and other branches are not touched."""
+"""A catalogue entry on a branch of a git repository, and a pull request for it at the repository's host.
+
+The work tree and other branches are not touched.
+"""
 
 import json
 import os
@@ -6,20 +9,29 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from modelscan_catalog.errors import SettingsError
+import httpx
+
+from modelscan_catalog.errors import FetchError, SettingsError
 from modelscan_catalog.registry.entries import overlay_of
+from modelscan_catalog.secret_refs import check_reference, resolve_secret
 
 _TIMEOUT_S = 30
+_SLUG = re.compile(r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
 
 
 def commit_entry(entry: Mapping[str, Any], branch: str, message: str, *, apply: bool) -> dict[str, Any]:
     """Commit ``entry`` as ``overlays/<id>.json`` on ``branch``; without ``apply`` only say what would be.
 
     ``CATALOG_REPO_DIR`` names the repository and ``CATALOG_BASE_BRANCH`` (main) what a new branch starts
-    from; ``GIT_AUTHOR_NAME`` and ``GIT_AUTHOR_EMAIL`` are the author. Raises ``SettingsError``.
+    from; ``GIT_AUTHOR_NAME`` and ``GIT_AUTHOR_EMAIL`` are the author. Where ``CATALOG_TOKEN`` is a reference
+    to a token (``env:NAME``, ``file:PATH``), the branch is pushed to ``CATALOG_REMOTE`` (origin) and a pull request is
+    opened for ``CATALOG_REPO`` (owner/name) at ``CATALOG_API_URL`` (GitHub's API).
+
+    Raises ``SettingsError`` naming the setting, ``FetchError`` when the host does not open the request.
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", str(entry["id"]).lower()).strip("-.") or "entry"
     branch = branch or f"catalog/{name}"
@@ -33,7 +45,39 @@ def commit_entry(entry: Mapping[str, Any], branch: str, message: str, *, apply: 
     if not root or not Path(root).is_dir():
         raise SettingsError("CATALOG_REPO_DIR: name the git repository that keeps catalogue entries")
     commit = _commit(Path(root), branch, path, message, content)
-    return {"applied": True, "commit": commit, **planned}
+    request = None
+    if reference := os.environ.get("CATALOG_TOKEN"):
+        request = _pull_request(Path(root), branch, message, _token(reference))
+    return {"applied": True, "commit": commit, "pull_request": request, **planned}
+
+
+def _token(reference: str) -> str:
+    try:
+        return resolve_secret(check_reference(reference))
+    except ValueError as error:
+        raise SettingsError(f"CATALOG_TOKEN: {error}") from error
+
+
+def _pull_request(root: Path, branch: str, title: str, token: str) -> str:
+    """Push the branch and open a request to merge it; the address of the request."""
+    slug = os.environ.get("CATALOG_REPO", "")
+    if not _SLUG.match(slug):
+        raise SettingsError("CATALOG_REPO: name the repository at its host as owner/name")
+    _git(root, "push", "--quiet", os.environ.get("CATALOG_REMOTE", "origin"), f"refs/heads/{branch}")
+    host = os.environ.get("CATALOG_API_URL", "https://api.github.com").rstrip("/")
+    wanted = {"title": title, "head": branch, "base": os.environ.get("CATALOG_BASE_BRANCH", "main")}
+    headers = {"authorization": f"Bearer {token}", "accept": "application/vnd.github+json"}
+    try:
+        answer = httpx.post(f"{host}/repos/{slug}/pulls", json=wanted, headers=headers, timeout=_TIMEOUT_S)
+        found = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise FetchError(
+            f"{host}: the pull request was not opened ({type(error).__name__}: {error})"
+        ) from error
+    if answer.status_code != HTTPStatus.CREATED or not isinstance(found, dict) or "html_url" not in found:
+        why = found.get("message") if isinstance(found, dict) else None
+        raise FetchError(f"{host}: the pull request was not opened: {answer.status_code} {str(why)[:200]}")
+    return str(found["html_url"])
 
 
 def _commit(root: Path, branch: str, path: str, message: str, content: str) -> str:
@@ -67,7 +111,7 @@ def _git(root: Path, *arguments: str, stdin: str = "", env: Mapping[str, str] | 
             text=True,
             timeout=_TIMEOUT_S,
             check=False,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(env or {})},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SettingsError(f"git {arguments[0]}: cannot be run: {error}") from error

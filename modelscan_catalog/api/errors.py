@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from modelscan_catalog.errors import (
     AmbiguousIdError,
+    FetchError,
     FitInputError,
     ManifestError,
     ModelScanError,
@@ -29,6 +30,7 @@ _STATUSES: tuple[tuple[type[ModelScanError], int, str], ...] = (
     (FitInputError, 400, "bad_input"),
     (OverrideError, 400, "bad_entry"),
     (ManifestError, 400, "no_manifest"),
+    (FetchError, 502, "host_refused"),
     (PublishError, 503, "registry_unavailable"),
 )
 _CODES = {

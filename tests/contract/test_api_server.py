@@ -4,9 +4,11 @@ import hashlib
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fastapi.testclient import TestClient
@@ -277,6 +279,7 @@ def test_an_applied_entry_is_a_commit_on_its_branch_and_nothing_else_moves(
     (repository / "README").write_text("mine")
     git("add", "README")
     git("commit", "-qm", "first")
+    monkeypatch.delenv("CATALOG_TOKEN", raising=False)
     (repository / "README").write_text("being edited")
     head = git("rev-parse", "main")
     entry = client.post("/catalog/generate", json={"id": MODEL}).json()["data"]["entry"]
@@ -294,3 +297,71 @@ def test_an_applied_entry_is_a_commit_on_its_branch_and_nothing_else_moves(
     assert git("rev-parse", f"{twice['commit']}~1") == done["commit"]
     refused = client.post("/catalog/pr", json=body | {"branch": "a..b"})
     assert refusal(refused)["code"] == "refused"
+
+
+class _Host(BaseHTTPRequestHandler):
+    """A git host that opens one pull request and refuses the next."""
+
+    seen: ClassVar[list[tuple[str, str, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.seen.append((self.path, self.headers["authorization"], body))
+        status, text = (
+            (201, {"html_url": "https://host/pull/1"})
+            if len(self.seen) == 1
+            else (422, {"message": "a pull request already exists"})
+        )
+        answer = json.dumps(text).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Quiet."""
+
+
+def test_with_a_token_reference_the_branch_is_pushed_and_a_pull_request_opened(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, remote = tmp_path / "catalogue", tmp_path / "remote.git"
+
+    def git(where: Path, *arguments: str) -> str:
+        command = ["git", "-C", str(where), "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    for path, kind in ((repository, []), (remote, ["--bare"])):
+        path.mkdir()
+        git(path, "init", "-q", "-b", "main", *kind)
+    git(repository, "commit", "-q", "--allow-empty", "-m", "first")
+    git(repository, "remote", "add", "origin", str(remote))
+    host = ThreadingHTTPServer(("127.0.0.1", 0), _Host)
+    threading.Thread(target=host.serve_forever, daemon=True).start()
+    settings = {
+        "CATALOG_REPO_DIR": str(repository),
+        "CATALOG_REPO": "me/catalogue",
+        "CATALOG_API_URL": f"http://127.0.0.1:{host.server_port}",
+        "CATALOG_TOKEN": "env:HOST_TOKEN",
+        "HOST_TOKEN": TOKEN,
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    entry = client.post("/catalog/generate", json={"id": MODEL}).json()["data"]["entry"]
+    body = {"entry": entry, "apply": True, "message": "Qwen3 8B"}
+    try:
+        done = client.post("/catalog/pr", json=body).json()["data"]
+        refused = client.post("/catalog/pr", json=body)
+    finally:
+        host.shutdown()
+        host.server_close()
+    assert done["pull_request"] == "https://host/pull/1"
+    path, authorization, asked = _Host.seen[0]
+    assert (path, authorization) == ("/repos/me/catalogue/pulls", f"Bearer {TOKEN}")
+    assert asked == {"title": "Qwen3 8B", "head": done["branch"], "base": "main"}
+    assert git(remote, "rev-parse", f"{done['branch']}~0") != ""
+    assert refused.status_code == 502
+    assert "already exists" in refusal(refused)["message"]
+    assert TOKEN not in refused.text
+    monkeypatch.setenv("CATALOG_TOKEN", "ghp-literal")
+    assert "by reference" in refusal(client.post("/catalog/pr", json=body))["message"]
