@@ -28,8 +28,8 @@ def commit_entry(entry: Mapping[str, Any], branch: str, message: str, *, apply: 
 
     ``CATALOG_REPO_DIR`` names the repository and ``CATALOG_BASE_BRANCH`` (main) what a new branch starts
     from; ``GIT_AUTHOR_NAME`` and ``GIT_AUTHOR_EMAIL`` are the author. Where ``CATALOG_TOKEN`` is a reference
-    to a token (``env:NAME``, ``file:PATH``), the branch is pushed to ``CATALOG_REMOTE`` (origin) and a pull request is
-    opened for ``CATALOG_REPO`` (owner/name) at ``CATALOG_API_URL`` (GitHub's API).
+    to a token (``env:NAME``, ``file:PATH``), the branch is pushed to ``CATALOG_REMOTE`` (origin) and a pull
+    request is opened for ``CATALOG_REPO`` (owner/name) at ``CATALOG_API_URL`` (GitHub's API).
 
     Raises ``SettingsError`` naming the setting, ``FetchError`` when the host does not open the request.
     """
