@@ -1,9 +1,9 @@
 """This router beside other gateways: same engines, load generator and machine, one by one, in one run.
 
 `python -m benchmarks.router [--peers modelscan,nginx,...] [--seconds N] [--tries N] [--json FILE]`. Needs
-wrk, nginx (Debian packages) and the gateways' environment (`make gateways`). Loopback only; every process
-is ended by its id. Never compare figures of two runs: other work on the machine changes them, so read the
-ratios.
+wrk, nginx (Debian packages) and the gateways' environment, which `make bench-router` creates. Loopback
+only; every process is ended by its id. Never compare figures of two runs: other work on the machine
+changes them, so read the ratios.
 """
 
 import argparse
@@ -221,7 +221,7 @@ def main() -> None:
         parser.error("wrk is not installed (Debian: apt-get install wrk)")
     venv = options.venv.absolute()
     if not (venv / "bin/granian").exists():
-        parser.error(f"{venv} lacks granian, which runs the engines: make gateways")
+        parser.error(f"{venv} lacks granian, which runs the engines: use make bench-router")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows = []
     with tempfile.TemporaryDirectory(prefix="bench-router-") as folder:

@@ -112,6 +112,13 @@ def is_openai_error(content: bytes) -> bool:
 
 
 def _counts(usage: dict[str, Any]) -> TokenCounts | None:
+    if "input_tokens" in usage:
+        # The Messages format tells cached tokens beside the others.
+        read, made = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
+        told = (usage["input_tokens"], read, made, usage.get("output_tokens") or 0)
+        if not all(isinstance(count, int) for count in told):
+            return None
+        return TokenCounts(told[0] + read + made, read, told[3])
     prompt = usage.get("prompt_tokens")
     completion = usage.get("completion_tokens", 0)
     details = usage.get("prompt_tokens_details")

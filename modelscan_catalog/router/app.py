@@ -18,6 +18,7 @@ from modelscan_catalog.router import decide, report
 from modelscan_catalog.router.answers import RouterError, TokenCounts
 from modelscan_catalog.router.classify import lexicon
 from modelscan_catalog.router.config import RouterConfig
+from modelscan_catalog.router.dialects import error_body
 from modelscan_catalog.router.forward import Call, Forwarder
 from modelscan_catalog.router.keys import Key
 from modelscan_catalog.router.lint import is_loopback
@@ -27,6 +28,7 @@ from modelscan_catalog.router.usage import Record, UsageStore
 
 LOGGER = logging.getLogger("modelscan.router")
 
+_CHAT_PATHS = {"/chat/completions", "/messages"}
 _OPEN_PATHS = {"/health", "/healthz"}
 _MAX_UPSTREAM_CONNECTIONS = 4096
 _MAX_REMEMBERED = 4096
@@ -59,6 +61,7 @@ class Router:
         self._decoder = json.JSONDecoder(parse_constant=_no_constant)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("POST", "/v1/chat/completions"): self._chat,
+            ("POST", "/v1/messages"): self._messages,
             ("POST", "/v1/completions"): self._completions,
             ("POST", "/v1/embeddings"): self._embeddings,
             ("GET", "/v1/models"): self._models,
@@ -119,6 +122,7 @@ class Router:
             self._refuse_other_sites(request)
             return
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        given = given or request.headers.get("x-api-key", "")
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self._token):
             raise RouterError(
                 401, "invalid_api_key", "give the router's token as Authorization: Bearer TOKEN"
@@ -146,6 +150,17 @@ class Router:
             raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
         return await self._forward(request, "/chat/completions", content, document)
 
+    async def _messages(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The Messages format of Anthropic's clients; errors in its shape."""
+        try:
+            content, document = await self._document(request)
+            if not isinstance(document.get("messages"), list) or not document["messages"]:
+                raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
+            return await self._forward(request, "/messages", content, document)
+        except RouterError as error:
+            body = error_body("anthropic", error.status, error.body)
+            return web.json_response(body, status=error.status, headers=error.headers)
+
     async def _completions(self, request: web.BaseRequest) -> web.StreamResponse:
         content, document = await self._document(request)
         if not isinstance(document.get("prompt"), str | list):
@@ -170,7 +185,7 @@ class Router:
             raise RouterError(400, "invalid_request", "model must be a string")
         if not isinstance(document.get("stream", False), bool | None):
             raise RouterError(400, "invalid_request", "stream must be true or false")
-        needs = decide.needs_of(document, len(content), request.headers, chat=path == "/chat/completions")
+        needs = decide.needs_of(document, len(content), request.headers, chat=path in _CHAT_PATHS)
         decision = decide.decide(table, name, needs, decide.classify(document, needs.modalities))
         if decision.is_refinement:
             limit = min(needs.max_output_tokens, table.config.policy.refinement.max_tokens)
@@ -187,6 +202,7 @@ class Router:
             decision.query_class,
             self._client(request),
             decision.deadline_s,
+            "anthropic" if path == "/messages" else "openai",
         )
         try:
             return await self._forwarder.forward(call, decision.routes, table.config.policy)

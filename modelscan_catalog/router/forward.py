@@ -9,7 +9,6 @@ from typing import Any
 
 from aiohttp import web
 
-from modelscan_catalog.router import anthropic
 from modelscan_catalog.router.answers import (
     RouterError,
     TokenCounts,
@@ -18,7 +17,16 @@ from modelscan_catalog.router.answers import (
     is_openai_error,
     token_counts,
 )
+from modelscan_catalog.router.anthropic import UntranslatableError
 from modelscan_catalog.router.config import Policy
+from modelscan_catalog.router.dialects import (
+    Dialect,
+    Translation,
+    error_body,
+    error_event,
+    target_path,
+    translation,
+)
 from modelscan_catalog.router.health import Health
 from modelscan_catalog.router.keys import Key
 from modelscan_catalog.router.table import Route
@@ -46,6 +54,7 @@ class Call:
     query_class: str
     client: str
     deadline_s: float | None = None
+    dialect: Dialect = "openai"
 
     def content_for(self, model: str) -> bytes:
         """The body with ``model`` as its model: its bytes as they came, but for that name, where possible."""
@@ -119,18 +128,21 @@ class Forwarder:
         self, call: Call, route: Route, key: Key | None, first_byte_s: float, policy: Policy, trail: Trail
     ) -> tuple[web.StreamResponse | None, bool]:
         """The answer, or null and whether another key of the same provider may do better."""
-        translated = route.provider.format == "anthropic"
-        path = call.path
-        if translated:
-            path = "/messages"
-            try:
-                asked = anthropic.messages_request(call.document, route.target.model)
-            except anthropic.UntranslatableError as error:
-                trail.add(route.name, str(error), 422)
-                return None, False
-            content = json.dumps(asked).encode()
-        else:
+        between = translation(call.dialect, route.provider.format)
+        path = target_path(call.dialect, route.provider.format, call.path)
+        if between is None:
             content = call.content_for(route.target.model)
+        else:
+            try:
+                content = json.dumps(between.request(call.document, route.target.model)).encode()
+            except (UntranslatableError, KeyError, TypeError, AttributeError) as error:
+                told = (
+                    str(error)
+                    if isinstance(error, UntranslatableError)
+                    else "a part of it has no known shape"
+                )
+                trail.add(route.name, told, 422)
+                return None, False
         head = b"%b%d\r\n\r\n" % (route.head(path, key), len(content))
         begun = self._clock()
         answer: Answer | None = None
@@ -139,11 +151,11 @@ class Forwarder:
             answer = await self._upstreams.ask(route.address, head, content, first_byte_s)
             if answer.status >= 300:
                 outcome = f"status_{answer.status}"
-                return await self._refused(answer, route, key, policy, trail)
+                return await self._refused(call, answer, route, key, policy, trail)
             first = await answer.some(max(first_byte_s - (self._clock() - begun), 0.001))
             first_after_s = self._clock() - begun
             route.health.answered(first_after_s)
-            passing = _Passing(call, route, answer, first, policy, translated)
+            passing = _Passing(call, route, answer, first, policy, between)
             response = await passing.run()
             outcome, counts = passing.outcome, passing.counts
             return response, False
@@ -161,7 +173,7 @@ class Forwarder:
             self._note(call, route, key, outcome, first_after_s, counts)
 
     async def _refused(
-        self, answer: Answer, route: Route, key: Key | None, policy: Policy, trail: Trail
+        self, call: Call, answer: Answer, route: Route, key: Key | None, policy: Policy, trail: Trail
     ) -> tuple[web.Response | None, bool]:
         """The upstream's refusal for the client, or null when the next key or target should be tried."""
         status = answer.status
@@ -188,9 +200,12 @@ class Forwarder:
         if status in (400, 413) and is_context_overflow(told):
             trail.add(route.name, "the prompt is too long for it", 400)
             return None, False
-        if not is_openai_error(told):
-            error = RouterError(status, "upstream_refused", f"{route.name}: status {status}")
-            told = json.dumps(error.body).encode()
+        same = call.dialect == route.provider.format
+        if not (same and (is_openai_error(told) or call.dialect == "anthropic")):
+            error = RouterError(
+                status, "upstream_refused", f"{route.name}: {_said(told) or f'status {status}'}"
+            )
+            told = json.dumps(error_body(call.dialect, status, error.body)).encode()
         return web.Response(
             body=told, status=status, headers=route.marks, content_type="application/json"
         ), False
@@ -200,14 +215,20 @@ class _Passing:
     """An answer that has begun, on its way to the client; says afterwards how it went."""
 
     def __init__(
-        self, call: Call, route: Route, answer: Answer, first: bytes, policy: Policy, translated: bool
+        self,
+        call: Call,
+        route: Route,
+        answer: Answer,
+        first: bytes,
+        policy: Policy,
+        between: Translation | None,
     ) -> None:
         self._call = call
         self._route = route
         self._answer = answer
         self._first = first
         self._policy = policy
-        self._translated = translated
+        self._between = between
         self.outcome = "cancelled"
         self.counts: TokenCounts | None = None
 
@@ -226,8 +247,9 @@ class _Passing:
                 else await self._answer.whole(self._policy.silence_timeout_s, _MAX_ANSWER_BYTES)
             )
             content = self._first + rest if rest else self._first
-            if self._translated:
-                content = json.dumps(anthropic.completion(json.loads(content))).encode()
+            told = content
+            if self._between is not None:
+                content = json.dumps(self._between.answer(json.loads(content))).encode()
         except UpstreamError as error:
             self.outcome = "broken"
             raise _interrupted(self._route, error.reason) from None
@@ -237,7 +259,7 @@ class _Passing:
         if not _looks_like_json(content):
             self.outcome = "garbage"
             raise _interrupted(self._route, "its answer is not JSON")
-        self.counts = token_counts(content)
+        self.counts = token_counts(told)
         self.outcome = "ok"
         return web.Response(
             body=content,
@@ -259,7 +281,7 @@ class _Passing:
         answer, silence_s = self._answer, self._policy.silence_timeout_s
         options = self._call.document.get("stream_options")
         wanted = isinstance(options, dict) and bool(options.get("include_usage"))
-        translator = anthropic.StreamTranslator(wanted) if self._translated else None
+        translator = self._between.stream(wanted) if self._between else None
         chunk, before, last = self._first, b"", b""
         try:
             while chunk:
@@ -272,12 +294,12 @@ class _Passing:
             if translator is not None and not translator.finished:
                 raise UpstreamError("it ended before its message did")
             self.outcome = "ok"
-        except (UpstreamError, ValueError, KeyError, TypeError) as broken:
+        except (UpstreamError, ValueError, KeyError, TypeError, AttributeError) as broken:
             self.outcome = "broken"
             reason = broken.reason if isinstance(broken, UpstreamError) else "it sent an unreadable event"
             error = _interrupted(self._route, reason)
             ended = not last or last.endswith((b"\n\n", b"\r\n\r\n"))
-            event = b"data: " + json.dumps(error.body).encode() + b"\n\n"
+            event = error_event(self._call.dialect, error.status, error.body)
             await response.write(event if ended else b"\n\n" + event)
         await response.write_eof()
         if translator is not None and translator.usage is not None:
@@ -291,6 +313,15 @@ def _interrupted(route: Route, reason: str) -> RouterError:
     LOGGER.warning("%s: %s after the first byte", route.name, reason)
     message = f"{route.name} stopped in the middle of its answer: {reason}"
     return RouterError(502, "upstream_interrupted", message, "upstream_error")
+
+
+def _said(content: bytes) -> str | None:
+    """The message in an upstream's error, of either format."""
+    try:
+        error = json.loads(content)["error"]
+        return str(error["message"])[:500]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _looks_like_json(content: bytes) -> bool:

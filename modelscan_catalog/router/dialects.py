@@ -1,0 +1,66 @@
+"""Which translation stands between the format of a client and the format of a target."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from modelscan_catalog.router import anthropic, messages
+
+Dialect = Literal["openai", "anthropic"]
+
+
+class Stream(Protocol):
+    """Translates one stream as it comes; ``usage`` in OpenAI's words once it is known."""
+
+    finished: bool
+    usage: dict[str, Any] | None
+
+    def feed(self, data: bytes) -> bytes:
+        """What ``data`` completes; raises ``ValueError`` for what cannot be read."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Request to the target, answer and stream back to the client."""
+
+    request: Callable[[Mapping[str, Any], str], dict[str, Any]]
+    answer: Callable[[Mapping[str, Any]], dict[str, Any]]
+    stream: Callable[[bool], Stream]
+
+
+_TRANSLATIONS: dict[tuple[Dialect, Dialect], Translation] = {
+    ("openai", "anthropic"): Translation(
+        anthropic.messages_request, anthropic.completion, anthropic.StreamTranslator
+    ),
+    ("anthropic", "openai"): Translation(
+        lambda document, model: {**messages.chat_request(document), "model": model},
+        messages.message_answer,
+        lambda _: messages.MessageStream(),
+    ),
+}
+
+
+def translation(client: Dialect, target: Dialect) -> Translation | None:
+    """What has to be translated; null when both speak the same."""
+    return None if client == target else _TRANSLATIONS[client, target]
+
+
+def target_path(client: Dialect, target: Dialect, path: str) -> str:
+    """Where a target takes what a client sent to ``path``."""
+    if target == "anthropic":
+        return "/messages"
+    return "/chat/completions" if client == "anthropic" else path
+
+
+def error_body(client: Dialect, status: int, body: dict[str, Any]) -> dict[str, Any]:
+    """An error in OpenAI's shape in the shape that the client knows."""
+    if client == "openai":
+        return body
+    return messages.error_answer(status, body["error"]["message"])
+
+
+def error_event(client: Dialect, status: int, body: dict[str, Any]) -> bytes:
+    """An error as the last event of a stream."""
+    data = b"data: " + json.dumps(error_body(client, status, body)).encode() + b"\n\n"
+    return b"event: error\n" + data if client == "anthropic" else data
