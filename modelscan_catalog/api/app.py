@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
@@ -54,6 +55,9 @@ def create_app(served: Served, token: str | None = None) -> FastAPI:
         _models(served),
         _catalog(served, token),
     ):
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.description:
+                route.summary = route.description.partition("\n")[0].rstrip(".")
         app.include_router(router)
     app.add_middleware(HotReads, current=served.current)
     return app

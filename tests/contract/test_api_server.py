@@ -239,6 +239,7 @@ def test_the_openapi_document_lists_every_route_and_the_page_needs_no_outside_ho
     for path in ("/models", "/models/{model_id}", "/api/v1/registry/models", "/catalog/pr", "/refresh"):
         assert path in document["paths"]
     assert '"type": "null"' not in json.dumps(document)
+    assert document["paths"]["/models/stable"]["get"]["summary"].startswith("Models that no source calls")
     page = client.get("/docs").text
     assert "http://" not in page
     assert "https://" not in page
