@@ -17,6 +17,7 @@ from modelscan_catalog.api.app import OPENAPI_VERSION, create_app
 from modelscan_catalog.api.hot import MOST_BODY_BYTES
 from modelscan_catalog.api.server import api_token, is_loopback, serve
 from modelscan_catalog.api.snapshot import Served
+from modelscan_catalog.api.static import static_documents
 from modelscan_catalog.errors import PublishError, SettingsError
 
 ROWS = Path(__file__).parents[1] / "unit" / "registry" / "published_rows.json"
@@ -244,6 +245,29 @@ def test_the_openapi_document_lists_every_route_and_the_page_needs_no_outside_ho
     assert "http://" not in page
     assert "https://" not in page
     assert client.get("/docs/assets/swagger-ui-bundle.js").status_code == 200
+
+
+def test_the_static_twin_says_what_the_server_says(client: TestClient, published: Path) -> None:
+    def rows(name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (published / name).read_text().splitlines()]
+
+    tables = {name: rows(f"{name}.jsonl") for name in ("models", "variants", "providers")}
+    tables["offers"] = [row for path in sorted(published.glob("offers/*.jsonl")) for row in
+                        rows(f"offers/{path.name}")]  # fmt: skip
+    view = json.loads((published / "models_registry.json").read_text())
+    documents = static_documents(tables, view, ["rtx-4090"])
+    endpoints = {"providers.json": "/api/providers"} | {
+        f"v1/registry/{name}.json": f"/api/v1/registry/{name}" for name in ("models", "categories")
+    }
+    details = {row["path"]: f"/models/{row['id']}" for row in documents["models.json"]["data"]}
+    assert len(details) == len(tables["models"])
+    for path, document in documents.items():
+        endpoint = (endpoints | details).get(path, "/" + path.removesuffix(".json"))
+        listed = endpoint in ("/models", "/models/refiners", "/api/providers", "/recommendations/profiles")
+        query = "?per_page=500" if listed else "?include_deprecated=true" if path.startswith("v1") else ""
+        query += "&include_deprecated=true" if endpoint == "/models" else ""
+        query = "" if path.endswith("categories.json") else query
+        assert client.get(endpoint + query).json()["data"] == document["data"], path
 
 
 def test_metrics_count_answers_by_status(client: TestClient) -> None:
