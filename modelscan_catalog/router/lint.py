@@ -54,11 +54,12 @@ def _providers(config: RouterConfig) -> list[RouterFault]:
         where = f"provider {provider.name}"
         url = urlsplit(provider.base_url)
         here = is_loopback(url.hostname or "")
-        if provider.type == "api" and provider.key is None:
+        has_key = provider.key is not None or bool(provider.keys)
+        if provider.type == "api" and not has_key:
             faults.append(
                 RouterFault("error", "no_key", where, "a seller needs a key reference: add key env:NAME")
             )
-        if url.scheme == "http" and not here and provider.key is not None:
+        if url.scheme == "http" and not here and has_key:
             faults.append(
                 RouterFault("error", "key_in_clear", where, "would send its key unencrypted: use https")
             )
@@ -86,6 +87,13 @@ def _models(config: RouterConfig) -> list[RouterFault]:
                 faults.append(
                     RouterFault("error", "deprecated", where, f"fallback {name} is deprecated: remove it")
                 )
+    chosen: list[tuple[str, tuple[str, ...]]] = [*config.chains.items(), ("refiners", config.refiners)]
+    for where, names in chosen:
+        faults += [
+            RouterFault("error", "deprecated", where, f"{name} is deprecated: remove it")
+            for name in names
+            if models[name].deprecated
+        ]
     default = models.get(config.default_model or "")
     if default and default.deprecated:
         faults.append(RouterFault("error", "deprecated", "default_model", f"{default.id} is deprecated"))

@@ -226,6 +226,8 @@ class _Connection(asyncio.Protocol):
         self._held_bytes = 0
         self._head_bytes = 0
         self._has_head = self._complete = self._keep = self._paused = self._write_paused = False
+        self._surplus = False
+        """A second answer followed, which nobody asked for: the connection is not used again."""
         self._error: UpstreamError | None = None
 
     def is_usable(self) -> bool:
@@ -273,7 +275,7 @@ class _Connection(asyncio.Protocol):
 
     def rest(self) -> bool:
         """Make ready for the next request; false when that is not possible."""
-        usable = self._complete and self._keep and not self._chunks and self.is_usable()
+        usable = self._complete and self._keep and not (self._chunks or self._surplus) and self.is_usable()
         self._parser = None
         self.deadline = self.loop.time() + IDLE_S
         return usable
@@ -350,11 +352,19 @@ class _Connection(asyncio.Protocol):
             self._error = UpstreamError(f"{reason} before the end of its answer", unanswered=unanswered)
         self._wake()
 
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._surplus = True
+
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._surplus:
+            return
         self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
+        if self._surplus:
+            return
         status = self._parser.get_status_code()
         if status < 200:
             self.headers = {}
@@ -364,6 +374,8 @@ class _Connection(asyncio.Protocol):
         self._wake()
 
     def on_body(self, body: bytes) -> None:
+        if self._surplus:
+            return
         self._chunks.append(body)
         self._held_bytes += len(body)
         if self._waiter is not None and not self._waiter.done():
@@ -371,7 +383,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         assert self._parser is not None
-        if not self._has_head:
+        if self._surplus or not self._has_head:
             return
         self._keep = self._parser.should_keep_alive()
         self._complete = True

@@ -58,6 +58,17 @@ def test_given_a_seller_without_key_or_with_a_key_in_clear_when_linted_then_it_i
     assert codes([BIG], provider={**seller, "type": "local"}) == []
 
 
+def test_given_several_keys_when_linted_then_they_count_as_keys_and_must_not_go_in_clear():
+    seller = {"name": "a", "type": "api", "base_url": "https://a.example/v1", "keys": ["env:A", "env:B"]}
+    assert codes([BIG], provider=seller) == []
+    assert codes([BIG], provider={**seller, "base_url": "http://a.example/v1"}) == ["key_in_clear"]
+
+
+@pytest.mark.parametrize("more", [{"chains": {"simple": ["big"]}}, {"refiners": ["big"]}])
+def test_given_a_deprecated_model_in_a_chain_or_among_refiners_when_linted_then_it_is_an_error(more):
+    assert codes([{**BIG, "deprecated": True}], **more) == ["deprecated"]
+
+
 def test_given_two_models_with_one_alias_when_linted_then_both_are_named():
     [fault] = lint_router(config([{**BIG, "aliases": ["x"]}, {**BIG, "id": "b", "aliases": ["x"]}]))
     assert (fault.code, fault.message) == ("ambiguous_name", "means b and big")
