@@ -1,7 +1,7 @@
 """The static twin of the GET endpoints: one file an endpoint and model, the same envelopes, unpaged.
 
 Left out is what other files give: offers (``offers/<seller>.jsonl``), checkpoints (``models_registry.json``),
-the fit (``fit/``), and filters of the list (``models.json`` has every model's status, tags and capabilities).
+the fit (``fit/``), and filters of the list (``models.json`` has every model's status and tags).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,6 @@ def static_documents(
         "models": catalogue.rows,
         "models/refiners": catalogue.refiners(),
         "providers": catalogue.providers,
-        "v1/registry/models": catalogue.registry_rows(),
         "recommendations/profiles": list(gpus),
     }
     documents = {f"{path}.json": envelope(rows, len(rows)) for path, rows in lists.items()}

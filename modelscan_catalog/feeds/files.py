@@ -67,7 +67,9 @@ def feed_documents(given: FeedInput) -> dict[str, Any]:
 def write_feed(path: Path, document: Any) -> None:
     """Write one feed by the ending of ``path``; YAML keeps the given order, JSON sorts its keys."""
     if path.suffix == ".yaml":
-        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+        text = yaml.safe_dump(
+            document, sort_keys=False, allow_unicode=True, width=200, default_flow_style=None
+        )
         write_bytes(path, text.encode())
     else:
         write_bytes(path, json_bytes(document))

@@ -50,7 +50,7 @@ def _model(model: Model, variants: list[Variant], lab: str) -> dict[str, Any]:
         "license": model.licenses[0] if model.licenses else None,
         "tasks": [_TASKS[model.category]] if model.category else None,
         "createTimeSinceEpoch": _epoch_ms(model.release_date),
-        "customProperties": _properties(facts, model.tags),
+        "customProperties": _properties(facts, (tag for tag in model.tags if tag != "open-weights")),
         "artifacts": [_artifact(variant) for variant in variants],
     }
     return {name: value for name, value in row.items() if value not in (None, {})}

@@ -64,7 +64,7 @@ def _entry(offer: Offer, model: Model | None) -> dict[str, Any]:
         "supports_audio_input": "audio" in given if given else None,
         "supports_prompt_caching": True if offer.price.cache_read is not None else None,
     }
-    return entry | {name: value for name, value in flags.items() if value is not None}
+    return entry | {name: True for name, value in flags.items() if value}  # absent means no, there
 
 
 def _mode(offer: Offer, model: Model | None) -> str:
