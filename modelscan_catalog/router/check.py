@@ -112,6 +112,8 @@ async def _check(config: RouterConfig) -> RouterReport:
                     ("answers a chat", client.plain),
                     ("streams a chat", client.streams),
                     ("falls back from an upstream that answers 500", client.falls_back),
+                    ("explains a decision", client.decides),
+                    ("counts its calls", client.counts),
                     ("refuses malformed JSON and unknown models in the OpenAI shape", client.refuses),
                     ("keeps serving when a new configuration is bad", client.survives_bad_config),
                 ]
@@ -148,6 +150,16 @@ class _Client:
     async def falls_back(self) -> str:
         status, _ = await self._ask({"model": "check/fallback", "messages": _messages("y")})
         return _expect(status == 200, f"status {status}")
+
+    async def decides(self) -> str:
+        async with self._session.post("/route", json={"query": "hello", "model": "check/echo"}) as answer:
+            decision = await answer.json()
+        return _expect(decision["target"] == "check/echo", f"target {decision['target']}")
+
+    async def counts(self) -> str:
+        async with self._session.get("/api/stats", params={"model": "check/echo"}) as answer:
+            [row] = (await answer.json())["models"]
+        return _expect(row["requests"] >= 2, f"{row['requests']} calls")
 
     async def refuses(self) -> str:
         bad = await self._ask(b"{nonsense")
