@@ -12,6 +12,7 @@ from assets.catalogue import read_table
 from assets.launch import launch_plans, models_registry, read_plans, registry_view_file
 from assets.shared import OWNERS, Build, check_outcome
 from modelscan_catalog import progress
+from modelscan_catalog.api.catalogue import twin_path
 from modelscan_catalog.api.static import static_documents
 from modelscan_catalog.feeds.checks import SCHEMAS, check_feed
 from modelscan_catalog.feeds.files import FeedInput, feed_documents, read_feed, write_feed
@@ -129,9 +130,9 @@ def static_api_twin(build: Build) -> dg.AssetCheckResult:
     if listed["total"] != len(listed["data"]):
         findings.append("models.json: its total is not the number of its rows")
     for row in listed["data"]:
-        path = root / row["path"]
+        path = root / twin_path(row["id"])
         if not path.exists() or json.loads(path.read_bytes())["data"]["model"]["id"] != row["id"]:
-            findings.append(f"{row['path']}: is not the file of {row['id']}")
+            findings.append(f"{path.name}: is not the file of {row['id']}")
     return check_outcome([CheckResult("twin", tuple(findings), len(listed["data"]))])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalogue import read_table
+from assets.feeds import api_dir, feeds, feeds_dir, static_api
 from assets.fit import read_configs
 from assets.launch import (
     launch_plans,
@@ -33,12 +34,12 @@ from modelscan_catalog.publish.warehouse import build_warehouse
 from modelscan_catalog.store import publish_directory
 from modelscan_catalog.tables import MERGED, SOURCES
 
-_WRITTEN_HERE = {"schemas", "fit", "models_registry.json", "gpu_profiles.json"}
-"""Without texts of others: our own schemas and summaries, figures, hand-kept profiles."""
+_WRITTEN_HERE = {"api", "schemas", "fit", "models_registry.json", "gpu_profiles.json"}
+"""Without texts of others: our own schemas, summaries of checked records, figures, hand-kept profiles."""
 
 
 @dg.asset(
-    deps=[*MERGED, "fit_matrix", launch_plans, router_configuration, models_registry],
+    deps=[*MERGED, "fit_matrix", launch_plans, router_configuration, models_registry, feeds, static_api],
     group_name="registry",
     owners=OWNERS,
     kinds={"json", "parquet"},
@@ -64,6 +65,8 @@ def registry_candidate(build: Build) -> dg.MaterializeResult[Any]:
     shutil.copytree(build.data.launch / "manifests", root / "manifests")
     shutil.copyfile(router_file(build.data), root / "router.json")
     shutil.copyfile(registry_view_file(build.data), root / "models_registry.json")
+    shutil.copytree(feeds_dir(build.data), root / "feeds")
+    shutil.copytree(api_dir(build.data), root / "api")
     writer.json("gpu_profiles.json", [dataclasses.asdict(profile) for profile in load_profiles().values()])
     verdicts: dict[str, int] = {}
     gpus = list(load_profiles())
@@ -125,7 +128,7 @@ def sizes(build: Build) -> dg.AssetCheckResult:
 
 
 @dg.asset(
-    deps=[registry_candidate],
+    deps=[registry_candidate, "explorer"],
     group_name="registry",
     owners=OWNERS,
     kinds={"json", "parquet"},

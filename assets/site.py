@@ -35,8 +35,6 @@ MOST_SITE_BYTES = 6_000_000
     owners=OWNERS,
     kinds={"html", "typescript"},
     description="The static explorer (site/) and TypeScript types of every record (types.d.ts).",
-    # Of the assets that wait for the candidate, the swap must come after this one.
-    op_tags={"dagster/priority": "1"},
 )
 def explorer(build: Build) -> dg.MaterializeResult[Any]:
     """Written from the candidate's own files, so that it can say nothing else than they do."""

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     user_agent: str = f"modelscan-catalog/{__version__}"
     http: HttpLimits = HttpLimits()
 
-    published_fit_variants: int = Field(default=300, ge=1, description="checkpoints with published fit files")
+    published_fit_variants: int = Field(default=200, ge=1, description="checkpoints with published fit files")
     max_shrink: float = Field(default=0.3, gt=0, lt=1, description="largest tolerated loss of rows")
     stale_after_days: int = Field(default=14, ge=1)
 

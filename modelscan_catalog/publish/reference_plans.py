@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from modelscan_catalog.fit.engine_rules import engine_rules
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan
 from modelscan_catalog.fit.requirements import memory_requirement
@@ -33,6 +32,7 @@ def plan_record(
         pipeline_parallel=plan.pipeline_parallel,
         context=chosen.context,
         kv_cache_dtype=chosen.kv_cache_dtype,
+        gpu_memory_utilization=chosen.utilization,
         verdict="fits" if chosen.verdict == "fits" else "tight",
         expected_memory_gib=_rounded(chosen.required_gib),
         headroom_gib=_rounded(chosen.headroom_gib),
@@ -75,7 +75,7 @@ def view_inference(plan: ReferencePlan) -> ViewInference:
     return ViewInference(
         max_model_len=plan.context,
         dtype="auto",
-        gpu_memory_utilization=engine_rules(plan.engine, plan.engine_version).utilization,
+        gpu_memory_utilization=plan.gpu_memory_utilization,
         tensor_parallel_size=plan.tensor_parallel,
     )
 

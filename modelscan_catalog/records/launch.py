@@ -21,6 +21,9 @@ class ReferencePlan(Record):
     pipeline_parallel: int = Field(ge=1)
     context: int = Field(gt=0, description="tokens of one request that the plan holds")
     kv_cache_dtype: str
+    gpu_memory_utilization: float | None = Field(
+        default=None, description="share of the card the engine takes"
+    )
     verdict: Literal["fits", "tight"]
     expected_memory_gib: float | None = Field(
         default=None, description="per GPU: weights, overhead, one request"
