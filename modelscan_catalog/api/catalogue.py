@@ -82,7 +82,6 @@ class ApiCatalogue:
             "lab": model["lab"],
             "release_date": model.get("release_date"),
             "offers": model.get("offers", 0),
-            "path": f"models/{twin_name(hit.model)}.json",
         }
 
     def found(self, text: str, limit: int) -> list[Row]:
@@ -156,10 +155,10 @@ def unknown(kind: str, value: str, known: Iterable[str]) -> UnknownIdError:
     return UnknownIdError(f"{kind}: {value[:60]!r} is unknown{hint}", near)
 
 
-def twin_name(model: str) -> str:
-    """A model id as a path of two safe names: ``lab/name``."""
+def twin_path(model: str) -> str:
+    """The file of a model below ``api/``: its id, with ``_`` for what some file systems refuse."""
     lab, _, name = model.partition("/")
-    return f"{_safe(lab)}/{_safe(name)}"
+    return f"models/{_safe(lab)}/{_safe(name)}.json"
 
 
 def _safe(text: str) -> str:

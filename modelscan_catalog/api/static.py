@@ -7,7 +7,7 @@ the fit (``fit/``), and filters of the list (``models.json`` has every model's s
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelscan_catalog.api.catalogue import ApiCatalogue, envelope
+from modelscan_catalog.api.catalogue import ApiCatalogue, envelope, twin_path
 from modelscan_catalog.registry.files import VIEW, RegistryFiles, Row
 
 
@@ -30,5 +30,5 @@ def static_documents(
     documents = {f"{path}.json": envelope(rows, len(rows)) for path, rows in lists.items()}
     documents["v1/registry/categories.json"] = envelope(dict(catalogue.categories))
     for row in catalogue.rows:
-        documents[row["path"]] = envelope(catalogue.detail(row["id"]))
+        documents[twin_path(row["id"])] = envelope(catalogue.detail(row["id"]))
     return documents

@@ -62,7 +62,6 @@ def _entry(offer: Offer, model: Model | None) -> dict[str, Any]:
         "supports_vision": "image" in given if given else None,
         "supports_pdf_input": "pdf" in given if given else None,
         "supports_audio_input": "audio" in given if given else None,
-        "supports_prompt_caching": True if offer.price.cache_read is not None else None,
     }
     return entry | {name: True for name, value in flags.items() if value}  # absent means no, there
 

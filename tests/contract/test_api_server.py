@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from modelscan_catalog.api.app import OPENAPI_VERSION, create_app
+from modelscan_catalog.api.catalogue import twin_path
 from modelscan_catalog.api.hot import MOST_BODY_BYTES
 from modelscan_catalog.api.server import api_token, is_loopback, serve
 from modelscan_catalog.api.snapshot import Served
@@ -259,7 +260,7 @@ def test_the_static_twin_says_what_the_server_says(client: TestClient, published
     endpoints = {"providers.json": "/api/providers"} | {
         "v1/registry/categories.json": "/api/v1/registry/categories"
     }
-    details = {row["path"]: f"/models/{row['id']}" for row in documents["models.json"]["data"]}
+    details = {twin_path(row["id"]): f"/models/{row['id']}" for row in documents["models.json"]["data"]}
     assert len(details) == len(tables["models"])
     for path, document in documents.items():
         endpoint = (endpoints | details).get(path, "/" + path.removesuffix(".json"))
