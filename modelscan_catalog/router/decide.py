@@ -30,10 +30,11 @@ class Decision(NamedTuple):
 def needs_of(document: Mapping[str, Any], size: int, headers: Mapping[str, str], *, chat: bool) -> Needs:
     """What a request asks of a model; raises ``RouterError`` for a bound that is no number."""
     messages = document.get("messages")
+    modalities = asked_modalities(messages) if isinstance(messages, list) else frozenset()
     limit = document.get("max_completion_tokens") or document.get("max_tokens")
     return Needs(
-        modalities=asked_modalities(messages) if isinstance(messages, list) else frozenset(),
-        body_bytes=size,
+        modalities=modalities,
+        text_bytes=_text_bytes(messages) if modalities and isinstance(messages, list) else size,
         max_output_tokens=limit if isinstance(limit, int) and limit > 0 else _DEFAULT_OUTPUT_TOKENS,
         max_cost_usd=_max_cost(headers.get("X-ModelScan-Max-Cost")),
         session=headers.get("X-Session-Id"),
@@ -103,7 +104,7 @@ def described(table: RouteTable, decision: Decision, needs: Needs, decided_s: fl
 def refinement(table: RouteTable, needs: Needs, kind: str, found: Classification) -> Decision:
     """Refiners for ``kind``: ``fast`` by seen latency, ``quality`` by quality, ``lmm`` reading images."""
     if kind == "lmm":
-        needs = Needs(needs.modalities | {"image"}, needs.body_bytes, needs.max_output_tokens)
+        needs = Needs(needs.modalities | {"image"}, needs.text_bytes, needs.max_output_tokens)
     decision = decide(table, REFINER, needs, found)
     routes = list(decision.routes)
     if kind == "fast":
@@ -141,6 +142,13 @@ def _refiners(table: RouteTable, needs: Needs) -> tuple[RouterModel, ...]:
 
 def _able(models: Sequence[RouterModel], needs: Needs) -> tuple[RouterModel, ...]:
     return tuple(m for m in models if not m.input or needs.modalities <= {*m.input})
+
+
+def _text_bytes(messages: Sequence[Any]) -> int:
+    """Length of the text in messages with attachments, whose own length says nothing of their tokens."""
+    return sum(
+        len(asked_text([message | {"role": "user"}])) for message in messages if isinstance(message, dict)
+    )
 
 
 def _max_cost(given: str | None) -> float | None:

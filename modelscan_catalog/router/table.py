@@ -107,7 +107,7 @@ class Needs(NamedTuple):
     """What a request asks of a model besides text."""
 
     modalities: frozenset[str] = frozenset()
-    body_bytes: int = 0
+    text_bytes: int = 0
     max_output_tokens: int = 0
     max_cost_usd: float | None = None
     session: str | None = None
@@ -297,7 +297,7 @@ class RouteTable:
                     "max_cost", f"no target of {name!r} is known to cost at most {needs.max_cost_usd:g} USD"
                 )
         if len(routes) > 1:
-            tokens = needs.body_bytes // _BYTES_PER_TOKEN
+            tokens = needs.text_bytes // _BYTES_PER_TOKEN
             now = self.state.clock()
             if tokens > self._smallest_context or self.state.health.last_rest_ends > now:
                 routes.sort(
@@ -321,8 +321,8 @@ _NO_NEEDS = Needs()
 
 
 def estimated_cost_usd(route: Route, needs: Needs) -> float | None:
-    """Upper estimate from the body's length and the output asked for; null while a price is unknown."""
-    return route.cost_usd(needs.body_bytes // _BYTES_PER_TOKEN + 1, 0, needs.max_output_tokens)
+    """From the length of the text and the output asked for, roughly; null while a price is unknown."""
+    return route.cost_usd(needs.text_bytes // _BYTES_PER_TOKEN + 1, 0, needs.max_output_tokens)
 
 
 def _within(route: Route, needs: Needs) -> bool:

@@ -179,6 +179,22 @@ def test_given_a_prompt_beyond_a_context_when_asked_then_the_larger_model_is_tri
     run(asking())
 
 
+def test_given_a_large_image_when_a_context_is_weighed_then_only_the_text_counts():
+    models = several(
+        small={"context": 1000, "input": ["text", "image"], "fallbacks": ["large"]},
+        large={"context": 10**6, "input": ["text", "image"]},
+    )
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
+
+    async def asking():
+        async with routed(answering(), **models) as (session, _, [up]):
+            for text in ("what?", "what? " * 1000):
+                await chat(session, {**asks([picture, {"type": "text", "text": text}]), "model": "small"})
+            assert [json.loads(body)["model"] for body in up.bodies] == ["small", "large"]
+
+    run(asking())
+
+
 @pytest.mark.parametrize(
     ("limit", "status"), [("1", 200), ("0.0000001", 400), ("cheap", 400), ("-1", 400), ("inf", 400)]
 )
