@@ -13,6 +13,7 @@
     ├── ManifestError          a plan cannot be written as that target's document
     ├── CheckFailedError       a blocking check refused the data
     └── PublishError           the published registry is missing, damaged or cannot be replaced
+        └── RegistryNotFoundError  (registry.files) also a FileNotFoundError, for programs that expect one
 
 A message says what happened, in which file, record or field, and what to do.
 """

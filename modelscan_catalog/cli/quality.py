@@ -1,5 +1,6 @@
-"""``modelscan quality``: how well the crosswalk and the fit do on data they were not fitted to."""
+"""``modelscan quality``: how well crosswalk, fit and search do on data they were not made for."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ import click
 from rich import box
 from rich.table import Table
 
+from modelscan_catalog.cli.catalog import registry_option
 from modelscan_catalog.cli.console import table_console
 
 
 @click.group()
 def quality() -> None:
-    """Measured accuracy of crosswalk and fit."""
+    """Measured accuracy of crosswalk, fit and search."""
 
 
 @quality.command()
@@ -70,6 +72,40 @@ def _links(title: str, first: str, parts: dict[str, Any], whole: dict[str, Any])
             *(_share(row[share]) for share in ("precision", "recall")),
         )
     return table
+
+
+@quality.command()
+@registry_option
+@click.option("--json", "as_json", is_flag=True)
+def search(registry: Path, as_json: bool) -> None:
+    """How often the first answers of `catalog search` are right, on labelled queries."""
+    from modelscan_catalog.registry.search_quality import search_quality, summary
+
+    scores = search_quality(registry)
+    parts = {
+        "tuned on": summary([score for score in scores if score.tuned]),
+        "not tuned on": summary([score for score in scores if not score.tuned]),
+    }
+    if as_json:
+        click.echo(json.dumps(parts | {"scores": [dataclasses.asdict(score) for score in scores]}))
+        return
+    table = Table(title="Labelled queries", box=box.SIMPLE_HEAD, title_justify="left")
+    for name in ("queries that were", "asked", "first is right", "mean reciprocal rank", "found in ten"):
+        table.add_column(name, justify="left" if name.endswith("were") else "right")
+    for name, part in parts.items():
+        table.add_row(
+            name,
+            f"{part['queries']:.0f}",
+            _share(part["first_is_right"]),
+            f"{part['mean_reciprocal_rank']:.2f}",
+            _share(part["found_in_ten"]),
+        )
+    table_console().print(table)
+    for score in scores:
+        if score.rank != 1:
+            click.echo(
+                f"  {score.query!r}: first is {score.first or 'nothing'}, right one at {score.rank or '-'}"
+            )
 
 
 @quality.command()
