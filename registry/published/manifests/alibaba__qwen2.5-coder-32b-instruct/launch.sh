@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen2.5-Coder-32B-Instruct-GPTQ-Int4 --revision=4c92825c17a7aaccebc735e7a9f4efb5d3c87c91 --served-model-name=qwen2.5-coder-32b-instruct --host=127.0.0.1 --port=8000 --max-model-len=131072

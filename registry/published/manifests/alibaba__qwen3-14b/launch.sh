@@ -1,0 +1,1 @@
+vllm serve nvidia/Qwen3-14B-NVFP4 --revision=592029b093c220dd1bd15a28a746ad882ee92f9b --served-model-name=qwen3-14b --host=127.0.0.1 --port=8000 --max-model-len=40960 --reasoning-parser=qwen3 --tool-call-parser=hermes --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve nvidia/Qwen3-235B-A22B-NVFP4 --revision=982e7602b076ddfb686672ed73abad8be62c3fa3 --served-model-name=qwen3-235b-a22b --host=127.0.0.1 --port=8000 --tensor-parallel-size=2 --max-model-len=40960 --tool-call-parser=hermes --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-30B-A3B-FP8 --revision=ae86b2ef282b3798c3316374b7a6060183dd7169 --served-model-name=qwen3-30b-a3b --host=127.0.0.1 --port=8000 --max-model-len=40960 --reasoning-parser=qwen3 --tool-call-parser=hermes --enable-auto-tool-choice

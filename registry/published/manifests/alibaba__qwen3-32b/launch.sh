@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-32B-FP8-Static-PerTensor --revision=afe845d76e013db517def2f3d106cc40e4720c8d --served-model-name=qwen3-32b --host=127.0.0.1 --port=8000 --max-model-len=40960 --reasoning-parser=qwen3 --tool-call-parser=hermes --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-4B --revision=afb1b71b10cc2de81c0cab0dc86764751e05bd1c --served-model-name=qwen3-4b --host=127.0.0.1 --port=8000 --max-model-len=40960 --reasoning-parser=qwen3 --tool-call-parser=hermes --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-8B --revision=b9c52782714478e70ac662ca268727a5c994a142 --served-model-name=qwen3-8b --host=127.0.0.1 --port=8000 --max-model-len=40960 --reasoning-parser=qwen3 --tool-call-parser=hermes --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-Coder-480B-A35B-Instruct --revision=56aac4d3e58cabdde2adb1d3fbd8b84b59b21ca4 --served-model-name=qwen3-coder-480b-a35b-instruct --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=262144 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

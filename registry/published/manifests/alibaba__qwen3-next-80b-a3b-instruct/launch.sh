@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-Next-80B-A3B-Instruct-FP8 --revision=919384fc69dff1b8bfaedb8de222a101f3b56571 --served-model-name=qwen3-next-80b-a3b-instruct --host=127.0.0.1 --port=8000 --max-model-len=262144 --tool-call-parser=hermes --enable-auto-tool-choice

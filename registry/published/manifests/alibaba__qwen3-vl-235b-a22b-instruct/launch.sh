@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-VL-235B-A22B-Instruct --revision=52a006c7c46ef01544e512466f5e250acaf7cce0 --served-model-name=qwen3-vl-235b-a22b-instruct --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=262144

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-VL-32B-Instruct --revision=8452ed922a6cfd3935394812f74fc1c24770335d --served-model-name=qwen3-vl-32b-instruct --host=127.0.0.1 --port=8000 --tensor-parallel-size=2 --max-model-len=262144

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3-VL-32B-Thinking --revision=3fa74e3bcec441f5aa7093477f24db4ecae34b19 --served-model-name=qwen3-vl-32b-thinking --host=127.0.0.1 --port=8000 --tensor-parallel-size=2 --max-model-len=262144

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3.5-122B-A10B-GPTQ-Int4 --revision=6c58a93718538cb05a0239497905f79693641ebf --served-model-name=qwen3.5-122b-a10b --host=127.0.0.1 --port=8000 --max-model-len=262144 --reasoning-parser=qwen3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

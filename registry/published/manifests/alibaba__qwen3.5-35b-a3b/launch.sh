@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3.5-35B-A3B-FP8 --revision=e6bb20b70c4ac3c5fc9fb0de097fafb0e8c01cf3 --served-model-name=qwen3.5-35b-a3b --host=127.0.0.1 --port=8000 --max-model-len=262144 --reasoning-parser=qwen3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve nvidia/Qwen3.5-397B-A17B-NVFP4 --revision=be63fd9ce67c259f04715ffc112b24762fafdd8b --served-model-name=qwen3.5-397b-a17b --host=127.0.0.1 --port=8000 --tensor-parallel-size=4 --max-model-len=262144 --reasoning-parser=qwen3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3.6-27B --revision=7392d02532e43e3357919dd0e83fc1fa4904f284 --served-model-name=qwen3.6-27b --host=127.0.0.1 --port=8000 --max-model-len=262144 --reasoning-parser=qwen3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

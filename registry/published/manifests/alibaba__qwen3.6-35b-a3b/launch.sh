@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3.6-35B-A3B-FP8 --revision=a531b69c176f470372a69a1e20ce1d81322a7bad --served-model-name=qwen3.6-35b-a3b --host=127.0.0.1 --port=8000 --max-model-len=262144 --reasoning-parser=qwen3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve Qwen/Qwen3.8-27B --revision=4eacb432c17536d2dda1bfd1f628cac3ada5659e --served-model-name=qwen3.8-27b --host=127.0.0.1 --port=8000 --max-model-len=262144 --reasoning-parser=qwen3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve alpindale/WizardLM-2-8x22B --revision=03a58ca5470024cd9848daa7a51e851e48cc1c87 --served-model-name=wizardlm-2-8x22b --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=65536

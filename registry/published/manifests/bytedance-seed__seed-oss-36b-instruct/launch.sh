@@ -1,0 +1,1 @@
+vllm serve ByteDance-Seed/Seed-OSS-36B-Instruct --revision=a7bbdb1725e612a56b23d0049a727e4d2725d2db --served-model-name=seed-oss-36b-instruct --host=127.0.0.1 --port=8000 --tensor-parallel-size=4 --max-model-len=524288 --tool-call-parser=seed_oss --enable-auto-tool-choice

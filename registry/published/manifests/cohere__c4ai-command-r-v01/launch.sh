@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve CohereLabs/c4ai-command-r-v01 --revision=e6c59a7e212af28fd3ae7bf4868af3811f16e098 --served-model-name=c4ai-command-r-v01 --host=127.0.0.1 --port=8000 --tensor-parallel-size=4 --max-model-len=131072

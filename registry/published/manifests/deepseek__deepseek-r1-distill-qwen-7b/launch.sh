@@ -1,0 +1,1 @@
+vllm serve deepseek-ai/DeepSeek-R1-Distill-Qwen-7B --revision=7b2286f6f50d3a81024cc296c378cca71bbb97be --served-model-name=deepseek-r1-distill-qwen-7b --host=127.0.0.1 --port=8000 --max-model-len=131072

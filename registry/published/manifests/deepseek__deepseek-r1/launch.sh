@@ -1,0 +1,1 @@
+VLLM_USE_MODELSCOPE=1 vllm serve cognitivecomputations/DeepSeek-R1-awq --served-model-name=deepseek-r1 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=163840 --reasoning-parser=deepseek_r1 --tool-call-parser=deepseek_v3 --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve nvidia/DeepSeek-V3.1-NVFP4 --revision=961a4e1ed14f460aba8ec6d315d387e21ca233f0 --served-model-name=deepseek-v3.1 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=163840 --reasoning-parser=deepseek_v3 --tool-call-parser=deepseek_v31 --enable-auto-tool-choice

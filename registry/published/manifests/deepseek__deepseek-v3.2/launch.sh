@@ -1,0 +1,1 @@
+vllm serve nvidia/DeepSeek-V3.2-NVFP4 --revision=f0d935e237d2c7c6ae61eb343b92442537800cca --served-model-name=deepseek-v3.2 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=163840 --reasoning-parser=deepseek_v3 --tool-call-parser=deepseek_v32 --enable-auto-tool-choice

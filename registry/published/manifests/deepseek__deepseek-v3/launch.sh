@@ -1,0 +1,1 @@
+VLLM_USE_MODELSCOPE=1 vllm serve cognitivecomputations/DeepSeek-V3-awq --served-model-name=deepseek-v3 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=163840 --reasoning-parser=deepseek_v3 --tool-call-parser=deepseek_v3 --enable-auto-tool-choice

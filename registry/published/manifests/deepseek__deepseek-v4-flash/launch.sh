@@ -1,0 +1,1 @@
+vllm serve deepseek-ai/DeepSeek-V4-Flash --revision=d99093e476462808a84014b2db82e6dc001ff8a2 --served-model-name=deepseek-v4-flash --host=127.0.0.1 --port=8000 --tensor-parallel-size=4 --max-model-len=1048576 --reasoning-parser=deepseek_v4 --tool-call-parser=deepseek_v4 --enable-auto-tool-choice

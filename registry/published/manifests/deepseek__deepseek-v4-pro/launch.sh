@@ -1,0 +1,1 @@
+vllm serve deepseek-ai/DeepSeek-V4-Pro --revision=8df4ca0627f1932ca3857419af13ea0c529be7cd --served-model-name=deepseek-v4-pro --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=1048576 --reasoning-parser=deepseek_v4 --tool-call-parser=deepseek_v4 --enable-auto-tool-choice

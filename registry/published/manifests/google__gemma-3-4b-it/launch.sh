@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve google/gemma-3-4b-it --revision=bc7452a1a7959485e0d07ea6c16acb09f04b91c6 --served-model-name=gemma-3-4b-it --host=127.0.0.1 --port=8000 --max-model-len=131072

@@ -1,0 +1,1 @@
+vllm serve RedHatAI/gemma-4-26B-A4B-it-FP8-dynamic --revision=8b08cc3de23dc33f31ac235b0237f3ea7d6dd9df --served-model-name=gemma-4-26b-a4b-it --host=127.0.0.1 --port=8000 --max-model-len=262144 --reasoning-parser=gemma4 --tool-call-parser=gemma4 --enable-auto-tool-choice

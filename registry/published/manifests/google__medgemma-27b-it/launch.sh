@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve google/medgemma-27b-it --revision=85e093bcd8e371268f220331529766b2d1393bfd --served-model-name=medgemma-27b-it --host=127.0.0.1 --port=8000 --max-model-len=131072

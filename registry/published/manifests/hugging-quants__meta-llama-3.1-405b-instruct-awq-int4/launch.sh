@@ -1,0 +1,1 @@
+vllm serve hugging-quants/Meta-Llama-3.1-405B-Instruct-AWQ-INT4 --revision=c8e193e98819f4199cc1addd98ff0458a900deb8 --served-model-name=meta-llama-3.1-405b-instruct-awq-int4 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=131072

@@ -1,0 +1,1 @@
+vllm serve ibm-granite/granite-3b-code-instruct-128k --revision=8f4adc4d4c80d1243e3c4254044e06342a232f2c --served-model-name=granite-3b-code-instruct-128k --host=127.0.0.1 --port=8000 --max-model-len=128000

@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Llama-2-7b-hf --revision=68caec573b372fb3ad52f159e0f974a817f07bac --served-model-name=llama-2-7b-hf --host=127.0.0.1 --port=8000 --max-model-len=4096

@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Llama-3.1-405B-Instruct-FP8 --revision=c5c2ca34beeb21467fd20ac42f168ca6ce9ee56a --served-model-name=llama-3.1-405b-instruct-fp8 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=131072

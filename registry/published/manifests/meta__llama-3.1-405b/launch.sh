@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Llama-3.1-405B-FP8 --revision=9bf84c636d93eee3dbb484c4ee70ae37cdc871f2 --served-model-name=llama-3.1-405b --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=131072

@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Llama-3.1-70B --revision=132a562f7f75ebda92847237f0873e22d77b4e6c --served-model-name=llama-3.1-70b --host=127.0.0.1 --port=8000 --tensor-parallel-size=4 --max-model-len=131072

@@ -1,0 +1,1 @@
+VLLM_USE_MODELSCOPE=1 vllm serve LLM-Research/Meta-Llama-3.1-8B-Instruct --revision=13b741d44c055924b60439148e41c68ae6fd3e56 --served-model-name=llama-3.1-8b-instruct --host=127.0.0.1 --port=8000 --max-model-len=131072

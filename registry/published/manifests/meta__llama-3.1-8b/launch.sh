@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Llama-3.1-8B --revision=59207c124ead587eb91cb8dbf63fe81fd44d1453 --served-model-name=llama-3.1-8b --host=127.0.0.1 --port=8000 --max-model-len=131072

@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Llama-3.2-1B-Instruct --revision=47168692328a7b3e37b89f7ac963cc94da7a9c37 --served-model-name=llama-3.2-1b-instruct --host=127.0.0.1 --port=8000 --max-model-len=131072

@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Llama-3.2-3B-Instruct --revision=c97b86833507621e3821c3471ef5260690c58077 --served-model-name=llama-3.2-3b-instruct --host=127.0.0.1 --port=8000 --max-model-len=131072

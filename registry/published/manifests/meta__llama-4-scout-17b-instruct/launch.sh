@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Llama-4-Scout-17B-16E-Instruct --revision=04e6e4f69819d57bba608e130ccbf4491b51360c --served-model-name=llama-4-scout-17b-instruct --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=5414912

@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Meta-Llama-3-8B-Instruct --revision=df9245f6507c49ad0c7aa54f755a7e2494c7ac08 --served-model-name=meta-llama-3-8b-instruct --host=127.0.0.1 --port=8000 --max-model-len=131072

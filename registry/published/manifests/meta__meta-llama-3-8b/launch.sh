@@ -1,0 +1,1 @@
+HF_TOKEN="${HF_TOKEN:?set it}" vllm serve meta-llama/Meta-Llama-3-8B --revision=dadb5fd1afc0f9c2cc47d5d51bb0ac9f54fdcfa6 --served-model-name=meta-llama-3-8b --host=127.0.0.1 --port=8000 --max-model-len=131072

@@ -1,0 +1,1 @@
+VLLM_USE_MODELSCOPE=1 vllm serve LLM-Research/Meta-Llama-3.1-405B --revision=b7b40706bd87d4df5a43291300f3c7236ebe68c5 --served-model-name=meta-llama-3.1-405b --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=131072

@@ -1,0 +1,1 @@
+vllm serve MiniMaxAI/MiniMax-M2.5 --revision=78128c8f836335a86510ca5f6c0436190324f067 --served-model-name=minimax-m2.5 --host=127.0.0.1 --port=8000 --tensor-parallel-size=4 --pipeline-parallel-size=2 --max-model-len=196608 --reasoning-parser=minimax_m2 --tool-call-parser=minimax_m2 --enable-auto-tool-choice

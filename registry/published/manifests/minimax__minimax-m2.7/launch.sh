@@ -1,0 +1,1 @@
+vllm serve MiniMaxAI/MiniMax-M2.7 --revision=2d9bae7447d0be117d034cef760aa60e5666dccb --served-model-name=minimax-m2.7 --host=127.0.0.1 --port=8000 --tensor-parallel-size=4 --pipeline-parallel-size=2 --max-model-len=204800 --reasoning-parser=minimax_m2 --tool-call-parser=minimax_m2 --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve mistralai/Mixtral-8x22B-v0.1 --revision=f110b3188ab8899f05fa94cef3717cf818f5a69b --served-model-name=mixtral-8x22b-v0.1 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=65536

@@ -1,0 +1,1 @@
+vllm serve moonshotai/Kimi-K2-Instruct --revision=cd46a72a454c4f803b719159a71e1bdeca84b134 --served-model-name=kimi-k2-instruct --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=131072 --tool-call-parser=kimi_k2 --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve moonshotai/Kimi-K2-Thinking --revision=fc1aa3c1a996099f347db00364780918990c95e2 --served-model-name=kimi-k2-thinking --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=131072 --reasoning-parser=kimi_k2 --tool-call-parser=kimi_k2 --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve nvidia/Kimi-K2.5-NVFP4 --revision=e08dac650060a4c412b5b4423560703c1ca6549e --served-model-name=kimi-k2.5 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=262144 --reasoning-parser=kimi_k2 --tool-call-parser=kimi_k2 --enable-auto-tool-choice

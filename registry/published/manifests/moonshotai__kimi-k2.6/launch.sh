@@ -1,0 +1,1 @@
+vllm serve nvidia/Kimi-K2.6-NVFP4 --revision=c20a80ff1e9235b96133d750e76d67ddb5ba76dd --served-model-name=kimi-k2.6 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=262144 --reasoning-parser=kimi_k2 --tool-call-parser=kimi_k2 --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve nvidia/Kimi-K2.7-Code-NVFP4 --revision=bb5ff5b75301630bbd335b35a2bf755d0b467c96 --served-model-name=kimi-k2.7-code --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=262144 --reasoning-parser=kimi_k2 --tool-call-parser=kimi_k2 --enable-auto-tool-choice

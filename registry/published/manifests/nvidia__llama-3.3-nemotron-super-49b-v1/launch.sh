@@ -1,0 +1,1 @@
+vllm serve nvidia/Llama-3_3-Nemotron-Super-49B-v1 --revision=62bac1af4bee3f9e4687ed3b5f06bd965fa887ef --served-model-name=llama-3.3-nemotron-super-49b-v1 --host=127.0.0.1 --port=8000 --max-model-len=131072

@@ -1,0 +1,1 @@
+vllm serve nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-NVFP4 --revision=9c73fcc8ae7355a1ca4a5af3b84a459556391aa2 --served-model-name=nemotron-3-nano-30b-a3b --host=127.0.0.1 --port=8000 --max-model-len=262144 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-FP8 --revision=d943f69f3c5d7a5d3b797cf4099fd37c0c0a61f5 --served-model-name=nemotron-3-super-120b-a12b --host=127.0.0.1 --port=8000 --max-model-len=262144 --reasoning-parser=nemotron_v3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve nvidia/NVIDIA-Nemotron-3-Ultra-550B-A55B-NVFP4 --revision=78c6cc9f7004414d0c5a63a7c9c9078c2ee879fd --served-model-name=nemotron-3-ultra-550b-a55b --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=262144 --reasoning-parser=nemotron_v3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve RedHatAI/NVIDIA-Nemotron-3.5-Lightning-30B-A3B-FP8 --revision=1273f12ebeb1377940774cc3e276003fbbb5ed1d --served-model-name=nvidia-nemotron-3.5-lightning-30b-a3b --host=127.0.0.1 --port=8000 --max-model-len=1048576 --reasoning-parser=nemotron_v3 --tool-call-parser=qwen3_coder --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve openai/gpt-oss-120b --revision=4061b960b8ac89d63efe0c3b4c228a4f162d0561 --served-model-name=gpt-oss-120b --host=127.0.0.1 --port=8000 --max-model-len=131072 --tool-call-parser=openai --enable-auto-tool-choice

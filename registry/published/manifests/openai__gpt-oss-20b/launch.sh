@@ -1,0 +1,1 @@
+vllm serve openai/gpt-oss-20b --revision=60acc007fea2c9e2a9ef48e3f1c327c5cddffcf5 --served-model-name=gpt-oss-20b --host=127.0.0.1 --port=8000 --max-model-len=131072 --tool-call-parser=openai --enable-auto-tool-choice

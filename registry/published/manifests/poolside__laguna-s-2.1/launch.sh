@@ -1,0 +1,1 @@
+vllm serve poolside/Laguna-S-2.1-NVFP4 --revision=08e492b020b06f4d10e7e08cf80dfec066de872a --served-model-name=laguna-s-2.1 --host=127.0.0.1 --port=8000 --max-model-len=262144 --reasoning-parser=poolside_v1 --tool-call-parser=poolside_v1 --enable-auto-tool-choice

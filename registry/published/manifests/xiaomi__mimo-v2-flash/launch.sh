@@ -1,0 +1,1 @@
+vllm serve XiaomiMiMo/MiMo-V2-Flash --revision=b6dd72ed579781472f83a56777de9af255bf58ff --served-model-name=mimo-v2-flash --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=262144 --reasoning-parser=qwen3 --tool-call-parser=mimo --enable-auto-tool-choice

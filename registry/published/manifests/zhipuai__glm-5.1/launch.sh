@@ -1,0 +1,1 @@
+vllm serve zai-org/GLM-5.1-FP8 --revision=0dc4e9c81b38b63b6551eecf8affa0f340625f64 --served-model-name=glm-5.1 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=202752 --reasoning-parser=glm47 --tool-call-parser=glm47 --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve zai-org/GLM-5.2-FP8 --revision=7ae28a9971e6bc211f24850e48c2b848f2724140 --served-model-name=glm-5.2 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=680960 --reasoning-parser=glm47 --tool-call-parser=glm47 --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve zai-org/GLM-5.3 --revision=88ead85ba4af51a07aa0cf5c379cff205b746d9c --served-model-name=glm-5.3 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=680960 --reasoning-parser=glm47 --tool-call-parser=glm47 --enable-auto-tool-choice

@@ -1,0 +1,1 @@
+vllm serve nvidia/GLM-5-NVFP4 --revision=95c7434c1afc945e1e5c60e536ebfb4e92b0e6fc --served-model-name=glm-5 --host=127.0.0.1 --port=8000 --tensor-parallel-size=8 --max-model-len=202752 --reasoning-parser=glm47 --tool-call-parser=glm47 --enable-auto-tool-choice

@@ -1,0 +1,65 @@
+// Read the registry's files, each once, and give rows names.
+const read = new Map();
+
+/** A JSON file next to the pages (or of the registry, with ../); an Error tells the file and what to do. */
+export function json(path) {
+  return cached(path, (response) => response.json());
+}
+
+/** A text file of the registry. */
+export function text(path) {
+  return cached(path, (response) => response.text());
+}
+
+function cached(path, take) {
+  if (!read.has(path)) read.set(path, fetched(path, take));
+  return read.get(path);
+}
+
+async function fetched(path, take) {
+  let response;
+  try {
+    response = await fetch(path);
+  } catch {
+    throw new Error(`${path} could not be read. Pages opened as local files may not read others: serve the registry folder, e.g. python -m http.server.`);
+  }
+  if (!response.ok) throw new Error(`${path} is not there (status ${response.status}). The registry may be half copied.`);
+  try {
+    return await take(response);
+  } catch {
+    throw new Error(`${path} is damaged: it is no valid document. Copy the registry anew.`);
+  }
+}
+
+/** The list of all models, checkpoints with a fit, and cards. */
+export async function catalogue() {
+  const raw = await json("data/catalogue.json");
+  if (!raw.named) {
+    const { columns, rows } = raw.models;
+    raw.named = rows.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place]])));
+    raw.variants = raw.variants.map(([id, scheme, bits, context, official, downloads, weights]) => ({ id, scheme, bits, context, official, downloads, weights }));
+    raw.gpus = raw.gpus.map(([id, name, vendor, memory]) => ({ id, name, vendor, memory }));
+    raw.byId = new Map(raw.named.map((model) => [model.id, model]));
+  }
+  return { models: raw.named, byId: raw.byId, variants: raw.variants, gpus: raw.gpus, fewest: raw.fewest, cells: raw.cells };
+}
+
+/** Everything about one model, or null when the catalogue has no such id. */
+export async function details(id) {
+  const part = await json(`data/models/${crc32(id) % 64}.json`);
+  const own = Object.hasOwn(part.models, id) ? part.models[id] : null;
+  if (!own) return null;
+  const { offers: columns } = await json("data/catalogue.json");
+  const offers = own.offers.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place] ?? null])));
+  return { ...own, offers, documents: part.documents };
+}
+
+/** CRC-32 of the UTF-8 bytes: the same part as the writer chose. */
+export function crc32(textToHash) {
+  let crc = 0xffffffff;
+  for (const byte of new TextEncoder().encode(textToHash)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
