@@ -9,7 +9,7 @@ from assets.feeds import FEED_ASSETS, FEED_CHECKS
 from assets.fit import fit_matrix
 from assets.launch import LAUNCH_ASSETS, LAUNCH_CHECKS
 from assets.registry import REGISTRY_ASSETS, REGISTRY_CHECKS
-from assets.router import router_answers, router_smoke_test
+from assets.router import router_answers, router_smoke_test, router_usage
 from assets.shared import Build
 from assets.site import explorer, explorer_files
 from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
@@ -29,6 +29,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             *REGISTRY_ASSETS,
             explorer,
             router_smoke_test,
+            router_usage,
         ],
         asset_checks=[
             *SOURCE_CHECKS,

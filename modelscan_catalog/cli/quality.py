@@ -1,4 +1,4 @@
-"""``modelscan quality``: how well crosswalk, fit and search do on data they were not made for."""
+"""``modelscan quality``: how well crosswalk, fit, search and router do on data they were not made for."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from modelscan_catalog.cli.console import table_console
 
 @click.group()
 def quality() -> None:
-    """Measured accuracy of crosswalk, fit and search."""
+    """Measured accuracy of crosswalk, fit, search and router."""
 
 
 @quality.command()
@@ -106,6 +106,23 @@ def search(registry: Path, as_json: bool) -> None:
             click.echo(
                 f"  {score.query!r}: first is {score.first or 'nothing'}, right one at {score.rank or '-'}"
             )
+
+
+@quality.command()
+@click.option("--json", "as_json", is_flag=True)
+def router(as_json: bool) -> None:
+    """How often the router's rules put a labelled query into its class."""
+    from modelscan_catalog.router.classify import classifier_quality
+
+    found = classifier_quality()
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    click.echo(f"Rules {found['version']}, {found['queries']} labelled queries")
+    for name, part in [*found["accuracy"].items(), *found["recall"].items()]:
+        click.echo(f"  {name:<12} {part['right']:>3} of {part['of']:<3} {part['share']:.0%}")
+    for wrong in found["wrong"]:
+        click.echo(f"  {wrong['query']!r}: {wrong['class']}, answered {wrong['answer']}")
 
 
 @quality.command()
