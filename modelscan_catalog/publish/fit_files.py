@@ -53,15 +53,18 @@ _BEST = """
 def published_variants(
     variants: Iterable[Variant], configs: Mapping[str, StoredConfig], most: int
 ) -> frozenset[str]:
-    """The at most ``most`` variants whose fit is published: with a configuration, most downloaded first.
+    """The at most ``most`` variants whose fit is published: every model's most downloaded ones in turn.
 
     The matrix of all variants stays in the data directory; this bound keeps the registry fit for git.
     """
-    ranked = sorted(
-        (variant for variant in variants if variant.id in configs),
-        key=lambda variant: (-(variant.downloads or 0), variant.id),
-    )
-    return frozenset(variant.id for variant in ranked[:most])
+    known = [variant for variant in variants if variant.id in configs]
+    known.sort(key=lambda variant: (-(variant.downloads or 0), variant.id))
+    place: Counter[str] = Counter()
+    turns = []
+    for variant in known:
+        turns.append((place[variant.model], len(turns), variant.id))
+        place[variant.model] += 1
+    return frozenset(identifier for _, _, identifier in sorted(turns)[:most])
 
 
 def write_fit_files(matrix: Path, gpu: str, variants: Collection[str], directory: Path) -> dict[str, int]:
