@@ -60,7 +60,7 @@ def published_variants(
     known = [variant for variant in variants if variant.id in configs]
     known.sort(key=lambda variant: (-(variant.downloads or 0), variant.id))
     place: Counter[str] = Counter()
-    turns = []
+    turns: list[tuple[int, int, str]] = []
     for variant in known:
         turns.append((place[variant.model], len(turns), variant.id))
         place[variant.model] += 1
