@@ -18,14 +18,11 @@ help: ## list the targets
 
 $(STAMP): requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
-	$(PY) -m pip install --quiet uv==$(UV_VERSION) || echo "uv is not available: pip does the work, slower"
-	if [ -x $(VENV)/bin/uv ]; then \
-	    $(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements.lock && \
-	    $(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .; \
-	else \
-	    $(PY) -m pip install --quiet --require-hashes -r requirements.lock && \
-	    $(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .; \
-	fi
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
+	    && $(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements.lock \
+	    || { echo "uv could not do it; pip does the same, slower"; \
+	         $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 .PHONY: setup
