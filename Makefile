@@ -35,7 +35,8 @@ build: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## run the main job: sources to pub
 .PHONY: lock
 lock: $(STAMP) ## compile requirements.lock from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
-	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+	    --no-strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet \
+	    -o requirements.lock
 
 .PHONY: test
 test: check ## lint, types, import layers, generated files, then every default test (under 8 minutes)
