@@ -144,12 +144,18 @@ def test_the_registrys_index_vouches_for_every_file_of_the_explorer(published: P
     assert verify_published(published) == []
 
 
-def test_searching_narrows_and_finds_by_the_name_of_a_checkpoint(page: Page, host: str) -> None:
-    page.open(host + "index.html?gpu=any&q=Qwen3-8B-FP8")
+def test_searching_narrows_and_finds_by_the_name_of_a_checkpoint(
+    page: Page, host: str, published: Path
+) -> None:
+    fitted = json.loads((published / "fit" / "rtx-4090.json").read_bytes())["rows"]
+    checkpoint = max((row[0].partition("/")[2] for row in fitted if row[1] == "fits"), key=len)
+    lines = map(json.loads, (published / "variants.jsonl").read_text("utf-8").splitlines())
+    model = next(row["model"] for row in lines if row["id"].endswith(f"/{checkpoint}"))
+    page.open(host + f"index.html?gpu=any&q={checkpoint}")
     rows = page.run("[...document.querySelectorAll('tbody th a')].map((a) => a.href)")
     assert rows
     assert len(rows) < 5
-    assert any("qwen3-8b" in row for row in rows)
+    assert any(model.partition("/")[2] in row for row in rows)
     page.open(host + "index.html?gpu=any&q=no+such+thing")
     assert page.run("document.querySelectorAll('tbody tr').length") == 0
 
