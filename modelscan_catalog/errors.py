@@ -11,6 +11,8 @@
     ├── AmbiguousIdError       several have it
     ├── FitInputError          a field of a fit request cannot be used
     ├── ManifestError          a plan cannot be written as that target's document
+    ├── StateError             the state file is unusable, or refuses a step
+    ├── JobCancelledError      somebody asked a job to stop
     ├── CheckFailedError       a blocking check refused the data
     └── PublishError           the published registry is missing, damaged or cannot be replaced
         └── RegistryNotFoundError  (registry.files) also a FileNotFoundError, for programs that expect one
@@ -75,6 +77,14 @@ class FitInputError(ModelScanError):
 
 class ManifestError(ModelScanError):
     """A plan cannot be written as that target's document."""
+
+
+class StateError(ModelScanError):
+    """The state file is unusable, or refuses a step."""
+
+
+class JobCancelledError(ModelScanError):
+    """Somebody asked a job to stop."""
 
 
 class CheckFailedError(ModelScanError):

@@ -1,0 +1,112 @@
+"""Opens the state file: WAL, foreign keys, and every migration that it has not seen, in order."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+from modelscan_catalog.errors import StateError
+
+BUSY_TIMEOUT_S = 10.0
+"""How long a writer waits for another process before it gives up."""
+_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+
+
+def state_path(data_dir: Path) -> Path:
+    """Where the state lies below a data directory."""
+    return data_dir / "state" / "modelscan.db"
+
+
+def now() -> str:
+    """This moment in UTC, ISO 8601 with microseconds, so that text order is time order."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """``(version, name, SQL)`` of every migration shipped with the library, in order, without gaps."""
+    found = []
+    for entry in resources.files(__package__).joinpath("migrations").iterdir():
+        match = _NAME.match(entry.name)
+        if match:
+            found.append((int(match.group(1)), entry.name, entry.read_text("utf-8")))
+    return sorted(found)
+
+
+@contextmanager
+def open_state(path: Path | None) -> Iterator[sqlite3.Connection]:
+    """A connection to the state at ``path`` (in memory without one), migrated, closed afterwards.
+
+    Statements commit one by one; ``transaction`` groups them. A connection belongs to one thread; open
+    another for a second one. Raises ``StateError`` naming the file when it cannot be opened, is no SQLite
+    file, or was written by a newer version.
+    """
+    try:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=BUSY_TIMEOUT_S)
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(f"{path}: the state cannot be opened: {error}") from error
+    try:
+        connection.row_factory = sqlite3.Row
+        try:
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            _migrate(connection, path)
+        except sqlite3.Error as error:
+            raise StateError(
+                f"{path}: the state cannot be read: {error}; move the file aside, or restore a backup"
+            ) from error
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements inside take effect together, or none; takes the write lock at once."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):  # the statement that failed may have ended it already
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Number of the last migration that the state has seen; 0 for an empty file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
+    known = migrations()
+    newest = known[-1][0]
+    seen = schema_version(connection)
+    if seen == newest:
+        return
+    if seen > newest:
+        raise StateError(
+            f"{path}: written by a newer modelscan (schema {seen}, this one knows {newest}); update modelscan"
+        )
+    with transaction(connection):
+        seen = schema_version(connection)  # another process may have come first
+        for version, _name, sql in known:
+            if version > seen:
+                for statement in _statements(sql):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={version:d}")
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """The statements of a script, one by one: ``executescript`` would end the transaction."""
+    pending = ""
+    for line in sql.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

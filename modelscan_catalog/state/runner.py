@@ -1,0 +1,110 @@
+"""Runs the work of a job: claims it, beats for it, and writes down how it ended whatever happens."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from modelscan_catalog.errors import JobCancelledError, ModelScanError, StateError
+from modelscan_catalog.state.database import open_state
+from modelscan_catalog.state.history import write_event
+from modelscan_catalog.state.jobs import LOST_AFTER_S, Job, beat, end_job, job, start_job
+
+
+class Report(Protocol):
+    """What work calls to tell how far it is; raises ``JobCancelledError`` when it should stop."""
+
+    def __call__(
+        self,
+        *,
+        step: str | None = None,
+        done: float | None = None,
+        total: float | None = None,
+        unit: str | None = None,
+    ) -> None: ...
+
+
+Work = Callable[[Report], Mapping[str, Any]]
+
+
+def run_job(path: Path, identifier: str, work: Work, *, timeout_s: float | None = None) -> Job:
+    """Run ``work`` in this thread as the job; its result is kept, its error too.
+
+    A ``ModelScanError`` ends the job as failed with its message, ``JobCancelledError`` as cancelled; any
+    other exception ends it as failed and is raised again. After ``timeout_s`` seconds the next report
+    fails the job. Raises ``StateError`` when the job has ended or another process runs it.
+    """
+    with open_state(path) as connection:
+        if not start_job(connection, identifier):
+            raise StateError(f"job {identifier} has ended, or another process runs it")
+        started = time.monotonic()
+
+        def report(**progress: Any) -> None:
+            if timeout_s is not None and time.monotonic() - started > timeout_s:
+                raise StateError(f"not done within {timeout_s:.0f} s")
+            beat(connection, identifier, **progress)
+
+        try:
+            with _heart(path, identifier):
+                result = work(report)
+        except JobCancelledError as error:
+            _close(connection, identifier, "cancelled", error=str(error))
+        except ModelScanError as error:
+            _close(connection, identifier, "failed", error=str(error))
+        except BaseException as error:
+            _close(connection, identifier, "failed", error=f"{type(error).__name__}: {error}")
+            raise
+        else:
+            _close(connection, identifier, "succeeded", result=result)
+        return job(connection, identifier)
+
+
+def run_in_thread(
+    path: Path, identifier: str, work: Work, *, timeout_s: float | None = None
+) -> threading.Thread:
+    """The same beside the caller; the thread is a daemon, its job can be taken up again after a stop."""
+    thread = threading.Thread(
+        target=run_job, args=(path, identifier, work), kwargs={"timeout_s": timeout_s}, daemon=True
+    )
+    thread.start()
+    return thread
+
+
+@contextmanager
+def _heart(path: Path, identifier: str) -> Iterator[None]:
+    """Beats while the work is in one long call, so that nobody takes the job for lost."""
+    stop = threading.Event()
+
+    def run() -> None:
+        with open_state(path) as connection:
+            while not stop.wait(LOST_AFTER_S / 4):
+                try:
+                    beat(connection, identifier)
+                except JobCancelledError:
+                    return  # the work hears of it at its own next report
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _close(
+    connection: sqlite3.Connection,
+    identifier: str,
+    state: Any,
+    *,
+    result: Mapping[str, Any] | None = None,
+    error: str | None = None,
+) -> None:
+    end_job(connection, identifier, state, result=result, error=error)
+    ended = job(connection, identifier)
+    write_event(
+        connection, f"job.{ended.state}", f"{ended.kind}:{ended.subject}", {"error": error}, identifier
+    )
