@@ -18,6 +18,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "catalog": ("modelscan_catalog.cli.catalog:catalog", "Look things up in the published catalogue."),
     "changes": ("modelscan_catalog.cli.changes:changes", "What the last publish changed."),
     "compare": ("modelscan_catalog.cli.compare:compare", "Models side by side, on named cards too."),
+    "contracts": (
+        "modelscan_catalog.cli.contracts:contracts",
+        "Renew the committed facts about engines and targets.",
+    ),
     "cost": ("modelscan_catalog.cli.cost:cost", "What so many tokens cost at each seller and on own cards."),
     "deprecations": ("modelscan_catalog.cli.changes:deprecations", "Models that are deprecated or gone."),
     "doctor": (

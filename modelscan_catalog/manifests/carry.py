@@ -1,37 +1,23 @@
 """Turns other projects' recorded contracts (flag matrices, OpenAPI, CRDs) into the committed facts.
 
-Run when a new engine or target version is recorded:
-``python -m modelscan_catalog.manifests.carry CONTRACTS_DIRECTORY REGISTRY_DIRECTORY``.
+Run when a new engine or target version is recorded: ``modelscan contracts carry CONTRACTS``.
 Names, types, choices, defaults and enums are carried; descriptions and help texts are not.
 """
 
 import ast
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from modelscan_catalog.errors import ManifestError
+from modelscan_catalog.manifests.carry_schemas import carry_crds, carry_kubernetes_model, compact_schema
 from modelscan_catalog.manifests.flags import read_parameters
+from modelscan_catalog.store import write_bytes
 
-_STRUCTURE = (
-    "type",
-    "enum",
-    "const",
-    "required",
-    "pattern",
-    "minimum",
-    "maximum",
-    "minItems",
-    "minLength",
-    "maxLength",
-)
 _PARSER_FLAGS = {"--tool-call-parser": "tool", "--reasoning-parser": "reasoning"}
-_BRANCHES = ("anyOf", "oneOf", "allOf")
-_INTERN_FROM_CHARS = 160
-"""Shorter schemas are cheaper to repeat than to name."""
 
 
 def carry_vllm(matrix: Mapping[str, Any], newest: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,68 +113,6 @@ def carry_parsers(recipes: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, s
     }
 
 
-def compact_schema(schema: Mapping[str, Any], components: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """``schema`` as strict structure: no prose, no unknown fields, repeated parts under ``$defs``.
-
-    Objects with ``properties`` refuse others, as an API server's strict field validation does;
-    ``x-kubernetes-preserve-unknown-fields`` and int-or-string are honoured. ``components`` are the
-    targets of ``#/components/schemas/`` references.
-    """
-    interned = _Interned(components or {})
-    body = interned.visit(schema)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **body,
-        "$defs": dict(sorted(interned.definitions.items())),
-    }
-
-
-class _Interned:
-    """Walks one schema and names every larger part once."""
-
-    def __init__(self, components: Mapping[str, Any]) -> None:
-        self.components = components
-        self.definitions: dict[str, Any] = {}
-        self._names: dict[str, str] = {}
-
-    def visit(self, schema: Mapping[str, Any], *, root: bool = True) -> dict[str, Any]:
-        if "$ref" in schema:
-            target = schema["$ref"].rsplit("/", 1)[-1]
-            source = self.components.get(target)
-            return dict(schema) if source is None else self.visit(source, root=False)
-        compact = self._structure(schema)
-        text = json.dumps(compact, sort_keys=True)
-        if root or len(text) < _INTERN_FROM_CHARS:
-            return compact
-        if text not in self._names:
-            self._names[text] = f"d{len(self._names)}"
-            self.definitions[self._names[text]] = compact
-        return {"$ref": f"#/$defs/{self._names[text]}"}
-
-    def _structure(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        if schema.get("x-kubernetes-int-or-string"):
-            return {"type": ["integer", "string"]}
-        compact = {key: schema[key] for key in _STRUCTURE if key in schema}
-        if schema.get("nullable") and isinstance(compact.get("type"), str):
-            compact["type"] = [compact["type"], "null"]
-        for branch in _BRANCHES:
-            if branch in schema:
-                compact[branch] = [self.visit(part, root=False) for part in schema[branch]]
-        if "items" in schema:
-            compact["items"] = self.visit(schema["items"], root=False)
-        properties = schema.get("properties")
-        if properties:
-            compact["properties"] = {
-                name: self.visit(part, root=False) for name, part in sorted(properties.items())
-            }
-        extra = schema.get("additionalProperties")
-        if isinstance(extra, Mapping):
-            compact["additionalProperties"] = self.visit(extra, root=False)
-        elif properties and not schema.get("x-kubernetes-preserve-unknown-fields") and extra is not True:
-            compact["additionalProperties"] = False
-        return compact
-
-
 def _in_order(groups: Iterable[Iterable[str]]) -> list[str]:
     return sorted({name for group in groups for name in group})
 
@@ -236,16 +160,26 @@ def _literal_choices(annotation: str) -> list[Any] | None:
 
 
 def carry_all(contracts: Path, registry: Path) -> list[Path]:
-    """Write every committed fact file from ``contracts`` and return their paths."""
+    """Write every committed fact file from ``contracts`` and return their paths.
+
+    Raises ``ManifestError`` naming a recorded file that is missing or unreadable.
+    """
+
+    def text(name: str) -> str:
+        try:
+            return (contracts / name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ManifestError(f"{contracts / name}: cannot be read ({error}): record it first") from error
 
     def read(name: str) -> Any:
-        return json.loads((contracts / name).read_text("utf-8"))
+        try:
+            return json.loads(text(name))
+        except ValueError as error:
+            raise ManifestError(f"{contracts / name}: is not JSON ({error})") from error
 
     openapi = read("gpustack/openapi-2.3.0.json")["components"]["schemas"]
     matrix, newest = read("vllm_flag_matrix.json"), read("vllm_0.33.0.json")
     sglang = read("sglang_0.5.23.json")
-    kserve = read("crds/kserve_inferenceservices_v1beta1.schema.json")
-    kserve["properties"].pop("status", None)
     recipes = sorted((contracts / "recipes" / "vllm-0.33.0-recipes" / "models").rglob("*.yaml"))
     documents = {
         "engines/parsers.json": {
@@ -266,14 +200,12 @@ def carry_all(contracts: Path, registry: Path) -> list[Path]:
             **compact_schema(openapi["ModelCreate"], openapi),
         },
         "contracts/gpustack_model_catalog.json": _catalog_schema(read("gpustack/model_catalog.schema.json")),
-        "contracts/kserve_inferenceservice.json": {
-            "$comment": "kserve/kserve aaac4e294, CRD inferenceservices.serving.kserve.io v1beta1",
-            **compact_schema(kserve),
-        },
+        **carry_crds(read, text),
+        "contracts/kubernetes_networkpolicy.json": carry_kubernetes_model("V1NetworkPolicy"),
     }
     for name, document in documents.items():
         (registry / name).parent.mkdir(parents=True, exist_ok=True)
-        (registry / name).write_bytes(_diffable(document))
+        write_bytes(registry / name, _diffable(document))
     return [registry / name for name in documents]
 
 
@@ -298,8 +230,3 @@ def _diffable(document: Mapping[str, Any]) -> bytes:
 
 def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-if __name__ == "__main__":
-    for written in carry_all(Path(sys.argv[1]), Path(sys.argv[2])):
-        sys.stdout.write(f"{written}\n")

@@ -1,16 +1,18 @@
 """Reads the types and choices of vLLM's flags from a released wheel, without importing it.
 
-Run when a new newest version is recorded:
-``python -m modelscan_catalog.manifests.carry_vllm_types WHEEL registry/engines/vllm_types.json``.
+Run when a new newest version is recorded: ``modelscan contracts vllm-types WHEEL``.
 """
 
 import ast
 import json
-import sys
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from modelscan_catalog.errors import ManifestError
+from modelscan_catalog.store import write_bytes
 
 _ARGUMENTS = "vllm/engine/arg_utils.py"
 _TOKEN_COUNTS = {
@@ -159,6 +161,26 @@ def _literal_values(node: ast.expr, aliases: Mapping[str, ast.expr]) -> Iterator
         yield "str"
 
 
+def carry_wheel(wheel: Path, target: Path) -> int:
+    """Write the types of ``wheel``'s flags to ``target``; returns how many flags have one.
+
+    Raises ``ManifestError`` for a file that is no vLLM wheel.
+    """
+    named = re.fullmatch(r"vllm-(\d[^-]*)-.+\.whl", wheel.name)
+    try:
+        sources = _sources(wheel)
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise ManifestError(f"{wheel}: cannot be read as a wheel ({error})") from error
+    if named is None or _ARGUMENTS not in sources:
+        raise ManifestError(f"{wheel}: is no vLLM wheel: expected vllm-VERSION-*.whl with {_ARGUMENTS}")
+    rows = carry_types(sources)
+    lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in rows.items())
+    source = f"released wheel of vllm {named[1]}: configuration classes and engine/arg_utils.py"
+    text = f'{{\n "source": "{source}",\n "version": "{named[1]}",\n "flags": {{\n{lines}\n }}\n}}\n'
+    write_bytes(target, text.encode())
+    return len(rows)
+
+
 def _sources(wheel: Path) -> dict[str, str]:
     with zipfile.ZipFile(wheel) as archive:
         return {
@@ -166,15 +188,3 @@ def _sources(wheel: Path) -> dict[str, str]:
             for name in archive.namelist()
             if name.startswith((_ARGUMENTS, "vllm/config/", "vllm/entrypoints/")) and name.endswith(".py")
         }
-
-
-if __name__ == "__main__":
-    wheel = Path(sys.argv[1])
-    version = wheel.name.split("-")[1]
-    rows = carry_types(_sources(wheel))
-    lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in rows.items())
-    Path(sys.argv[2]).write_text(
-        f'{{\n "source": "released wheel of vllm {version}: configuration classes and engine/arg_utils.py",\n'
-        f' "version": "{version}",\n "flags": {{\n{lines}\n }}\n}}\n',
-        "utf-8",
-    )
