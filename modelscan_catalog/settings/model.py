@@ -1,17 +1,14 @@
-"""All settings, read once from defaults, an optional YAML file and the environment into a frozen object."""
+"""Every setting with its default and bounds; a part that has its own topic is a class that ``Settings`` extends."""
 
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from modelscan_catalog import __version__
-from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.secret_refs import SecretRef
 
-REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
 
 class HttpLimits(BaseModel):
@@ -57,6 +54,9 @@ class Settings(BaseSettings):
     user_agent: str = f"modelscan-catalog/{__version__}"
     http: HttpLimits = HttpLimits()
 
+    gpustack_server: str | None = Field(default=None, description="base URL of the server to deploy to")
+    gpustack_key: SecretRef | None = Field(default=None, description="its API key, env:NAME or file:PATH")
+
     published_fit_variants: int = Field(default=200, ge=1, description="checkpoints with published fit files")
     max_shrink: float = Field(default=0.3, gt=0, lt=1, description="largest tolerated loss of rows")
     stale_after_days: int = Field(default=14, ge=1)
@@ -65,41 +65,3 @@ class Settings(BaseSettings):
     def published_dir(self) -> Path:
         """Directory that the last step of a build replaces atomically."""
         return self.out_dir or self.registry_dir / "published"
-
-
-def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings:
-    """Settings from ``overrides`` that are not None, over the environment, over ``config_file`` (YAML).
-
-    Raises ``SettingsError`` naming the file or variable and the field.
-    """
-    from_file = _read_yaml(config_file) if config_file is not None else {}
-
-    class Layered(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del dotenv_settings, file_secret_settings  # no .env file is read behind the user's back
-            return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
-
-    try:
-        return Layered(**{name: value for name, value in overrides.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {where}: {first['msg']}") from error
-
-
-def _read_yaml(config_file: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.safe_load(config_file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{config_file}: cannot be read as YAML: {error}") from error
-    if not isinstance(loaded, dict | None):
-        raise SettingsError(f"{config_file}: expected a mapping of settings at the top")
-    return loaded or {}
