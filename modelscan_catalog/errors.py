@@ -13,6 +13,8 @@
     ├── ManifestError          a plan cannot be written as that target's document
     ├── StateError             the state file is unusable, or refuses a step
     ├── JobCancelledError      somebody asked a job to stop
+    ├── DeployError            a server refused, or could not do, what a deployment needs
+    │   └── ServerUnreachableError  it did not answer
     ├── CheckFailedError       a blocking check refused the data
     └── PublishError           the published registry is missing, damaged or cannot be replaced
         └── RegistryNotFoundError  (registry.files) also a FileNotFoundError, for programs that expect one
@@ -85,6 +87,14 @@ class StateError(ModelScanError):
 
 class JobCancelledError(ModelScanError):
     """Somebody asked a job to stop."""
+
+
+class DeployError(ModelScanError):
+    """A server refused, or could not do, what a deployment needs."""
+
+
+class ServerUnreachableError(DeployError):
+    """A server did not answer; whether it did what was asked is not known."""
 
 
 class CheckFailedError(ModelScanError):
