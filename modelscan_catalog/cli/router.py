@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from modelscan_catalog.settings import REPOSITORY_ROOT
+from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
 
 
 @click.command()
@@ -23,9 +23,14 @@ from modelscan_catalog.settings import REPOSITORY_ROOT
 @click.option(
     "--usage",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=REPOSITORY_ROOT / "data" / "router" / "usage.sqlite",
-    show_default="data/router/usage.sqlite",
+    show_default="usage.sqlite in --config-dir",
     help="SQLite file for tokens, costs, latencies and the use of keys; no prompts.",
+)
+@click.option(
+    "--config-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default="data/router",
+    help="Folder of deployments.json and splits.json, which are laid over --config.",
 )
 @click.option(
     "--export",
@@ -33,17 +38,27 @@ from modelscan_catalog.settings import REPOSITORY_ROOT
     type=click.Choice(["litellm", "plano", "production-stack", "semantic-router", "envoy-ai-gateway"]),
     help="Print the configuration for another gateway instead of serving.",
 )
-def router(config: Path, host: str, port: int, token: str | None, usage: Path, export_as: str | None) -> None:
+def router(
+    config: Path,
+    host: str,
+    port: int,
+    token: str | None,
+    usage: Path | None,
+    config_dir: Path | None,
+    export_as: str | None,
+) -> None:
     """Serve one OpenAI-compatible endpoint from router.json."""
+    config_dir = config_dir or load_settings().data_dir / "router"
     if export_as is not None:
-        from modelscan_catalog.router.config import read_config
         from modelscan_catalog.router.export import EXPORTS, export_yaml
+        from modelscan_catalog.router.overlays import read_overlaid
 
-        export = EXPORTS[export_as](read_config(config))
+        export = EXPORTS[export_as](read_overlaid(config, config_dir))
         for line in export.left_out:
             click.echo(f"left out: {line}", err=True)
         click.echo(export_yaml(export), nl=False)
         return
     from modelscan_catalog.router.server import run
 
-    run(config, host=host, port=port, token_ref=token, usage_path=usage)
+    usage = usage or config_dir / "usage.sqlite"
+    run(config, host=host, port=port, token_ref=token, usage_path=usage, config_dir=config_dir)

@@ -16,11 +16,16 @@ from modelscan_catalog.router.server import run
 @click.option("--port", default=8080, show_default=True, help="0 takes a free one")
 @click.option("--token", help="reference to the token that clients must give: env:NAME or file:PATH")
 @click.option("--usage", type=click.Path(path_type=Path), help="SQLite file for usage; in memory without it")
-def main(config: Path, host: str, port: int, token: str | None, usage: Path | None) -> None:
+@click.option(
+    "--config-dir", type=click.Path(path_type=Path), help="folder of deployments.json and splits.json"
+)
+def main(
+    config: Path, host: str, port: int, token: str | None, usage: Path | None, config_dir: Path | None
+) -> None:
     """Serve OpenAI-compatible requests from a router configuration."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     try:
-        run(config, host, port, token, usage_path=usage)
+        run(config, host, port, token, usage_path=usage, config_dir=config_dir)
     except ModelScanError as error:
         raise click.ClickException(str(error)) from error
 

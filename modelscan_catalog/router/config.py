@@ -4,29 +4,18 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.router.parts import HttpUrl, Part
+from modelscan_catalog.router.splits import Split
 from modelscan_catalog.secret_refs import SecretRef
 
 SCHEMA_VERSION = "1.1.0"
 MAX_CONFIG_BYTES = 32 * 1024 * 1024
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def _http_url(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if scheme not in ("http", "https") or not separator or not rest or "${" in url or "@" in rest:
-        raise ValueError("expected http:// or https://, a host, no ${variables} and no credentials")
-    return url.rstrip("/")
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+P = TypeVar("P", bound=Part)
 
 
 MAX_KEYS = 100
@@ -34,7 +23,7 @@ QueryClass = Literal["simple", "technical", "research", "multimedia"]
 CLASSES: tuple[QueryClass, ...] = get_args(QueryClass)
 
 
-class KeyLimits(_Part):
+class KeyLimits(Part):
     """What a provider allows one key; sliding windows of a minute and of a day. Null: no limit is known."""
 
     requests_per_minute: int | None = Field(default=None, gt=0)
@@ -42,7 +31,7 @@ class KeyLimits(_Part):
     requests_per_day: int | None = Field(default=None, gt=0)
 
 
-class RouterProvider(_Part):
+class RouterProvider(Part):
     """Someone who answers requests below ``base_url`` in the OpenAI or the Anthropic format.
 
     ``model`` names the one model that a local deployment serves. A provider that is not enabled is
@@ -61,7 +50,7 @@ class RouterProvider(_Part):
     enabled: bool = True
 
 
-class TargetTier(_Part):
+class TargetTier(Part):
     """Prices of a whole request whose prompt is longer than ``above_tokens``; USD per million tokens."""
 
     above_tokens: int = Field(gt=0)
@@ -70,7 +59,7 @@ class TargetTier(_Part):
     cached_input_price: float | None = Field(default=None, ge=0)
 
 
-class Target(_Part):
+class Target(Part):
     """One way to reach a model. Lower ``priority`` first; among equals a draw by ``weight``."""
 
     provider: str
@@ -84,7 +73,7 @@ class Target(_Part):
     tiers: tuple[TargetTier, ...] = ()
 
 
-class RouterModel(_Part):
+class RouterModel(Part):
     """A model that applications ask for; ``fallbacks`` are other models, tried in order after it.
 
     ``lossy_fallbacks`` are those of them that hold less context or fewer modalities, on purpose.
@@ -105,7 +94,7 @@ class RouterModel(_Part):
     lossy_fallbacks: tuple[str, ...] = ()
 
 
-class Weights(_Part):
+class Weights(Part):
     """How much quality, price and latency count when a class is routed; only their ratios matter."""
 
     quality: float = Field(ge=0)
@@ -113,14 +102,14 @@ class Weights(_Part):
     latency: float = Field(ge=0)
 
 
-class ClassPolicy(_Part):
+class ClassPolicy(Part):
     """How requests of one class are routed when they leave the choice of the model to the router."""
 
     deadline_s: float = Field(gt=0, description="until the first byte of an answer, over all attempts")
     weights: Weights
 
 
-class RefinementPolicy(_Part):
+class RefinementPolicy(Part):
     """A refiner answers at once or is passed over."""
 
     budget_s: float = Field(default=0.5, gt=0, description="routing and first byte together")
@@ -135,7 +124,7 @@ DEFAULT_CLASSES: dict[QueryClass, ClassPolicy] = {
 }
 
 
-class Policy(_Part):
+class Policy(Part):
     """Bounds and rules of every request; seconds, bytes and counts."""
 
     max_body_bytes: int = Field(gt=0)
@@ -153,31 +142,35 @@ class Policy(_Part):
     cooldown_s: float = Field(default=10.0, gt=0, description="first rest of a failing target; doubles")
     max_cooldown_s: float = Field(default=300.0, gt=0)
     probe_interval_s: float | None = Field(default=None, gt=0, description="null: no active probes")
+    max_shadow_requests: int = Field(
+        default=8, ge=1, description="at once; what exceeds them is not mirrored"
+    )
+    shadow_timeout_s: float = Field(default=120.0, gt=0, description="for a whole mirrored answer")
     classes: dict[QueryClass, ClassPolicy] = Field(default_factory=lambda: dict(DEFAULT_CLASSES))
     refinement: RefinementPolicy = RefinementPolicy()
 
 
-class Unroutable(_Part):
+class Unroutable(Part):
     """A seller that this router cannot speak to, and why."""
 
     provider: str
     reason: str
 
 
-class DirectRouting(_Part):
+class DirectRouting(Part):
     """Mode ``direct``: this process calls the providers itself."""
 
     providers: tuple[RouterProvider, ...]
 
 
-class Routing(_Part):
+class Routing(Part):
     """How requests reach providers."""
 
     mode: Literal["direct"] = "direct"
     direct: DirectRouting
 
 
-class RouterConfig(_Part):
+class RouterConfig(Part):
     """The whole of ``router.json``; every name in it resolves."""
 
     schema_version: str = Field(default=SCHEMA_VERSION, pattern=r"^1\.\d+\.\d+$")
@@ -188,6 +181,9 @@ class RouterConfig(_Part):
         default_factory=dict, description="models of a class in order, instead of the computed order"
     )
     refiners: tuple[str, ...] = ()
+    splits: dict[str, Split] = Field(
+        default_factory=dict, description="canary and shadow by model; splits.json overrides them"
+    )
     policy: Policy
     unroutable: tuple[Unroutable, ...] = ()
 
@@ -284,6 +280,11 @@ def with_local(config: RouterConfig, name: str, base_url: str) -> RouterConfig:
         if entry["name"] == name:
             entry |= {"enabled": True, "base_url": base_url}
     return parse_config(json.dumps(document).encode(), f"--local {name}")
+
+
+def changed(part: P, **fields: Any) -> P:
+    """``part`` with other ``fields``, checked as a whole again; what it is made of is not."""
+    return type(part)(**({name: getattr(part, name) for name in type(part).model_fields} | fields))
 
 
 def _line(value: Mapping[str, Any] | Any) -> str:

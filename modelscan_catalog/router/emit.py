@@ -14,7 +14,6 @@ from modelscan_catalog.manifests.engines import canonical_engine, default_port
 from modelscan_catalog.records import Model, Offer, Provider
 from modelscan_catalog.router.config import (
     DirectRouting,
-    HttpUrl,
     Policy,
     RouterConfig,
     RouterModel,
@@ -25,6 +24,7 @@ from modelscan_catalog.router.config import (
     Unroutable,
 )
 from modelscan_catalog.router.lint import is_loopback, lost_by
+from modelscan_catalog.router.parts import HttpUrl
 from modelscan_catalog.router.policy import usual_cost
 from modelscan_catalog.settings import REPOSITORY_ROOT
 

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 from modelscan_catalog.router.config import RouterConfig, RouterModel
 
+_LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".svc")
+"""Of names that public name servers do not give out (RFC 6762, RFC 8375, Kubernetes services)."""
+
 
 @dataclass(frozen=True, order=True)
 class RouterFault:
@@ -48,6 +51,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_private(host: str) -> bool:
+    """Whether ``host`` names this machine, a private address or a name that only a local network resolves."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_private
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return "." not in name or name.endswith(_LOCAL_SUFFIXES)
+
+
 def _providers(config: RouterConfig) -> list[RouterFault]:
     faults = []
     for provider in config.routing.direct.providers:
@@ -60,8 +72,14 @@ def _providers(config: RouterConfig) -> list[RouterFault]:
                 RouterFault("error", "no_key", where, "a seller needs a key reference: add key env:NAME")
             )
         if url.scheme == "http" and not here and has_key:
+            own_network = provider.type == "local" and is_private(url.hostname or "")
             faults.append(
-                RouterFault("error", "key_in_clear", where, "would send its key unencrypted: use https")
+                RouterFault(
+                    "warning" if own_network else "error",
+                    "key_in_clear",
+                    where,
+                    "would send its key unencrypted: use https",
+                )
             )
     return faults
 

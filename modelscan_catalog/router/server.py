@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -18,8 +18,9 @@ from aiohttp.abc import AbstractStreamWriter
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.app import Router
-from modelscan_catalog.router.config import Policy, RouterConfig, read_config
+from modelscan_catalog.router.config import Policy, RouterConfig
 from modelscan_catalog.router.lint import is_loopback
+from modelscan_catalog.router.overlays import overlay_files, read_overlaid
 from modelscan_catalog.router.probe import probe_targets
 from modelscan_catalog.secret_refs import resolve_secret
 
@@ -113,11 +114,11 @@ class BoundedServer(web.Server):
 
 @asynccontextmanager
 async def serving(
-    router: Router, host: str = "127.0.0.1", port: int = 0, watched: Path | None = None
+    router: Router, host: str = "127.0.0.1", port: int = 0, watched: Sequence[Path] = ()
 ) -> AsyncIterator[int]:
     """Serve ``router`` and give its port (``port`` 0 takes a free one); at the end requests may finish.
 
-    With ``watched``, a change of that file reloads the configuration. Raises ``SettingsError`` when the
+    A change of a ``watched`` file reloads the configuration. Raises ``SettingsError`` when the
     address cannot be listened on. Whatever has been counted is stored at the end.
     """
     policy = router.table.config.policy
@@ -141,14 +142,14 @@ async def serving(
         await asyncio.to_thread(router.usage.close)
 
 
-async def _tend(router: Router, server: BoundedServer, watched: Path | None) -> None:
+async def _tend(router: Router, server: BoundedServer, watched: Sequence[Path]) -> None:
     """Once a second: close silent connections, forget orders, reload a changed configuration."""
-    seen = _version(watched)
+    seen = [_version(path) for path in watched]
     while True:
         await asyncio.sleep(_WATCH_INTERVAL_S)
         server.close_silent()
         router.table.forget_orders()
-        now = _version(watched)
+        now = [_version(path) for path in watched]
         if now == seen:
             continue
         seen = now
@@ -159,9 +160,7 @@ async def _tend(router: Router, server: BoundedServer, watched: Path | None) -> 
             LOGGER.error("the previous configuration keeps serving: %s", error)
 
 
-def _version(path: Path | None) -> tuple[int, int, int] | None:
-    if path is None:
-        return None
+def _version(path: Path) -> tuple[int, int, int] | None:
     try:
         stat = path.stat()
     except OSError:
@@ -176,32 +175,34 @@ def run(
     token_ref: str | None = None,
     adapt: Callable[[RouterConfig], RouterConfig] | None = None,
     usage_path: Path | None = None,
+    config_dir: Path | None = None,
 ) -> None:
     """Serve ``config_path`` until SIGINT or SIGTERM; one line on standard output says where.
 
-    ``port`` 0 takes a free one. ``adapt`` changes each configuration that is loaded, such as
-    ``with_local``. Usage is kept in the SQLite file ``usage_path``, or in memory without one. Raises
-    ``SettingsError`` for an unusable configuration, token or address, and for an address beyond loopback
-    without a token.
+    ``port`` 0 takes a free one. Deployments and splits in ``config_dir`` are laid over the file. ``adapt``
+    changes each configuration that is loaded, such as ``with_local``. Usage is kept in the SQLite file
+    ``usage_path``, or in memory without one. Raises ``SettingsError`` for an unusable configuration, token
+    or address, and for an address beyond loopback without a token.
     """
     if not is_loopback(host) and token_ref is None:
         raise SettingsError(f"{host} is reachable from other machines: give a token reference (env:NAME)")
     token = resolve_secret(token_ref) if token_ref else None
 
     def load() -> RouterConfig:
-        config = read_config(config_path)
+        config = read_overlaid(config_path, config_dir)
         return adapt(config) if adapt else config
 
-    uvloop.run(_serve(lambda: Router(load, token, usage_path), host, port, config_path))
+    watched = (config_path, *(overlay_files(config_dir) if config_dir is not None else ()))
+    uvloop.run(_serve(lambda: Router(load, token, usage_path), host, port, watched))
 
 
 _SWITCH_INTERVAL_S = 0.001
 """How long the usage thread or a reload may keep requests waiting; Python's own 5 ms show in the p99."""
 
 
-async def _serve(make: Callable[[], Router], host: str, port: int, config_path: Path) -> None:
+async def _serve(make: Callable[[], Router], host: str, port: int, watched: Sequence[Path]) -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    async with serving(make(), host, port, config_path) as bound:
+    async with serving(make(), host, port, watched) as bound:
         sys.stdout.write(f"router listening on http://{host}:{bound}\n")
         sys.stdout.flush()
         stop = asyncio.Event()

@@ -339,7 +339,7 @@ def test_given_a_watched_file_when_it_changes_then_a_good_one_serves_and_a_bad_o
                 return loaded
 
             router = Router(load)
-            async with serving(router, watched=path):
+            async with serving(router, watched=[path]):
                 for content, problem in (("22", "bad file"), ("333", None)):
                     path.write_text(content)
                     await asyncio.sleep(1.5)

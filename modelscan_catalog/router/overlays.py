@@ -1,0 +1,25 @@
+"""``router.json`` together with what was deployed, decided and added on this machine since."""
+
+from pathlib import Path
+
+from modelscan_catalog.router.config import RouterConfig, changed, read_config
+from modelscan_catalog.router.deployments import DEPLOYMENTS_FILE, list_deployments, with_deployments
+from modelscan_catalog.router.splits import SPLITS_FILE, read_splits
+
+
+def overlay_files(config_dir: Path) -> tuple[Path, ...]:
+    """The files in ``config_dir`` that change what a router serves; each may be absent."""
+    return config_dir / DEPLOYMENTS_FILE, config_dir / SPLITS_FILE
+
+
+def read_overlaid(config_path: Path, config_dir: Path | None) -> RouterConfig:
+    """The configuration at ``config_path`` with the files of ``config_dir`` laid over it.
+
+    Raises ``SettingsError`` when one of them is damaged, naming it.
+    """
+    config = read_config(config_path)
+    if config_dir is None:
+        return config
+    config = with_deployments(config, list_deployments(config_dir))
+    splits = read_splits(config_dir / SPLITS_FILE)
+    return changed(config, splits=config.splits | splits) if splits else config
