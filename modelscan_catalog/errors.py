@@ -13,8 +13,13 @@
     ├── ManifestError          a plan cannot be written as that target's document
     ├── StateError             the state file is unusable, or refuses a step
     ├── JobCancelledError      somebody asked a job to stop
+    ├── ClientError            (sdk.errors) a provider's client could not ask, or got no good answer
+    ├── ClientGenerationError  a client cannot be generated, or does not pass its checks
+    ├── OnboardingError        a step of adding a provider did not pass
     ├── DeployError            a server refused, or could not do, what a deployment needs
-    │   └── ServerUnreachableError  it did not answer
+    │   ├── ServerUnreachableError  it did not answer
+    │   ├── DocumentRefusedError  it refuses a field of the document that it was sent
+    │   └── ConflictError       somebody else changed, or holds, what was to be changed
     ├── CheckFailedError       a blocking check refused the data
     └── PublishError           the published registry is missing, damaged or cannot be replaced
         └── RegistryNotFoundError  (registry.files) also a FileNotFoundError, for programs that expect one
@@ -97,9 +102,37 @@ class ServerUnreachableError(DeployError):
     """A server did not answer; whether it did what was asked is not known."""
 
 
+class DocumentRefusedError(DeployError):
+    """A server refuses a field of the document that it was sent; ``field`` names the first."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ConflictError(DeployError):
+    """Somebody else changed, or holds, what was to be changed; ``field`` names the first."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class CheckFailedError(ModelScanError):
     """A blocking check refused the data."""
 
 
 class PublishError(ModelScanError):
     """The published registry is missing, damaged or cannot be replaced."""
+
+
+class ClientGenerationError(ModelScanError):
+    """A client cannot be generated from what is known, or does not pass its checks."""
+
+
+class OnboardingError(ModelScanError):
+    """A step of adding a provider did not pass; ``step`` names it."""
+
+    def __init__(self, message: str, step: str = "") -> None:
+        super().__init__(message)
+        self.step = step

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from modelscan_catalog import __version__
 from modelscan_catalog.secret_refs import SecretRef
+from modelscan_catalog.settings.cluster import ClusterSettings
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +26,7 @@ class HttpLimits(BaseModel):
     max_retry_wait_s: float = Field(default=60.0, ge=0, description="longest obeyed Retry-After")
 
 
-class Settings(BaseSettings):
+class Settings(ClusterSettings):
     """Frozen; a field's environment name is its alias, or ``MODELSCAN_`` and the field name."""
 
     model_config = SettingsConfigDict(
