@@ -1,4 +1,4 @@
-"""Every setting with its default and bounds; a part that has its own topic is a class that ``Settings`` extends."""
+"""Every setting with its default and bounds; a topic of its own is a class that ``Settings`` extends."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 from modelscan_catalog import __version__
 from modelscan_catalog.secret_refs import SecretRef
 from modelscan_catalog.settings.cluster import ClusterSettings
+from modelscan_catalog.settings.service import ServiceSettings
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +27,7 @@ class HttpLimits(BaseModel):
     max_retry_wait_s: float = Field(default=60.0, ge=0, description="longest obeyed Retry-After")
 
 
-class Settings(ClusterSettings):
+class Settings(ClusterSettings, ServiceSettings):
     """Frozen; a field's environment name is its alias, or ``MODELSCAN_`` and the field name."""
 
     model_config = SettingsConfigDict(
@@ -66,3 +67,10 @@ class Settings(ClusterSettings):
     def published_dir(self) -> Path:
         """Directory that the last step of a build replaces atomically."""
         return self.out_dir or self.registry_dir / "published"
+
+    @property
+    def state_file(self) -> Path:
+        """The SQLite file of jobs, deployments, history and audit."""
+        if self.db_path is not None:
+            return self.db_path
+        return (self.state_dir or self.data_dir / "state") / "modelscan.db"

@@ -1,0 +1,39 @@
+"""What a group of endpoints is made from: the served registry, who may change something, and the settings."""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from modelscan_catalog.api.snapshot import Served
+from modelscan_catalog.settings import Settings
+
+Guard = Callable[[Request], None]
+"""A dependency that refuses a request with 401."""
+
+
+@dataclass(frozen=True)
+class ApiContext:
+    """Handed to every function that makes an ``APIRouter``; put ``Depends(context.authorized)`` on what
+    changes something or tells what is nobody else's business.
+    """
+
+    served: Served
+    authorized: Guard
+    settings: Settings
+    state: Path | None = None
+    """The state file; None where nothing is kept (tests of reads)."""
+
+
+def bearer(token: str | None) -> Guard:
+    """A guard that asks for ``token``; without a token everybody passes, and only loopback is served."""
+
+    def authorized(request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        if token is not None and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            raise HTTPException(401, "this endpoint needs the server's bearer token")
+
+    return authorized
