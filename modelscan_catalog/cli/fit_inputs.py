@@ -10,11 +10,9 @@ import click
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.architecture import Unsupported
 from modelscan_catalog.fit.architecture_parse import parse_architecture
-from modelscan_catalog.fit.legality import ENGINES, version_key
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile, resolve_gpu
 from modelscan_catalog.fit.quantization import scheme_of
-from modelscan_catalog.fit.tables import table
 
 MOST_CONFIG_BYTES = 2_000_000
 """The longest real config.json, with every layer's quantization listed, has a quarter of this."""
@@ -83,22 +81,10 @@ def engine_of(text: str | None) -> tuple[str | None, str | None]:
     """
     if text is None:
         return None, None
+    from modelscan_catalog.registry.planning import known_engine
+
     engine, _, version = text.strip().lower().partition("@")
-    if engine not in ENGINES:
-        raise FitInputError(
-            f"engine: {engine[:40]!r} is unknown; use one of {', '.join(ENGINES)}", field="engine"
-        )
-    if not version:
-        return engine, None
-    key = version_key(version)
-    if engine in ("vllm", "sglang"):
-        newest = table(f"engines/{engine}.json")["versions"][-1]
-        if key > version_key(newest):
-            raise FitInputError(
-                f"engine_version: {engine} {version[:40]} is unknown; the newest known is {newest}",
-                field="engine_version",
-            )
-    return engine, version.lstrip("v")
+    return known_engine(engine, version or None)
 
 
 def read_document(path: Path, field: str, most_bytes: int = MOST_CONFIG_BYTES) -> Mapping[str, Any]:

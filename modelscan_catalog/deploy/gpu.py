@@ -1,22 +1,24 @@
-"""The NVIDIA GPUs of this machine through NVML, mapped to profiles; having none is an answer."""
+"""A GPU as its machine or cluster describes it, those that are here, and what each can be planned with."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pynvml
+from modelscan_catalog.errors import FitInputError
 
-from modelscan_catalog.errors import UnknownIdError
-from modelscan_catalog.fit.profiles import find_profile
-
-_GIB = 1 << 30
+if TYPE_CHECKING:
+    from modelscan_catalog.fit.matrix_terms import FitVariant
+    from modelscan_catalog.fit.plan import ServingPlan
+    from modelscan_catalog.fit.profiles import GpuProfile
 
 
 @dataclass(frozen=True)
 class DetectedGpu:
-    """A GPU or MIG instance as its driver describes it; memory in GiB, null where NVML does not say."""
+    """A GPU or MIG instance as its driver or cluster describes it; memory in GiB, null where nothing says."""
 
     index: str
+    """As the engine's environment names it: `0`, and `0:1` for the second MIG instance of the first card."""
     name: str
     uuid: str | None
     driver: str | None
@@ -26,77 +28,67 @@ class DetectedGpu:
     mig: bool
     profile: str | None
     """Id of the matching profile; null for a card that the catalogue does not know."""
+    vendor: str | None = None
+    """nvidia, amd, intel, ascend, apple, or another maker's name."""
+    gfx: str | None = None
+    unified: bool = False
+    """Its memory is the system's."""
+    machine: str | None = None
+    """The worker or node of an inventory; null for this machine."""
+    seen_by: str | None = None
+    """The tool or document that told of it."""
+
+    @property
+    def custom(self) -> bool:
+        """Whether no profile of the catalogue is this card."""
+        return self.profile is None
+
+    def planning_profile(self) -> GpuProfile:
+        """The catalogue's profile, or a custom one of what is known of the card.
+
+        Raises `FitInputError` (field `gpu`) where neither its profile nor its memory is known.
+        """
+        from modelscan_catalog.deploy.detect.mapping import custom_profile
+        from modelscan_catalog.fit.profiles import find_profile
+
+        return find_profile(self.profile) if self.profile is not None else custom_profile(self)
+
+    def can_run(
+        self, variant: FitVariant, *, context: int | None = None, concurrency: int = 1
+    ) -> ServingPlan:
+        """The plan of a checkpoint on this one card; its `verdict` and `reasons` are the answer."""
+        from modelscan_catalog.fit.plan import plan
+
+        profile = self.planning_profile()
+        return plan([variant], profile, context=context, concurrency=concurrency, with_alternatives=False)
 
 
 @dataclass(frozen=True)
 class Detection:
-    """The GPUs that were found, and when there are none, why."""
+    """The GPUs that were found, why there are none, and which tools were there and failed."""
 
     gpus: tuple[DetectedGpu, ...]
     note: str | None = None
+    problems: tuple[str, ...] = ()
 
-
-@contextmanager
-def _nvml() -> Iterator[None]:
-    pynvml.nvmlInit()
-    try:
-        yield
-    finally:
-        pynvml.nvmlShutdown()
+    def group(self) -> tuple[DetectedGpu, ...]:
+        """The cards of one machine and kind with the most memory together; empty without a plannable card."""
+        groups: dict[tuple[str | None, str], list[DetectedGpu]] = {}
+        for gpu in self.gpus:
+            try:
+                profile = gpu.planning_profile()
+            except FitInputError:
+                continue
+            groups.setdefault((gpu.machine, profile.id), []).append(gpu)
+        if not groups:
+            return ()
+        return tuple(
+            max(groups.values(), key=lambda cards: cards[0].planning_profile().memory.gib * len(cards))
+        )
 
 
 def detect_gpus() -> Detection:
-    """Look once; never raises for want of a driver."""
-    try:
-        with _nvml():
-            handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-            gpus = [gpu for number, handle in enumerate(handles) for gpu in _device(number, handle)]
-    except pynvml.NVMLError as error:
-        return Detection((), f"no NVIDIA driver answers ({error})")
-    return Detection(tuple(gpus), None if gpus else "the NVIDIA driver lists no GPU")
+    """Look once, with every tool that this machine has; having none is an answer, never an error."""
+    from modelscan_catalog.deploy.detect import detect
 
-
-def _device(number: int, handle: object) -> Iterator[DetectedGpu]:
-    instances = list(_mig_instances(handle))
-    if not instances:
-        yield _describe(str(number), handle, mig=False)
-    for position, instance in enumerate(instances):
-        yield _describe(f"{number}:{position}", instance, mig=True)
-
-
-def _mig_instances(handle: object) -> Iterator[object]:
-    with suppress(pynvml.NVMLError):  # NOT_SUPPORTED on cards without MIG
-        current, _pending = pynvml.nvmlDeviceGetMigMode(handle)
-        if current == pynvml.NVML_DEVICE_MIG_ENABLE:
-            for position in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
-                with suppress(pynvml.NVMLError):  # an empty place
-                    yield pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, position)
-
-
-def _describe(index: str, handle: object, *, mig: bool) -> DetectedGpu:
-    name = _text(pynvml.nvmlDeviceGetName(handle))
-    total = free = None
-    with suppress(pynvml.NVMLError):  # NOT_SUPPORTED where memory is the system's (GB10)
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        total, free = memory.total / _GIB, memory.free / _GIB
-    capability = None
-    with suppress(pynvml.NVMLError):
-        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-        capability = f"{major}.{minor}"
-    uuid = driver = None
-    with suppress(pynvml.NVMLError):
-        uuid = _text(pynvml.nvmlDeviceGetUUID(handle))
-    with suppress(pynvml.NVMLError):
-        driver = _text(pynvml.nvmlSystemGetDriverVersion())
-    return DetectedGpu(index, name, uuid, driver, capability, total, free, mig, _profile_id(name))
-
-
-def _profile_id(name: str) -> str | None:
-    try:
-        return find_profile(name).id
-    except UnknownIdError:
-        return None
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return detect()

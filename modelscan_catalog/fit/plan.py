@@ -22,6 +22,8 @@ from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.tables import table
 
+SIZES = ("weights", "overhead", "kv_cache")
+"""Bindings that are a matter of memory."""
 LEAST_CONTEXT = 2048
 """A context below this is no offer when none was asked for."""
 
@@ -135,12 +137,14 @@ def plan(
     host_memory_gib: float | None = None,
     policy: Mapping[str, Any] | None = None,
     with_alternatives: bool = True,
+    siblings: Sequence[FitVariant] | None = None,
 ) -> ServingPlan:
     """The checkpoint, engine, split and context for a model on `count` cards; `variants` are its checkpoints.
 
     The highest-fidelity existing checkpoint that meets the target comes first (order: `policy.json`, or
     `policy` in its shape). Without `context` the declared one is tried, then the longest that fits. Raises
-    FitInputError naming the field of an impossible input.
+    FitInputError naming the field of an impossible input. What would run instead is sought among `siblings`,
+    all of the model's checkpoints where `variants` are only some.
     """
     if not variants:
         raise FitInputError("model: it has no checkpoint to plan with", field="model")
@@ -161,7 +165,9 @@ def plan(
     best = ranked[0]
     instead: tuple[Alternative, ...] = ()
     if with_alternatives and best.verdict != "fits":
-        instead = alternatives(variants, place, engines, engine_version, rank=rules.rank)
+        if best.binding in SIZES and best.engine != "llama.cpp":
+            engines = (best.engine,)  # memory is in the way, and other servers need as much
+        instead = alternatives(siblings or variants, place, engines, engine_version, rank=rules.rank)
     return ServingPlan(
         model_id=best.variant.model_id,
         profile_id=profile.id,

@@ -8,9 +8,11 @@ from typing import Any
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.answer import engine_flags, engine_release
 from modelscan_catalog.fit.engine_rules import engine_rules
+from modelscan_catalog.fit.legality import ENGINES, version_key
 from modelscan_catalog.fit.plan import ServingPlan, plan
 from modelscan_catalog.fit.profiles import resolve_gpu
 from modelscan_catalog.fit.published import PublishedRegistry
+from modelscan_catalog.fit.tables import table
 
 
 def checkpoint_plan(
@@ -61,6 +63,29 @@ def inference_config(published: Path, checkpoint: str, gpu_profile: str) -> dict
         rules = engine_rules(chosen.engine, config["engine_version"])
         config["gpu_memory_utilization"] = rules.utilization
     return config
+
+
+def known_engine(name: str | None, version: str | None) -> tuple[str | None, str | None]:
+    """An engine and version as the planner takes them; a version alone is one of vLLM.
+
+    Raises `FitInputError` for an engine without rules or a version that its tables cannot answer for.
+    """
+    engine = name.strip().lower() if name is not None else None
+    if engine is not None and engine not in ENGINES:
+        raise FitInputError(
+            f"engine: {engine[:40]!r} is unknown; use one of {', '.join(ENGINES)}", field="engine"
+        )
+    if version is None:
+        return engine, None
+    engine, key = engine or "vllm", version_key(version)
+    if engine in ("vllm", "sglang"):
+        newest = table(f"engines/{engine}.json")["versions"][-1]
+        if key > version_key(newest):
+            raise FitInputError(
+                f"engine_version: {engine} {version[:40]} is unknown; the newest known is {newest}",
+                field="engine_version",
+            )
+    return engine, version.lstrip("v")
 
 
 def why_not(found: ServingPlan) -> str:
