@@ -20,6 +20,7 @@
     │   ├── ServerUnreachableError  it did not answer
     │   ├── DocumentRefusedError  it refuses a field of the document that it was sent
     │   └── ConflictError       somebody else changed, or holds, what was to be changed
+    ├── WeightsError           weights cannot be installed, read or removed
     ├── CheckFailedError       a blocking check refused the data
     └── PublishError           the published registry is missing, damaged or cannot be replaced
         └── RegistryNotFoundError  (registry.files) also a FileNotFoundError, for programs that expect one
@@ -116,6 +117,10 @@ class ConflictError(DeployError):
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class WeightsError(ModelScanError):
+    """Weights cannot be installed, read or removed."""
 
 
 class CheckFailedError(ModelScanError):

@@ -8,7 +8,9 @@ from pydantic_settings import SettingsConfigDict
 from modelscan_catalog import __version__
 from modelscan_catalog.secret_refs import SecretRef
 from modelscan_catalog.settings.cluster import ClusterSettings
+from modelscan_catalog.settings.discovery import DiscoverySettings
 from modelscan_catalog.settings.service import ServiceSettings
+from modelscan_catalog.settings.weights import WeightsSettings
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +29,7 @@ class HttpLimits(BaseModel):
     max_retry_wait_s: float = Field(default=60.0, ge=0, description="longest obeyed Retry-After")
 
 
-class Settings(ClusterSettings, ServiceSettings):
+class Settings(ClusterSettings, ServiceSettings, WeightsSettings, DiscoverySettings):
     """Frozen; a field's environment name is its alias, or ``MODELSCAN_`` and the field name."""
 
     model_config = SettingsConfigDict(
@@ -48,9 +50,6 @@ class Settings(ClusterSettings, ServiceSettings):
     huggingface_url: str = Field(default="https://huggingface.co", validation_alias="HF_ENDPOINT")
     modelscope_url: str = Field(default="https://www.modelscope.cn", validation_alias="MODELSCOPE_ENDPOINT")
 
-    huggingface_token: SecretRef | None = None
-    modelscope_token: SecretRef | None = None
-
     parallel_batch: int = Field(default=5, ge=1, le=32, description="requests at once per host")
     popular_repos_per_task: int = Field(default=300, ge=0, le=5000)
     user_agent: str = f"modelscan-catalog/{__version__}"
@@ -67,6 +66,11 @@ class Settings(ClusterSettings, ServiceSettings):
     def published_dir(self) -> Path:
         """Directory that the last step of a build replaces atomically."""
         return self.out_dir or self.registry_dir / "published"
+
+    @property
+    def weights_dir(self) -> Path:
+        """Directory that holds installed weights."""
+        return self.weights_path or self.data_dir / "weights"
 
     @property
     def state_file(self) -> Path:
