@@ -82,9 +82,8 @@ class Detection:
             groups.setdefault((gpu.machine, profile.id), []).append(gpu)
         if not groups:
             return ()
-        return tuple(
-            max(groups.values(), key=lambda cards: cards[0].planning_profile().memory.gib * len(cards))
-        )
+        largest = max(groups.values(), key=lambda cards: cards[0].planning_profile().memory.gib * len(cards))
+        return tuple(largest)
 
 
 def detect_gpus() -> Detection:

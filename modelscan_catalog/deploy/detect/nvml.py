@@ -89,7 +89,7 @@ def _unsupported(function: str, *arguments: object) -> bool:
     try:
         getattr(pynvml, function)(*arguments)
     except pynvml.NVMLError as error:
-        return getattr(error, "value", None) == pynvml.NVML_ERROR_NOT_SUPPORTED
+        return bool(getattr(error, "value", None) == pynvml.NVML_ERROR_NOT_SUPPORTED)
     return False
 
 

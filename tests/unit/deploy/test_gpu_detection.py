@@ -7,6 +7,7 @@ from typing import Any
 import pynvml
 import pytest
 
+from modelscan_catalog.deploy.detect import nvml as nvml_adapter
 from modelscan_catalog.deploy.gpu import detect_gpus
 
 GIB = 1 << 30
@@ -54,11 +55,14 @@ def test_a_known_card_is_mapped_to_its_profile(nvml: Callable[..., None]) -> Non
     assert gpu.driver is None
 
 
-def test_memory_that_nvml_does_not_support_is_null(nvml: Callable[..., None]) -> None:
+def test_memory_that_nvml_does_not_support_is_the_systems(
+    nvml: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvml_adapter, "system_memory_gib", lambda: (119.68, 100.0))
     nvml(DeviceGetName=b"NVIDIA GB10")
     (gpu,) = detect_gpus().gpus
-    assert gpu.name == "NVIDIA GB10"
-    assert gpu.total_gib is None
+    assert (gpu.name, gpu.profile, gpu.unified) == ("NVIDIA GB10", "gb10", True)
+    assert (gpu.total_gib, gpu.free_gib) == (119.68, 100.0)
 
 
 def test_a_card_that_the_catalogue_does_not_know_is_still_listed(nvml: Callable[..., None]) -> None:
