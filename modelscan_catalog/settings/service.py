@@ -1,31 +1,13 @@
 """Settings of `modelscan serve`: where it listens, who may ask, where its state lies, what it serves."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings
 
+from modelscan_catalog.durations import DurationS
 from modelscan_catalog.secret_refs import SecretRef
-
-_GO_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def duration_s(value: object) -> object:
-    """Seconds of ``30s``, ``5m``, ``1h30m``; anything else is left to pydantic."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    parts = _GO_DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return value
-    return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
-
-
-DurationS = Annotated[float, BeforeValidator(duration_s)]
-"""Seconds: a number, or text such as 30s, 5m, 1h30m."""
 
 
 class ServiceSettings(BaseSettings):
