@@ -16,6 +16,8 @@ from modelscan_catalog.errors import RecordError
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.publish.index import RegistryIndex
 from modelscan_catalog.router.config import RouterConfig
+from modelscan_catalog.router.deployments import DeploymentsFile
+from modelscan_catalog.router.splits import SplitsFile
 
 SCHEMA_VERSION = "1.0.0"
 """Semantic version of the whole set: major when a reader of the last version could break."""
@@ -38,6 +40,8 @@ PUBLISHED: dict[str, Any] = {
     "reference_plan": records.ReferencePlan,
     "reject": records.Reject,
     "router": RouterConfig,
+    "router_deployments": DeploymentsFile,
+    "router_splits": SplitsFile,
     "source_state": records.SourceState,
     "tombstone": records.Tombstone,
     "variant": records.Variant,

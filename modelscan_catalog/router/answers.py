@@ -102,6 +102,12 @@ def is_context_overflow(content: bytes) -> bool:
     return _CONTEXT_OVERFLOW.search(content) is not None
 
 
+def looks_like_json(content: bytes) -> bool:
+    """A cheap look at both ends: an upstream's HTML page or noise is not passed on as an answer."""
+    trimmed = content.strip()
+    return trimmed[:1] in (b"{", b"[") and trimmed[-1:] in (b"}", b"]")
+
+
 def is_openai_error(content: bytes) -> bool:
     """Whether an upstream's refusal already has the shape that clients expect."""
     try:

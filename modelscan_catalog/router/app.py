@@ -6,7 +6,9 @@ import hmac
 import json
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,16 +17,21 @@ from aiohttp import web
 
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router import decide, report
+from modelscan_catalog.router.admin import Admin
 from modelscan_catalog.router.answers import RouterError, TokenCounts
-from modelscan_catalog.router.classify import lexicon
-from modelscan_catalog.router.config import RouterConfig
+from modelscan_catalog.router.config import Policy, RouterConfig
 from modelscan_catalog.router.dialects import error_body
-from modelscan_catalog.router.forward import Call, Forwarder
+from modelscan_catalog.router.forward import Forwarder
 from modelscan_catalog.router.keys import Key
 from modelscan_catalog.router.lint import is_loopback
-from modelscan_catalog.router.table import Needs, Route, RouteTable, RuntimeState
+from modelscan_catalog.router.outgoing import Call
+from modelscan_catalog.router.questions import Questions
+from modelscan_catalog.router.shadow import Mirror
+from modelscan_catalog.router.splitting import split_decision
+from modelscan_catalog.router.table import Route, RouteTable, RuntimeState
 from modelscan_catalog.router.upstream import Upstreams
 from modelscan_catalog.router.usage import Record, UsageStore
+from modelscan_catalog.router.usage_schema import CANARY, PRIMARY, RESCUE, SHADOW
 
 LOGGER = logging.getLogger("modelscan.router")
 
@@ -54,27 +61,30 @@ class Router:
         report.restore_keys(self.state, self.usage.stored_keys(), policy.key_degradation_s)
         self.upstreams = Upstreams(policy.connect_timeout_s, _MAX_UPSTREAM_CONNECTIONS)
         self._forwarder = Forwarder(self.upstreams, self.state.health, self.state.clock, self._note)
-        self._in_flight = 0
+        self.mirror = Mirror(self.upstreams, self.state.clock, partial(self._note, mirrored=True))
+        self.in_flight = 0
         self._salt = os.urandom(16)
         self._clients: dict[str, str] = {}
         self._local_hosts: set[str] = set()
         self._decoder = json.JSONDecoder(parse_constant=_no_constant)
+        admin, questions = Admin(self), Questions(self)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("POST", "/v1/chat/completions"): self._chat,
             ("POST", "/v1/messages"): self._messages,
             ("POST", "/v1/completions"): self._completions,
             ("POST", "/v1/embeddings"): self._embeddings,
-            ("GET", "/v1/models"): self._models,
-            ("POST", "/route"): self._route,
-            ("POST", "/route/refinement"): self._refinement,
-            ("GET", "/classify"): self._classify,
-            ("POST", "/classify"): self._classify,
-            ("POST", "/refresh"): self._refresh,
-            ("GET", "/health"): self._health,
-            ("GET", "/healthz"): self._health,
-            ("GET", "/metrics"): self._metrics,
-            ("GET", "/api/stats"): self._stats,
-            ("GET", "/api/keys"): self._keys,
+            ("GET", "/v1/models"): admin.models,
+            ("POST", "/route"): questions.route,
+            ("POST", "/route/refinement"): questions.refinement,
+            ("GET", "/classify"): questions.classify,
+            ("POST", "/classify"): questions.classify,
+            ("POST", "/refresh"): admin.refresh,
+            ("GET", "/health"): admin.health,
+            ("GET", "/healthz"): admin.health,
+            ("GET", "/metrics"): admin.metrics,
+            ("GET", "/api/stats"): admin.stats,
+            ("GET", "/api/keys"): admin.keys,
+            ("GET", "/api/splits"): admin.splits,
         }
         self._paths = {path for _, path in self._handlers}
 
@@ -93,7 +103,7 @@ class Router:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every failure in the OpenAI error shape, nothing of an exception in it."""
-        self._in_flight += 1
+        self.in_flight += 1
         try:
             path = request.path
             self._authorize(request, path)
@@ -113,7 +123,7 @@ class Router:
             LOGGER.exception("request failed: %s %s", request.method, request.path)
             return RouterError(500, "internal_error", "the router failed; its log has more").response()
         finally:
-            self._in_flight -= 1
+            self.in_flight -= 1
 
     def _authorize(self, request: web.BaseRequest, path: str) -> None:
         if path in _OPEN_PATHS:
@@ -145,7 +155,7 @@ class Router:
                 self._local_hosts.add(named)
 
     async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
-        content, document = await self._document(request)
+        content, document = await self.document(request)
         if not isinstance(document.get("messages"), list) or not document["messages"]:
             raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
         return await self._forward(request, "/chat/completions", content, document)
@@ -153,7 +163,7 @@ class Router:
     async def _messages(self, request: web.BaseRequest) -> web.StreamResponse:
         """The Messages format of Anthropic's clients; errors in its shape."""
         try:
-            content, document = await self._document(request)
+            content, document = await self.document(request)
             if not isinstance(document.get("messages"), list) or not document["messages"]:
                 raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
             return await self._forward(request, "/messages", content, document)
@@ -162,13 +172,13 @@ class Router:
             return web.json_response(body, status=error.status, headers=error.headers)
 
     async def _completions(self, request: web.BaseRequest) -> web.StreamResponse:
-        content, document = await self._document(request)
+        content, document = await self.document(request)
         if not isinstance(document.get("prompt"), str | list):
             raise RouterError(400, "invalid_request", "prompt must be a string or a list")
         return await self._forward(request, "/completions", content, document)
 
     async def _embeddings(self, request: web.BaseRequest) -> web.StreamResponse:
-        content, document = await self._document(request)
+        content, document = await self.document(request)
         if not isinstance(document.get("input"), str | list):
             raise RouterError(400, "invalid_request", "input must be a string or a list")
         return await self._forward(request, "/embeddings", content, document)
@@ -187,6 +197,8 @@ class Router:
             raise RouterError(400, "invalid_request", "stream must be true or false")
         needs = decide.needs_of(document, len(content), request.headers, chat=path in _CHAT_PATHS)
         decision = decide.decide(table, name, needs, decide.classify(document, needs.modalities))
+        if table.splits:
+            decision = split_decision(table, name, decision, needs)
         if decision.is_refinement:
             limit = min(needs.max_output_tokens, table.config.policy.refinement.max_tokens)
             document = {k: v for k, v in document.items() if k != "max_completion_tokens"} | {
@@ -203,9 +215,22 @@ class Router:
             self._client(request),
             decision.deadline_s,
             "anthropic" if path == "/messages" else "openai",
+            decision.split,
+            decision.canary,
         )
+        policy = table.config.policy
+        if decision.shadow is None:
+            return await self._answer(call, decision, policy)
         try:
-            return await self._forwarder.forward(call, decision.routes, table.config.policy)
+            return await self._answer(call, decision, policy)
+        finally:
+            # After the client has its answer, and not for one that left: the copy takes nothing from it.
+            if not isinstance(sys.exc_info()[1], asyncio.CancelledError | ConnectionResetError):
+                self.mirror.send(call, decision.shadow, policy)
+
+    async def _answer(self, call: Call, decision: decide.Decision, policy: Policy) -> web.StreamResponse:
+        try:
+            return await self._forwarder.forward(call, decision.routes, policy)
         except RouterError as error:
             if not decision.is_refinement:
                 raise
@@ -213,7 +238,7 @@ class Router:
             bypass = {"X-ModelScan-Refinement": "bypass"}
             raise RouterError(error.status, "refinement_bypass", message, "upstream_error", bypass) from error
 
-    async def _document(self, request: web.BaseRequest) -> tuple[bytes, dict[str, Any]]:
+    async def document(self, request: web.BaseRequest) -> tuple[bytes, dict[str, Any]]:
         """The body and the JSON object in it; a client that drips is given up."""
         length = request.headers.get("Content-Length")
         if length is not None and length.isdigit() and int(length) > self.max_body_bytes:
@@ -245,6 +270,8 @@ class Router:
         outcome: str,
         first_byte_s: float | None,
         counts: TokenCounts | None,
+        *,
+        mirrored: bool = False,
     ) -> None:
         cost = None if counts is None else route.cost_usd(counts.prompt, counts.cached, counts.completion)
         self.usage.record(
@@ -261,6 +288,8 @@ class Router:
                 counts.cached if counts else 0,
                 counts.completion if counts else None,
                 cost,
+                SHADOW if mirrored else _arm(call, route) if call.split else PRIMARY,
+                call.split,
             )
         )
 
@@ -282,110 +311,11 @@ class Router:
         response.force_close()
         return response
 
-    async def _route(self, request: web.BaseRequest) -> web.Response:
-        started = self.state.clock()
-        content, document = await self._document(request)
-        needs = self._asked(document, len(content), request)
-        name = document.get("model", decide.AUTO)
-        if not isinstance(name, str):
-            raise RouterError(400, "invalid_request", "model must be a string")
-        decision = decide.decide(self.table, name, needs, decide.classify(document, needs.modalities))
-        return web.json_response(decide.described(self.table, decision, needs, self.state.clock() - started))
 
-    async def _refinement(self, request: web.BaseRequest) -> web.Response:
-        started = self.state.clock()
-        content, document = await self._document(request)
-        needs = self._asked(document, len(content), request)
-        kind = document.get("refinement_type", "fast")
-        if kind not in ("fast", "quality", "lmm"):
-            raise RouterError(400, "invalid_request", "refinement_type must be fast, quality or lmm")
-        found = decide.classify(document, needs.modalities)
-        try:
-            decision = decide.refinement(self.table, needs, kind, found)
-        except RouterError as error:
-            if error.status == 404:
-                raise
-            return web.json_response({"model": None, "bypass": True, "reasons": [str(error)]})
-        return web.json_response(decide.described(self.table, decision, needs, self.state.clock() - started))
-
-    def _asked(self, document: dict[str, Any], size: int, request: web.BaseRequest) -> Needs:
-        if not isinstance(document.get("query"), str) and not isinstance(document.get("messages"), list):
-            raise RouterError(400, "invalid_request", "give query (a string) or messages (a list)")
-        return decide.needs_of(document, size, request.headers, chat=True)
-
-    async def _classify(self, request: web.BaseRequest) -> web.Response:
-        if request.method == "GET":
-            document: dict[str, Any] = {"query": request.query.get("query")}
-            size = 0
-        else:
-            content, document = await self._document(request)
-            size = len(content)
-        needs = self._asked(document, size, request)
-        found = decide.classify(document, needs.modalities)
-        return web.json_response(
-            {
-                "class": found.query_class,
-                "version": lexicon().version,
-                "reasons": list(found.reasons),
-                "deadline_s": self.table.config.policy.classes[found.query_class].deadline_s,
-            }
-        )
-
-    async def _health(self, request: web.BaseRequest) -> web.Response:
-        del request
-        table = self.table
-        return web.json_response(
-            {
-                "status": "ok" if self.last_refusal is None else "serving_previous_config",
-                "problem": self.last_refusal,
-                "config": table.fingerprint,
-                "models": len(table.config.models),
-                "usable_models": len(table.usable_models()),
-                "unusable_providers": len(table.unusable),
-                "resting_targets": len(self.state.health.resting()),
-                "usage_problem": self.usage.problem is not None,
-            }
-        )
-
-    async def _models(self, request: web.BaseRequest) -> web.Response:
-        del request
-        rows = [
-            {
-                "id": model.id,
-                "object": "model",
-                "created": 0,
-                "owned_by": model.id.partition("/")[0],
-                "context_window": model.context,
-            }
-            for model in self.table.usable_models()
-        ]
-        return web.json_response({"object": "list", "data": rows})
-
-    async def _refresh(self, request: web.BaseRequest) -> web.Response:
-        del request
-        try:
-            table = await self.reload()
-        except SettingsError as error:
-            message = f"the previous configuration keeps serving: {error}"
-            raise RouterError(422, "invalid_config", message) from error
-        return web.json_response(
-            {"status": "ok", "config": table.fingerprint, "models": len(table.config.models)}
-        )
-
-    async def _metrics(self, request: web.BaseRequest) -> web.Response:
-        del request
-        text = await asyncio.to_thread(
-            report.metrics, self.usage, self.table, self.state, self._in_flight, self.last_refusal is None
-        )
-        return web.Response(body=text.encode(), headers={"Content-Type": report.METRICS_TYPE})
-
-    async def _stats(self, request: web.BaseRequest) -> web.Response:
-        model = request.query.get("model")
-        return web.json_response(await asyncio.to_thread(report.stats, self.usage, model))
-
-    async def _keys(self, request: web.BaseRequest) -> web.Response:
-        rows = report.key_list(self.table, self.state, request.query.get("provider"))
-        return web.json_response({"success": True, "data": rows, "total": len(rows)})
+def _arm(call: Call, route: Route) -> str:
+    if route in call.canary:
+        return CANARY
+    return RESCUE if call.canary or route.model.id != call.split else PRIMARY
 
 
 def _is_here(address: str) -> bool:

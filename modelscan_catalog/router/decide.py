@@ -8,6 +8,7 @@ from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.classify import Classification, asked_modalities, asked_text, lexicon
 from modelscan_catalog.router.config import CLASSES, QueryClass, RouterModel
 from modelscan_catalog.router.table import Needs, RequestRefusedError, Route, RouteTable, estimated_cost_usd
+from modelscan_catalog.router.usage_schema import CANARY, PRIMARY
 
 AUTO = "auto"
 """Asked for as a model: the router chooses by class. ``auto:technical`` names the class."""
@@ -25,6 +26,12 @@ class Decision(NamedTuple):
     reasons: tuple[str, ...]
     deadline_s: float | None
     is_refinement: bool = False
+    split: str = ""
+    """The model whose split the request falls under; empty without one."""
+    canary: tuple[Route, ...] = ()
+    """Of ``routes`` those of the split's canary: the first ones."""
+    shadow: Route | None = None
+    """Where a copy of the request goes."""
 
 
 def needs_of(document: Mapping[str, Any], size: int, headers: Mapping[str, str], *, chat: bool) -> Needs:
@@ -92,6 +99,8 @@ def described(table: RouteTable, decision: Decision, needs: Needs, decided_s: fl
         "estimated_cost_usd": None if cost is None else round(cost, 9),
         "estimated_first_byte_ms": None if seen is None else round(seen * 1e3, 1),
         "deadline_s": budget_s,
+        "split": decision.split or None,
+        "arm": CANARY if decision.canary else PRIMARY,
         "decided_in_ms": round(decided_s * 1e3, 3),
         **(
             {"bypass": unmet, "max_tokens": table.config.policy.refinement.max_tokens}

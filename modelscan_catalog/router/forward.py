@@ -2,10 +2,7 @@
 
 import json
 import logging
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -15,20 +12,19 @@ from modelscan_catalog.router.answers import (
     Trail,
     is_context_overflow,
     is_openai_error,
+    looks_like_json,
     token_counts,
 )
 from modelscan_catalog.router.anthropic import UntranslatableError
 from modelscan_catalog.router.config import Policy
 from modelscan_catalog.router.dialects import (
-    Dialect,
     Translation,
     error_body,
     error_event,
-    target_path,
-    translation,
 )
 from modelscan_catalog.router.health import Health
 from modelscan_catalog.router.keys import Key
+from modelscan_catalog.router.outgoing import Call, outgoing
 from modelscan_catalog.router.table import Route
 from modelscan_catalog.router.upstream import Answer, UpstreamError, Upstreams
 
@@ -36,42 +32,8 @@ LOGGER = logging.getLogger("modelscan.router")
 
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
-_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
-_ESCAPED_LETTER = re.compile(rb"\\u00[46]")
 _KEY_REFUSED = (401, 402)
 _MAX_RETRY_AFTER_S = 3600.0
-
-
-@dataclass
-class Call:
-    """One client's request on its way: what was asked, and since when."""
-
-    request: web.BaseRequest
-    path: str
-    content: bytes
-    document: Mapping[str, Any]
-    started: float
-    query_class: str
-    client: str
-    deadline_s: float | None = None
-    dialect: Dialect = "openai"
-
-    def content_for(self, model: str) -> bytes:
-        """The body with ``model`` as its model: its bytes as they came, but for that name, where possible."""
-        name = json.dumps(model).encode()
-        found = _MODEL.search(self.content)
-        if (
-            found is not None
-            and self.content.count(b'"model"') == 1
-            and not (b"\\u00" in self.content and _ESCAPED_LETTER.search(self.content))
-        ):
-            if found[1] == name:
-                return self.content
-            return b"%b%b%b" % (self.content[: found.start(1)], name, self.content[found.end(1) :])
-        try:
-            return json.dumps({**self.document, "model": model}).encode()
-        except RecursionError:
-            raise RouterError(400, "invalid_json", "the body is nested too deeply") from None
 
 
 Note = Callable[[Call, Route, Key | None, str, float | None, TokenCounts | None], None]
@@ -128,21 +90,11 @@ class Forwarder:
         self, call: Call, route: Route, key: Key | None, first_byte_s: float, policy: Policy, trail: Trail
     ) -> tuple[web.StreamResponse | None, bool]:
         """The answer, or null and whether another key of the same provider may do better."""
-        between = translation(call.dialect, route.provider.format)
-        path = target_path(call.dialect, route.provider.format, call.path)
-        if between is None:
-            content = call.content_for(route.target.model)
-        else:
-            try:
-                content = json.dumps(between.request(call.document, route.target.model)).encode()
-            except (UntranslatableError, KeyError, TypeError, AttributeError) as error:
-                told = (
-                    str(error)
-                    if isinstance(error, UntranslatableError)
-                    else "a part of it has no known shape"
-                )
-                trail.add(route.name, told, 422)
-                return None, False
+        try:
+            path, content, between = outgoing(call, route)
+        except UntranslatableError as error:
+            trail.add(route.name, str(error), 422)
+            return None, False
         head = b"%b%d\r\n\r\n" % (route.head(path, key), len(content))
         begun = self._clock()
         answer: Answer | None = None
@@ -256,7 +208,7 @@ class _Passing:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.outcome = "garbage"
             raise _interrupted(self._route, "its answer is not a message") from error
-        if not _looks_like_json(content):
+        if not looks_like_json(content):
             self.outcome = "garbage"
             raise _interrupted(self._route, "its answer is not JSON")
         self.counts = token_counts(told)
@@ -322,12 +274,6 @@ def _said(content: bytes) -> str | None:
         return str(error["message"])[:500]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def _looks_like_json(content: bytes) -> bool:
-    """A cheap look at both ends: an upstream's HTML page or noise is not passed on as an answer."""
-    trimmed = content.strip()
-    return trimmed[:1] in (b"{", b"[") and trimmed[-1:] in (b"}", b"]")
 
 
 def _retry_after_s(answer: Answer) -> float | None:

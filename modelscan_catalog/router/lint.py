@@ -28,9 +28,9 @@ def lint_router(config: RouterConfig) -> list[RouterFault]:
     """Faults of ``config``, errors first.
 
     A fallback never holds less context or fewer modalities than what it stands in for unless marked,
-    nothing deprecated is a default or a fallback, and every seller has a key reference.
+    nothing deprecated is a default, a fallback or an arm of a split, and every seller has a key reference.
     """
-    return sorted([*_providers(config), *_models(config), *_names(config)])
+    return sorted([*_providers(config), *_models(config), *_names(config), *_splits(config)])
 
 
 def lost_by(primary: RouterModel, fallback: RouterModel) -> str | None:
@@ -128,3 +128,28 @@ def _names(config: RouterConfig) -> list[RouterFault]:
         for name, ids in owners.items()
         if len(ids) > 1
     ]
+
+
+def _splits(config: RouterConfig) -> list[RouterFault]:
+    models = {model.id: model for model in config.models}
+    named = {name: model for model in config.models for name in (*model.aliases, model.id)}
+    named |= {f"{t.provider}/{t.model}": model for model in config.models for t in model.targets}
+    faults = []
+    for name, split in config.splits.items():
+        where = f"split {name}"
+        if name not in models:
+            faults.append(RouterFault("error", "unknown_model", where, "no model has this id"))
+            continue
+        for role, arm in (("canary", split.canary), ("shadow", split.shadow)):
+            if arm is None:
+                continue
+            model = named.get(arm.model)
+            if model is None:
+                told = f"{role}: no model or provider/model is called {arm.model!r}"
+                faults.append(RouterFault("error", "unknown_model", where, told))
+            elif model.deprecated:
+                faults.append(RouterFault("error", "deprecated", where, f"{role} {arm.model} is deprecated"))
+            elif role == "canary" and (lost := lost_by(models[name], model)):
+                told = f"canary {arm.model} has {lost}: requests that need it stay with the primary"
+                faults.append(RouterFault("warning", "lossy_canary", where, told))
+    return faults

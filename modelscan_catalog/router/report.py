@@ -16,11 +16,12 @@ def stats(store: UsageStore, model: str | None) -> dict[str, Any]:
     return {
         "since": "the usage store was made",
         "counts": "upstream calls: a request that fell back counts once a target",
-        "models": store.totals(("model",), where),
-        "targets": store.totals(("model", "target"), where),
-        "classes": store.totals(("class",), where),
+        "models": store.totals(("model",), where, shadow=False),
+        "targets": store.totals(("model", "target"), where, shadow=False),
+        "classes": store.totals(("class",), where, shadow=False),
         "keys": store.totals(("key",), where),
-        "outcomes": store.totals(("outcome",), where),
+        "outcomes": store.totals(("outcome",), where, shadow=False),
+        "arms": store.totals(("model", "arm"), where),
         "clients": len(store.totals(("client",), where)),
         "problem": store.problem,
     }

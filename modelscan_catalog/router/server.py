@@ -138,6 +138,7 @@ async def serving(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+        await router.mirror.close()
         await router.upstreams.close()
         await asyncio.to_thread(router.usage.close)
 

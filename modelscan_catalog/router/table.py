@@ -23,10 +23,11 @@ from modelscan_catalog.router.config import (
 from modelscan_catalog.router.health import Health, TargetHealth
 from modelscan_catalog.router.keys import Key, KeyRing, KeyState, key_id, key_prefix
 from modelscan_catalog.router.policy import class_order
+from modelscan_catalog.router.splits import Split
 from modelscan_catalog.router.upstream import Address
 from modelscan_catalog.secret_refs import resolve_secret
 
-_BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
 """Of English text; only used to try larger models first, never to refuse."""
 
 
@@ -151,6 +152,21 @@ class RouteTable:
             (route.context for route in self.routes() if route.context is not None), default=0
         )
         self._orders: dict[QueryClass, tuple[RouterModel, ...]] = {}
+        self.splits: dict[str, Split] = {}
+        self.idle_splits: dict[str, str] = {}
+        """Models whose split cannot be followed, and why: a new catalogue may have dropped its model."""
+        for name, split in config.splits.items():
+            self._prepare_split(name, split)
+
+    def _prepare_split(self, name: str, split: Split) -> None:
+        arms = [arm.model for arm in (split.canary, split.shadow) if arm is not None]
+        missing = [arm for arm in arms if arm not in self._models and arm not in self._direct]
+        if name not in self._groups:
+            self.idle_splits[name] = "no model has this id"
+        elif missing:
+            self.idle_splits[name] = f"no model or provider/model is called {missing[0]!r}"
+        elif arms:
+            self.splits[name] = split
 
     def _prepare(self, provider: RouterProvider) -> None:
         if not provider.enabled:
@@ -203,15 +219,25 @@ class RouteTable:
             for group in groups:
                 yield from group
 
-    def attempts(self, name: str, needs: Needs | None = None) -> list[Route]:
+    def is_seller(self, name: str) -> bool:
+        """Whether ``name`` asks for one seller's model and nothing else."""
+        return name in self._direct and name not in self._models and name.lower() not in self._models
+
+    def drawn(self) -> float:
+        """A number between 0 and 1 that decides what happens to one request."""
+        return self._draw.random()
+
+    def attempts(self, name: str, needs: Needs | None = None, *, fallbacks: bool = True) -> list[Route]:
         """Upstream calls to try for a request that asks for ``name``, in order.
 
-        ``name`` is a model id, an alias, or ``provider/model`` for one seller only. Raises
+        ``name`` is a model id, an alias, or ``provider/model`` for one seller only. Without ``fallbacks``
+        only targets of that model count. Raises
         ``UnknownIdError`` for another name, ``SettingsError`` when no provider of it can be called.
         """
         model = self._models.get(name) or self._models.get(name.lower())
         if model is not None:
-            chain = [model, *(self._models[other] for other in model.fallbacks)]
+            others = model.fallbacks if fallbacks else ()
+            chain = [model, *(self._models[other] for other in others)]
             return self.chain_attempts(chain, needs or _NO_NEEDS, name)
         if name not in self._direct:
             raise UnknownIdError(f"no model, alias or provider/model is called {name!r}: see /v1/models")
@@ -297,7 +323,7 @@ class RouteTable:
                     "max_cost", f"no target of {name!r} is known to cost at most {needs.max_cost_usd:g} USD"
                 )
         if len(routes) > 1:
-            tokens = needs.text_bytes // _BYTES_PER_TOKEN
+            tokens = needs.text_bytes // BYTES_PER_TOKEN
             now = self.state.clock()
             if tokens > self._smallest_context or self.state.health.last_rest_ends > now:
                 routes.sort(
@@ -322,7 +348,7 @@ _NO_NEEDS = Needs()
 
 def estimated_cost_usd(route: Route, needs: Needs) -> float | None:
     """From the length of the text and the output asked for, roughly; null while a price is unknown."""
-    return route.cost_usd(needs.text_bytes // _BYTES_PER_TOKEN + 1, 0, needs.max_output_tokens)
+    return route.cost_usd(needs.text_bytes // BYTES_PER_TOKEN + 1, 0, needs.max_output_tokens)
 
 
 def _within(route: Route, needs: Needs) -> bool:

@@ -16,6 +16,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.router.usage_schema import (
+    ADD_ARM_LATENCY,
+    ADD_ARMS,
+    ADD_LATENCY,
+    ADD_USAGE,
+    PRIMARY,
+    PUT_KEY,
+    SHADOW,
+    prepare,
+)
 
 LOGGER = logging.getLogger("modelscan.router")
 
@@ -23,35 +33,8 @@ FLUSH_INTERVAL_S = 0.5
 _MAX_WAITING_ROWS = 50_000
 _BUCKETS_PER_DOUBLING = 8
 """Latencies are kept to 2 ** (1/8), that is 9 percent."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS usage (
-  hour INTEGER, model TEXT, target TEXT, key TEXT, class TEXT, client TEXT, outcome TEXT,
-  requests INTEGER, prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER,
-  requests_without_tokens INTEGER, cost_usd REAL, requests_without_cost INTEGER,
-  PRIMARY KEY (hour, model, target, key, class, client, outcome)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS latency (
-  hour INTEGER, model TEXT, target TEXT, key TEXT, class TEXT, kind TEXT, bucket INTEGER, requests INTEGER,
-  PRIMARY KEY (hour, model, target, key, class, kind, bucket)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS key_state (
-  id TEXT PRIMARY KEY, prefix TEXT, provider TEXT, requests INTEGER, tokens INTEGER,
-  resting_until REAL, rest_reason TEXT) WITHOUT ROWID;
-"""
-_ADD_USAGE = """
-INSERT INTO usage VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
-  prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-  cached_tokens = cached_tokens + excluded.cached_tokens,
-  completion_tokens = completion_tokens + excluded.completion_tokens,
-  requests_without_tokens = requests_without_tokens + excluded.requests_without_tokens,
-  cost_usd = cost_usd + excluded.cost_usd,
-  requests_without_cost = requests_without_cost + excluded.requests_without_cost
-"""
-_ADD_LATENCY = """
-INSERT INTO latency VALUES (?,?,?,?,?,?,?,?)
-ON CONFLICT DO UPDATE SET requests = requests + excluded.requests
-"""
-_PUT_KEY = "INSERT OR REPLACE INTO key_state VALUES (?,?,?,?,?,?,?)"
+ARM_STEP_S = 10
+"""Calls under a split are summed up by this, so that minutes of a trial can be looked at."""
 
 
 class Record(NamedTuple):
@@ -69,6 +52,9 @@ class Record(NamedTuple):
     cached_tokens: int
     completion_tokens: int | None
     cost_usd: float | None
+    arm: str = PRIMARY
+    split: str = ""
+    """The model that was split; empty without a split."""
 
 
 class KeyRow(NamedTuple):
@@ -98,6 +84,8 @@ class UsageStore:
         self._pending: deque[Record] = deque()
         self._usage: dict[tuple[Any, ...], list[float]] = {}
         self._latency: dict[tuple[Any, ...], int] = {}
+        self._arms: dict[tuple[Any, ...], list[float]] = {}
+        self._arm_latency: dict[tuple[Any, ...], int] = {}
         self._key_rows: dict[str, KeyRow] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -110,9 +98,7 @@ class UsageStore:
             self._store = sqlite3.connect(
                 path or ":memory:", check_same_thread=False, isolation_level=None, timeout=1.0
             )
-            self._store.execute("PRAGMA journal_mode=WAL")
-            self._store.execute("PRAGMA synchronous=NORMAL")
-            self._store.executescript(_SCHEMA)
+            prepare(self._store)
         except (sqlite3.Error, OSError) as error:
             raise SettingsError(f"{path}: cannot hold the router's usage: {error}") from error
 
@@ -151,9 +137,11 @@ class UsageStore:
                 return
             try:
                 self._store.execute("BEGIN IMMEDIATE")
-                self._store.executemany(_ADD_USAGE, [(*key, *sums) for key, sums in self._usage.items()])
-                self._store.executemany(_ADD_LATENCY, [(*key, count) for key, count in self._latency.items()])
-                self._store.executemany(_PUT_KEY, self._key_rows.values())
+                for statement, sums in ((ADD_USAGE, self._usage), (ADD_ARMS, self._arms)):
+                    self._store.executemany(statement, [(*key, *values) for key, values in sums.items()])
+                for statement, counts in ((ADD_LATENCY, self._latency), (ADD_ARM_LATENCY, self._arm_latency)):
+                    self._store.executemany(statement, [(*key, count) for key, count in counts.items()])
+                self._store.executemany(PUT_KEY, self._key_rows.values())
                 self._store.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._store.in_transaction:
@@ -163,41 +151,43 @@ class UsageStore:
                 self.problem = str(error)
                 return
             self._usage, self._latency, self._key_rows = {}, {}, {}
+            self._arms, self._arm_latency = {}, {}
             self.problem = None
 
     def _add(self, one: Record) -> None:
-        hour = int(self._wall() // 3600 * 3600)
-        group = (hour, one.model, one.target, one.key, one.query_class)
-        sums = self._usage.get((*group, one.client, one.outcome))
-        if sums is None:
-            if len(self._usage) >= _MAX_WAITING_ROWS:
-                self.lost_requests += 1
-                return
-            sums = self._usage[(*group, one.client, one.outcome)] = [0, 0, 0, 0, 0, 0.0, 0]
-        sums[0] += 1
-        if one.prompt_tokens is None or one.completion_tokens is None:
-            sums[4] += 1
-        else:
-            sums[1] += one.prompt_tokens
-            sums[2] += one.cached_tokens
-            sums[3] += one.completion_tokens
-        if one.cost_usd is None:
-            sums[6] += 1
-        else:
-            sums[5] += one.cost_usd
-        for kind, seconds in (("first_byte", one.first_byte_s), ("total", one.total_s)):
-            if seconds is not None:
-                key = (*group, kind, latency_bucket(seconds))
-                self._latency[key] = self._latency.get(key, 0) + 1
+        now = self._wall()
+        group = (int(now // 3600 * 3600), one.model, one.target, one.key, one.query_class)
+        row = (*group, one.client, one.outcome, one.arm)
+        if len(self._usage) >= _MAX_WAITING_ROWS and row not in self._usage:
+            self.lost_requests += 1
+            return
+        _sum_up(self._usage, row, one)
+        told = [
+            (kind, latency_bucket(seconds))
+            for kind, seconds in (("first_byte", one.first_byte_s), ("total", one.total_s))
+            if seconds is not None
+        ]
+        for kind, bucket in told:
+            _count(self._latency, (*group, one.arm, kind, bucket))
+        if one.split:
+            step = (int(now // ARM_STEP_S * ARM_STEP_S), one.split, one.arm)
+            _sum_up(self._arms, (*step, one.model, one.outcome), one)
+            for kind, bucket in told if one.outcome == "ok" else ():
+                _count(self._arm_latency, (*step, kind, bucket))
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_INTERVAL_S):
             self.flush()
 
-    def totals(self, by: tuple[str, ...], where: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """Sums and latency percentiles over all time, one row for each combination of the columns ``by``."""
+    def totals(
+        self, by: tuple[str, ...], where: Mapping[str, str] | None = None, *, shadow: bool = True
+    ) -> list[dict[str, Any]]:
+        """Sums and latency percentiles over all time, one row for each combination of the columns ``by``.
+
+        Without ``shadow``, mirrored calls, which answered nobody, are left out.
+        """
         self.flush()
-        condition, values = _where(where or {})
+        condition, values = _where(where or {}, shadow=shadow)
         columns = ", ".join(by)
         with self._lock:
             rows = self._store.execute(
@@ -241,6 +231,27 @@ class UsageStore:
         return found
 
 
+def _sum_up(sums_by_key: dict[tuple[Any, ...], list[float]], key: tuple[Any, ...], one: Record) -> None:
+    sums = sums_by_key.get(key)
+    if sums is None:
+        sums = sums_by_key[key] = [0, 0, 0, 0, 0, 0.0, 0]
+    sums[0] += 1
+    if one.prompt_tokens is None or one.completion_tokens is None:
+        sums[4] += 1
+    else:
+        sums[1] += one.prompt_tokens
+        sums[2] += one.cached_tokens
+        sums[3] += one.completion_tokens
+    if one.cost_usd is None:
+        sums[6] += 1
+    else:
+        sums[5] += one.cost_usd
+
+
+def _count(counts: dict[tuple[Any, ...], int], key: tuple[Any, ...]) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
 def latency_bucket(seconds: float) -> int:
     """The histogram bucket of a latency: eighths of a doubling, from a microsecond upwards."""
     return math.floor(math.log2(max(seconds, 1e-6) * 1e6) * _BUCKETS_PER_DOUBLING)
@@ -256,7 +267,6 @@ def percentile_ms(histogram: Mapping[int, int], percent: float) -> float | None:
     return None
 
 
-def _where(where: Mapping[str, str]) -> tuple[str, list[str]]:
-    if not where:
-        return "", []
-    return " WHERE " + " AND ".join(f"{name} = ?" for name in where), [*where.values()]
+def _where(where: Mapping[str, str], *, shadow: bool) -> tuple[str, list[str]]:
+    conditions = [f"{name} = ?" for name in where] + ([] if shadow else [f"arm <> '{SHADOW}'"])
+    return f" WHERE {' AND '.join(conditions)}" if conditions else "", [*where.values()]

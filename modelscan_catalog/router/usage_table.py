@@ -1,4 +1,4 @@
-"""The router's usage as a table of the catalogue: one row an hour, model, target, class and outcome."""
+"""The router's usage as a table of the catalogue: one row an hour, model, target, class, outcome and arm."""
 
 import sqlite3
 from pathlib import Path
@@ -7,6 +7,7 @@ from pydantic import Field
 
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.records.base import Record
+from modelscan_catalog.router.usage_schema import PRIMARY, VERSION
 
 
 class RouterUsage(Record):
@@ -17,6 +18,7 @@ class RouterUsage(Record):
     target: str = Field(description="provider/model as the provider calls it")
     query_class: str
     outcome: str = Field(description="ok, timeout, connection, broken, garbage, cancelled or status_N")
+    arm: str = Field(description="primary, canary, shadow or rescue; primary without a split")
     calls: int = Field(ge=0)
     prompt_tokens: int = Field(ge=0)
     cached_tokens: int = Field(ge=0)
@@ -36,10 +38,12 @@ def read_usage(path: Path) -> list[RouterUsage]:
     try:
         store = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
+            before_arms = store.execute("PRAGMA user_version").fetchone()[0] < VERSION
+            arm = f"'{PRIMARY}'" if before_arms else "arm"
             rows = store.execute(
-                "SELECT hour, model, target, class, outcome, SUM(requests), SUM(prompt_tokens),"
+                f"SELECT hour, model, target, class, outcome, {arm}, SUM(requests), SUM(prompt_tokens),"  # noqa: S608
                 " SUM(cached_tokens), SUM(completion_tokens), SUM(requests_without_tokens), SUM(cost_usd),"
-                " SUM(requests_without_cost) FROM usage GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5"
+                " SUM(requests_without_cost) FROM usage GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6"
             ).fetchall()
         finally:
             store.close()

@@ -122,7 +122,7 @@ def test_given_the_store_when_read_as_a_file_then_no_column_could_hold_a_prompt(
     with sqlite3.connect(path) as store:
         columns = {
             row[1]
-            for table in ("usage", "latency", "key_state")
+            for table in ("usage", "latency", "key_state", "arms", "arm_latency")
             for row in store.execute(f"PRAGMA table_info({table})")
         }
     assert columns == {
@@ -134,6 +134,7 @@ def test_given_the_store_when_read_as_a_file_then_no_column_could_hold_a_prompt(
             "cost_usd",
             "requests_without_cost",
         ),
+        *("arm", "step", "route"),
         *("kind", "bucket", "id", "prefix", "provider", "tokens", "resting_until", "rest_reason"),
     }
 
@@ -145,3 +146,43 @@ def test_given_any_latencies_when_summed_up_then_a_percentile_is_at_most_ten_per
         histogram[latency_bucket(seconds)] = histogram.get(latency_bucket(seconds), 0) + 1
     exact = sorted(latencies)[-(-len(latencies) * percent // 100) - 1] * 1000
     assert exact * 0.994 <= percentile_ms(histogram, percent) <= exact * 1.1
+
+
+VERSION_1 = """
+CREATE TABLE usage (
+  hour INTEGER, model TEXT, target TEXT, key TEXT, class TEXT, client TEXT, outcome TEXT,
+  requests INTEGER, prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER,
+  requests_without_tokens INTEGER, cost_usd REAL, requests_without_cost INTEGER,
+  PRIMARY KEY (hour, model, target, key, class, client, outcome)) WITHOUT ROWID;
+CREATE TABLE latency (
+  hour INTEGER, model TEXT, target TEXT, key TEXT, class TEXT, kind TEXT, bucket INTEGER, requests INTEGER,
+  PRIMARY KEY (hour, model, target, key, class, kind, bucket)) WITHOUT ROWID;
+CREATE TABLE key_state (
+  id TEXT PRIMARY KEY, prefix TEXT, provider TEXT, requests INTEGER, tokens INTEGER,
+  resting_until REAL, rest_reason TEXT) WITHOUT ROWID;
+INSERT INTO usage VALUES (3600, 'm', 'p/m', 'k', 'simple', 'c', 'ok', 3, 30, 0, 6, 0, 0.5, 0);
+INSERT INTO latency VALUES (3600, 'm', 'p/m', 'k', 'simple', 'total', 130, 3);
+"""
+
+
+def test_given_the_store_of_an_older_router_when_opened_then_its_calls_are_kept_as_the_primarys(tmp_path):
+    path = tmp_path / "usage.sqlite"
+    with sqlite3.connect(path) as old:
+        old.executescript(VERSION_1)
+    old.close()
+    for _ in range(2):
+        store = UsageStore(path, wall=lambda: 3700.0)
+        store.record(call())
+        [row] = store.totals(("model", "arm"))
+        store.close()
+    assert (row["arm"], row["requests"], row["cost_usd"]) == ("primary", 5, 0.502)
+
+
+def test_given_the_store_of_a_newer_router_when_opened_then_it_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "usage.sqlite"
+    UsageStore(path).close()
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(SettingsError, match="a newer router made it"):
+        UsageStore(path)

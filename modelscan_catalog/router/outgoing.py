@@ -1,0 +1,74 @@
+"""A client's request as it goes out to a target: its own bytes where possible, translated where necessary."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from modelscan_catalog.router.answers import RouterError
+from modelscan_catalog.router.anthropic import UntranslatableError
+from modelscan_catalog.router.dialects import Dialect, Translation, target_path, translation
+from modelscan_catalog.router.table import Route
+
+_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+_ESCAPED_LETTER = re.compile(rb"\\u00[46]")
+
+
+@dataclass
+class Call:
+    """One client's request on its way: what was asked, and since when."""
+
+    request: web.BaseRequest
+    path: str
+    content: bytes
+    document: Mapping[str, Any]
+    started: float
+    query_class: str
+    client: str
+    deadline_s: float | None = None
+    dialect: Dialect = "openai"
+    split: str = ""
+    """The model whose split the request falls under; empty without one."""
+    canary: tuple[Route, ...] = ()
+    """Of the targets to try, those of the split's canary."""
+
+    def content_for(self, model: str) -> bytes:
+        """The body with ``model`` as its model: its bytes as they came, but for that name, where possible."""
+        name = json.dumps(model).encode()
+        found = _MODEL.search(self.content)
+        if (
+            found is not None
+            and self.content.count(b'"model"') == 1
+            and not (b"\\u00" in self.content and _ESCAPED_LETTER.search(self.content))
+        ):
+            if found[1] == name:
+                return self.content
+            return b"%b%b%b" % (self.content[: found.start(1)], name, self.content[found.end(1) :])
+        try:
+            return json.dumps({**self.document, "model": model}).encode()
+        except RecursionError:
+            raise RouterError(400, "invalid_json", "the body is nested too deeply") from None
+
+
+class Outgoing(NamedTuple):
+    """Where a request goes below a provider's base URL, its body, what translates its answer back."""
+
+    path: str
+    content: bytes
+    between: Translation | None
+
+
+def outgoing(call: Call, route: Route) -> Outgoing:
+    """``call`` as ``route`` takes it; raises ``UntranslatableError`` for what its format cannot say."""
+    between = translation(call.dialect, route.provider.format)
+    path = target_path(call.dialect, route.provider.format, call.path)
+    if between is None:
+        return Outgoing(path, call.content_for(route.target.model), None)
+    try:
+        content = json.dumps(between.request(call.document, route.target.model)).encode()
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UntranslatableError("a part of it has no known shape") from error
+    return Outgoing(path, content, between)
