@@ -43,6 +43,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "schemas": ("modelscan_catalog.cli.schemas:schemas", "Write or check the generated JSON Schemas."),
     "serve": ("modelscan_catalog.cli.serve:serve", "Serve the published registry over HTTP."),
     "snapshot": ("modelscan_catalog.cli.snapshot:snapshot", "Save the embedded snapshot of the sources."),
+    "upgrade": (
+        "modelscan_catalog.cli.upgrade:upgrade",
+        "Try a model's successor on real requests, and decide by evidence.",
+    ),
     "what-fits": ("modelscan_catalog.cli.what_fits:what_fits", "What of the catalogue runs on these GPUs?"),
 }
 

@@ -1,0 +1,163 @@
+"""One evaluation of every open upgrade: gather evidence, decide, store, and let the routers know.
+
+The state database is the truth, ``splits.json`` follows from it. A process that is killed between the two
+leaves a file that the next evaluation, or the next start of the service, writes again.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from modelscan_catalog.errors import StateError, UnknownIdError
+from modelscan_catalog.router.splits import Split, split_of, write_splits
+from modelscan_catalog.state.database import open_state
+from modelscan_catalog.upgrade.evaluation_sets import evaluate, read_evaluation_set
+from modelscan_catalog.upgrade.gates import NOTHING, Evidence, Figures
+from modelscan_catalog.upgrade.machine import Decision, Upgrade, decide
+from modelscan_catalog.upgrade.policy import Phase, UpgradePolicy
+from modelscan_catalog.upgrade.records import (
+    baseline_of,
+    create_upgrade,
+    latest_scores,
+    stop_upgrade,
+    store_decision,
+    store_score,
+    upgrades,
+)
+
+ReadFigures = Callable[[str, datetime, datetime], Mapping[str, Figures]]
+"""(route, since, until) to the figures of the arms ``primary``, ``canary`` and ``shadow``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrades:
+    """Where the upgrades of one router are kept and looked after."""
+
+    state: Path
+    splits_file: Path
+    """``splits.json`` in the folder that the routers watch."""
+    sets_dir: Path
+    policy: UpgradePolicy
+    figures: ReadFigures
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def start(self, route: str, primary: str, candidate: str) -> Upgrade:
+        """Begin to try ``candidate`` on ``route``: its shadow at once; the same again changes nothing.
+
+        Raises ``StateError`` when another candidate is being tried there, or one has taken over already.
+        """
+        if primary == candidate:
+            raise StateError(f"{route}: {candidate} is what answers there already")
+        with open_state(self.state) as connection:
+            for earlier in upgrades(connection, route=route):
+                if earlier.phase == "retired":
+                    raise StateError(f"{route}: {earlier.candidate} has taken over; start on that route")
+            upgrade = create_upgrade(connection, route, primary, candidate, self.clock())
+            if upgrade.phase == "candidate":
+                upgrade, _ = self._evaluate(connection, upgrade)
+            self._write_splits(connection)
+        return upgrade
+
+    def stop(self, route: str, reason: str) -> Upgrade:
+        """End the open upgrade of ``route`` by hand; raises ``UnknownIdError`` when there is none."""
+        with open_state(self.state) as connection:
+            for upgrade in upgrades(connection, route=route, open_only=True):
+                stopped = stop_upgrade(connection, upgrade, reason, self.clock())
+                self._write_splits(connection)
+                return stopped
+        raise UnknownIdError(f"{route}: nothing is being tried on that route")
+
+    def evaluate_all(self) -> list[tuple[Upgrade, Decision]]:
+        """Decide about every open upgrade by the evidence of this moment."""
+        with open_state(self.state) as connection:
+            decided = [
+                self._evaluate(connection, upgrade) for upgrade in upgrades(connection, open_only=True)
+            ]
+            self._write_splits(connection)
+        return decided
+
+    def reconcile(self) -> dict[str, Split]:
+        """Write the splits that the state asks for; for the start of a service. Idempotent."""
+        with open_state(self.state) as connection:
+            return self._write_splits(connection)
+
+    def score(self, route: str, base_url: str, key: str | None = None) -> dict[str, dict[str, float]]:
+        """Ask the sets of the gates of both models of ``route``, through the router at ``base_url``.
+
+        Returns model to set to score. Raises ``FetchError`` when a request fails; what was scored before
+        is kept.
+        """
+        gates = self.policy.gates
+        names = dict.fromkeys((gates.quality.evaluation_set, gates.safety.evaluation_set))
+        scores: dict[str, dict[str, float]] = {}
+        with open_state(self.state) as connection:
+            found = upgrades(connection, route=route, open_only=True)
+            if not found:
+                raise UnknownIdError(f"{route}: nothing is being tried on that route")
+            for model in (found[0].candidate, found[0].primary):
+                for name in names:
+                    evaluation_set = read_evaluation_set(self.sets_dir, name)
+                    scored = evaluate(evaluation_set, base_url, model, key=key)
+                    store_score(connection, evaluation_set, model, scored, self.clock())
+                    scores.setdefault(model, {})[name] = scored.score
+        return scores
+
+    def _evaluate(self, connection: sqlite3.Connection, upgrade: Upgrade) -> tuple[Upgrade, Decision]:
+        moment = self.clock()
+        window = timedelta(minutes=self.policy.window_minutes)
+        whole = self._evidence(connection, upgrade, upgrade.share_since, moment)
+        late = self._evidence(connection, upgrade, max(upgrade.share_since, moment - window), moment)
+        decision = decide(upgrade, whole, late, self.policy, moment)
+        seen = not whole.primary_is_remembered and whole.primary.requests > 0
+        baseline = whole.primary if seen and upgrade.phase in ("shadow", "canary") else None
+        return store_decision(connection, upgrade, decision, moment, baseline), decision
+
+    def _evidence(
+        self, connection: sqlite3.Connection, upgrade: Upgrade, since: datetime, until: datetime
+    ) -> Evidence:
+        arms = self.figures(upgrade.route, since, until)
+        primary = arms.get("primary", NOTHING)
+        remembered = baseline_of(connection, upgrade.id) if upgrade.phase == "full" else None
+        sets = {
+            name: read_evaluation_set(self.sets_dir, name).sha256
+            for name in (
+                self.policy.gates.quality.evaluation_set,
+                self.policy.gates.safety.evaluation_set,
+            )
+        }
+        days = self.policy.evaluation_max_age_days
+        return Evidence(
+            candidate=arms.get("shadow" if upgrade.phase == "shadow" else "canary", NOTHING),
+            primary=remembered or primary,
+            primary_is_remembered=remembered is not None,
+            candidate_scores=latest_scores(connection, upgrade.candidate, sets, until, days),
+            primary_scores=latest_scores(connection, upgrade.primary, sets, until, days),
+        )
+
+    def _write_splits(self, connection: sqlite3.Connection) -> dict[str, Split]:
+        splits = current_splits(upgrades(connection))
+        write_splits(self.splits_file, splits)
+        return splits
+
+
+def current_splits(known: list[Upgrade]) -> dict[str, Split]:
+    """The splits that follow from the upgrades; a route that was taken over twice leads to the last."""
+    successor = {upgrade.route: upgrade.candidate for upgrade in known if upgrade.phase == "retired"}
+    splits = {}
+    for route in successor:
+        last, seen = route, {route}
+        while last in successor and successor[last] not in seen:
+            last = successor[last]
+            seen.add(last)
+        splits[route] = split_of(canary=(last, 1.0))
+    live: dict[Phase, str] = {"shadow": "shadow", "canary": "canary", "full": "canary"}
+    for upgrade in known:
+        if upgrade.phase in live:
+            arm = (upgrade.candidate, upgrade.share)
+            splits[upgrade.route] = split_of(
+                canary=arm if live[upgrade.phase] == "canary" else None,
+                shadow=arm if live[upgrade.phase] == "shadow" else None,
+            )
+    return splits
