@@ -20,6 +20,8 @@ class Wanted:
     name: str
     plan: DeploymentPlan
     replicas: int = 1
+    card_ids: tuple[str, ...] = ()
+    """The target's own ids (``Cards.ids``) of the cards to use; empty leaves the choice to it."""
 
 
 @dataclass(frozen=True, slots=True)
