@@ -11,6 +11,7 @@
     ├── AmbiguousIdError       several have it
     ├── FitInputError          a field of a fit request cannot be used
     ├── ManifestError          a plan cannot be written as that target's document
+    │   └── ManifestLintError   one was written, and does not pass its own lint
     ├── StateError             the state file is unusable, or refuses a step
     ├── JobCancelledError      somebody asked a job to stop
     ├── ClientError            (sdk.errors) a provider's client could not ask, or got no good answer
@@ -85,6 +86,10 @@ class FitInputError(ModelScanError):
 
 class ManifestError(ModelScanError):
     """A plan cannot be written as that target's document."""
+
+
+class ManifestLintError(ManifestError):
+    """A document was written and does not pass its own lint: no plan should bring that about."""
 
 
 class StateError(ModelScanError):

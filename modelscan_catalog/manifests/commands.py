@@ -1,9 +1,7 @@
-"""A plan as engine flags, as a shell command, and as a docker compose file."""
+"""A plan as engine flags and as a shell command."""
 
 import shlex
 from typing import Any
-
-import yaml
 
 from modelscan_catalog.errors import ManifestError
 from modelscan_catalog.manifests.engines import (
@@ -16,19 +14,11 @@ from modelscan_catalog.manifests.engines import (
 )
 from modelscan_catalog.manifests.findings import errors_of
 from modelscan_catalog.manifests.flags import check_flags, read_parameters, resolve_name
-from modelscan_catalog.manifests.plan_input import LaunchPlan, deployment_name
+from modelscan_catalog.manifests.options import OFFLINE_ENV, EmitOptions
+from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.manifests.recipes import planned_flags
 
 _MODELSCOPE_SWITCH: dict[Engine, str] = {"vllm": "VLLM_USE_MODELSCOPE", "sglang": "SGLANG_USE_MODELSCOPE"}
-
-_CACHE_MOUNT = "/cache"
-
-_CACHE_ENV = {
-    "HOME": "/tmp",  # noqa: S108 - inside the container, a private tmpfs
-    "HF_HOME": f"{_CACHE_MOUNT}/huggingface",
-    "MODELSCOPE_CACHE": f"{_CACHE_MOUNT}/modelscope",
-    "XDG_CACHE_HOME": f"{_CACHE_MOUNT}/xdg",
-}
 
 
 def engine_parameters(plan: LaunchPlan) -> list[str]:
@@ -66,26 +56,48 @@ def engine_parameters(plan: LaunchPlan) -> list[str]:
     return parameters
 
 
-def serve_arguments(plan: LaunchPlan, *, host: str, port: int) -> list[str]:
-    """The whole argument vector of the engine's server process."""
+def server_command(engine: Engine, model: str) -> tuple[list[str], list[str]]:
+    """The words that start ``engine``'s server, and those that name ``model`` to it."""
+    if engine == "vllm":
+        return ["vllm", "serve"], [model]
+    return ["python3", "-m", "sglang.launch_server"], [f"{flag_name(engine, 'model')}={model}"]
+
+
+def serve_arguments(plan: LaunchPlan, *, host: str, port: int, weights: str | None = None) -> list[str]:
+    """The whole argument vector of the engine's server process; ``weights`` is where they lie, if not in
+    ``plan.repo``."""
     engine = plan.engine
     name = flag_name(engine, "served_model_name")
     address = [f"{flag_name(engine, 'host')}={host}", f"{flag_name(engine, 'port')}={port}"]
     revision = []
     if plan.revision and plan.source != "local_path":
         revision = [f"{flag_name(engine, 'revision')}={plan.revision}"]
+    command, model = server_command(engine, weights or plan.repo)
     served = [*revision, f"{name}={plan.served_model_name}", *address, *engine_parameters(plan)]
-    if engine == "vllm":
-        return ["vllm", "serve", plan.repo, *served]
-    return ["python3", "-m", "sglang.launch_server", f"{flag_name(engine, 'model')}={plan.repo}", *served]
+    return [*command, *model, *served]
 
 
-def launch_command(plan: LaunchPlan, *, host: str = "127.0.0.1", port: int | None = None) -> str:
-    """A shell line that starts the plan's engine; secrets appear as variables, never as values."""
-    settings = [f"{name}={shlex.quote(value)}" for name, value in _environment(plan).items()]
+def launch_command(plan: LaunchPlan, options: EmitOptions | None = None) -> str:
+    """A shell line that starts the plan's engine on loopback; secrets are variables in it, never values."""
+    options = options or EmitOptions()
+    on_this_machine(plan)
+    variables = engine_environment(plan, offline=options.offline)
+    settings = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
     secrets = [f'{name}="{_shell_secret(ref)}"' for name, ref in plan.secret_env().items()]
-    arguments = serve_arguments(plan, host=host, port=port or default_port(plan.engine))
-    return " ".join([*settings, *secrets, shlex.join(arguments)])
+    port = options.port or default_port(plan.engine)
+    return " ".join([*settings, *secrets, shlex.join(serve_arguments(plan, host="127.0.0.1", port=port))])
+
+
+def on_this_machine(plan: LaunchPlan) -> None:
+    """Raises ``ManifestError`` for weights that only a pod can reach."""
+    if plan.repo.startswith("pvc://"):
+        raise ManifestError(f"{plan.repo}: a claim is a cluster's storage; here, name the directory instead")
+
+
+def engine_environment(plan: LaunchPlan, *, offline: bool) -> dict[str, str]:
+    """Variables that are no secrets: the hub to fetch from, the offline switches, the plan's own."""
+    switch = {_MODELSCOPE_SWITCH[plan.engine]: "1"} if plan.source == "model_scope" else {}
+    return {**switch, **(OFFLINE_ENV if offline else {}), **plan.plain_env()}
 
 
 def container_image(plan: LaunchPlan) -> str:
@@ -102,77 +114,6 @@ def container_image(plan: LaunchPlan) -> str:
     return str(image).format(version=plan.engine_version)
 
 
-def compose_document(plan: LaunchPlan, *, port: int | None = None) -> dict[str, Any]:
-    """A compose project with one hardened service, published on loopback only."""
-    name = deployment_name(plan)
-    inside = default_port(plan.engine)
-    served = serve_arguments(plan, host="0.0.0.0", port=inside)  # noqa: S104 - inside the container
-    arguments = [_compose_literal(word) for word in served]
-    service: dict[str, Any] = {
-        "image": container_image(plan),
-        "entrypoint": arguments[:2] if plan.engine == "vllm" else arguments[:3],
-        "command": arguments[2:] if plan.engine == "vllm" else arguments[3:],
-        "environment": {
-            **_CACHE_ENV,
-            **{name: _compose_literal(value) for name, value in _environment(plan).items()},
-            **{variable: _compose_secret(ref) for variable, ref in plan.secret_env().items()},
-        },
-        "ports": [f"127.0.0.1:{port or inside}:{inside}"],
-        "volumes": [f"model-cache:{_CACHE_MOUNT}"],
-        "read_only": True,
-        "tmpfs": ["/tmp:exec"],  # noqa: S108 - compiled kernels are loaded from there
-        "shm_size": "16gb",
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
-        "restart": "unless-stopped",
-        "healthcheck": {
-            "test": [
-                "CMD",
-                "python3",
-                "-c",
-                f"import urllib.request as u; u.urlopen('http://127.0.0.1:{inside}/health', timeout=4)",
-            ],
-            "interval": "30s",
-            "timeout": "5s",
-            "retries": 10,
-            "start_period": "30m",
-        },
-        "labels": {
-            "modelscan.model": plan.model_id,
-            "modelscan.variant": _compose_literal(plan.variant_id),
-            "modelscan.gpu": f"{plan.gpu_count}x {plan.gpu_profile_id}",
-        },
-    }
-    if plan.source == "local_path":
-        weights = _compose_literal(plan.repo)
-        service["volumes"].append(f"{weights}:{weights}:ro")
-    if plan.gpu_vendor == "nvidia":
-        device = {"driver": "nvidia", "count": plan.gpu_count, "capabilities": ["gpu"]}
-        service["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
-    else:
-        service |= {"devices": ["/dev/kfd", "/dev/dri"], "group_add": ["video", "render"]}
-    return {"services": {name: service}, "volumes": {"model-cache": {}}}
-
-
-def yaml_text(document: dict[str, Any]) -> str:
-    """``document`` as YAML in its own order, without anchors; equal documents give equal text."""
-    return str(
-        yaml.dump(
-            document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
-        )
-    )
-
-
-_SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class _Dumper(_SafeDumper):  # type: ignore[misc]
-    """Writes repeated parts out: anchors are legal YAML that many readers of manifests trip over."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
 def _kv_cache_dtype(plan: LaunchPlan) -> str | None:
     if plan.kv_cache_dtype in (None, "auto"):
         return None
@@ -181,23 +122,6 @@ def _kv_cache_dtype(plan: LaunchPlan) -> str | None:
     return translate_value("kv_cache_dtype", str(plan.kv_cache_dtype), "vllm", plan.engine)
 
 
-def _environment(plan: LaunchPlan) -> dict[str, str]:
-    switch = {_MODELSCOPE_SWITCH[plan.engine]: "1"} if plan.source == "model_scope" else {}
-    return switch | plan.plain_env()
-
-
 def _shell_secret(reference: str) -> str:
     kind, _, name = reference.partition(":")
     return f"${{{name}:?set it}}" if kind == "env" else f"$(cat {shlex.quote(name)})"
-
-
-def _compose_literal(text: str) -> str:
-    """``text`` as compose reads it back: a single dollar sign would start a variable."""
-    return text.replace("$", "$$")
-
-
-def _compose_secret(reference: str) -> str:
-    kind, _, name = reference.partition(":")
-    if kind != "env":
-        raise ManifestError(f"{reference}: compose takes secrets from the environment: use env:NAME")
-    return f"${{{name}:?set it}}"

@@ -7,8 +7,10 @@ from typing import Any
 from packaging.version import Version
 
 from modelscan_catalog.errors import ManifestError
+from modelscan_catalog.fit.profiles import load_profiles
 from modelscan_catalog.manifests.commands import engine_parameters
 from modelscan_catalog.manifests.engines import Engine, gpustack_versions
+from modelscan_catalog.manifests.options import OFFLINE_ENV, EmitOptions
 from modelscan_catalog.manifests.plan_input import LaunchPlan, WeightSource
 
 BACKENDS: dict[Engine, str] = {"vllm": "vLLM", "sglang": "SGLang"}
@@ -32,7 +34,9 @@ _CATEGORIES = {
 """Our categories in GPUStack's vocabulary; it has none for video."""
 
 
-def model_body(plan: LaunchPlan, *, replicas: int = 1, cluster_id: int | None = None) -> dict[str, Any]:
+def model_body(
+    plan: LaunchPlan, options: EmitOptions | None = None, *, cluster_id: int | None = None
+) -> dict[str, Any]:
     """JSON body that creates ``plan`` as a model with its route.
 
     Secrets are left out: the server and its workers hold their own hub tokens, and the body would store
@@ -40,31 +44,71 @@ def model_body(plan: LaunchPlan, *, replicas: int = 1, cluster_id: int | None = 
     The version is the newest that GPUStack has and that is not newer than the plan's, or left to the
     server. Raises ``ManifestError`` when that version does not know one of the plan's flags.
     """
-    version = gpustack_version(plan)
-    parameters = engine_parameters(replace(plan, engine_version=version) if version else plan)
+    options = options or EmitOptions()
     where = f"{plan.gpu_count}x {plan.gpu_profile_id}"
     pinned = f"@{plan.revision}" if plan.revision else ""
+    launched = _launch_fields(plan, options)
     body: dict[str, Any] = {
         "name": gpustack_name(plan.served_model_name),
         "description": f"{plan.model_id}: {plan.repo}{pinned} on {where}",
-        "source": plan.source,
-        _REPO_FIELD[plan.source]: plan.repo,
-        "replicas": replicas,
+        **{key: launched.pop(key) for key in ("source", _REPO_FIELD[plan.source])},
+        "replicas": options.replicas,
         "categories": _categories(plan),
         "placement_strategy": "spread",
         "cpu_offloading": False,
         "distributed_inference_across_workers": plan.pipeline_parallel > 1,
-        "backend": BACKENDS[plan.engine],
-        "backend_version": version,
-        "backend_parameters": parameters,
+        **{key: value for key, value in launched.items() if key != "env"},
         "restart_on_error": True,
         "enable_model_route": True,
     }
-    if plan.plain_env():
-        body["env"] = plan.plain_env()
+    if "env" in launched:
+        body["env"] = launched["env"]
     if cluster_id is not None:
         body["cluster_id"] = cluster_id
     return body
+
+
+def catalogue(plan: LaunchPlan, options: EmitOptions | None = None) -> dict[str, Any]:
+    """A catalogue file (``--model-catalog-file``) with ``plan`` as its one entry.
+
+    The entry is for cards of the plan's vendor that are at least of its generation, because its flags are.
+    """
+    options = options or EmitOptions()
+    profile = load_profiles().get(plan.gpu_profile_id)
+    filters = {"vendor": plan.gpu_vendor}
+    if profile is not None and profile.compute_capability is not None:
+        filters["compute_capability"] = f">={profile.compute_capability}"
+    spec: dict[str, Any] = {"mode": "standard"}
+    if options.checkpoint.quantization:
+        spec["quantization"] = options.checkpoint.quantization.upper()
+    launched = _launch_fields(plan, options)
+    if launched["backend_version"] is None:
+        del launched["backend_version"]
+    model_set: dict[str, Any] = {
+        "name": gpustack_name(plan.served_model_name),
+        "categories": _categories(plan),
+        "specs": [{**spec, "gpu_filters": filters, **launched}],
+    }
+    if options.checkpoint.license:
+        model_set["licenses"] = [options.checkpoint.license]
+    return {"draft_models": [], "model_sets": [model_set]}
+
+
+def _launch_fields(plan: LaunchPlan, options: EmitOptions) -> dict[str, Any]:
+    """What a model's body and a catalogue's spec have in common."""
+    if plan.repo.startswith("pvc://"):
+        raise ManifestError(f"{plan.repo}: GPUStack's workers read a directory: name that instead")
+    version = gpustack_version(plan)
+    parameters = engine_parameters(replace(plan, engine_version=version) if version else plan)
+    fields: dict[str, Any] = {
+        "source": plan.source,
+        _REPO_FIELD[plan.source]: plan.repo,
+        "backend": BACKENDS[plan.engine],
+        "backend_version": version,
+        "backend_parameters": parameters,
+    }
+    env = {**(OFFLINE_ENV if options.offline else {}), **plan.plain_env()}
+    return {**fields, "env": env} if env else fields
 
 
 def gpustack_version(plan: LaunchPlan) -> str | None:

@@ -15,6 +15,15 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 MAX_VALUES = 500_000
 """Values a document may unfold to: YAML aliases can make gigabytes of a kilobyte."""
 
+_KINDS: dict[str, ManifestKind] = {
+    "ClusterServingRuntime": "kserve_servingruntime",
+    "InferenceService": "kserve_inferenceservice",
+    "LLMInferenceService": "kserve_llminferenceservice",
+    "NetworkPolicy": "network_policy",
+    "ServingRuntime": "kserve_servingruntime",
+    "Workspace": "kaito_workspace",
+    "modelscan-airgap-bundle": "airgap_bundle",
+}
 _SUFFIXES = {".yaml", ".yml", ".json"}
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -47,8 +56,8 @@ def kind_of(document: Any) -> ManifestKind | None:
     """Which target ``document`` is for, by its own words."""
     if not isinstance(document, dict):
         return None
-    if document.get("kind") == "InferenceService":
-        return "kserve_inferenceservice"
+    if isinstance(document.get("kind"), str) and document["kind"] in _KINDS:
+        return _KINDS[document["kind"]]
     if "model_sets" in document:
         return "gpustack_catalogue"
     if isinstance(document.get("services"), dict):
@@ -84,7 +93,8 @@ def _lint_file(path: Path) -> Iterator[FileFinding]:
             yield _refused(
                 path,
                 "unknown_kind",
-                f"{prefix}is no InferenceService, GPUStack model or catalogue, or compose file",
+                f"{prefix}is no GPUStack model or catalogue, no compose file, and none of "
+                f"{', '.join(sorted(_KINDS))}",
             )
         elif not _unfolds_within(document, MAX_VALUES):
             yield _refused(path, "too_large", f"{prefix}unfolds to more than {MAX_VALUES} values")

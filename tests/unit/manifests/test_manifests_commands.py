@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.errors import ManifestError
-from modelscan_catalog.manifests.commands import compose_document, launch_command, yaml_text
+from modelscan_catalog.manifests.commands import launch_command
+from modelscan_catalog.manifests.compose import compose_document
+from modelscan_catalog.manifests.documents import yaml_text
 from modelscan_catalog.manifests.engines import engine_versions
 from modelscan_catalog.manifests.gpustack import gpustack_name, model_body
 from modelscan_catalog.manifests.kserve import inference_service
 from modelscan_catalog.manifests.lint import lint_manifest
+from modelscan_catalog.manifests.options import EmitOptions
 from modelscan_catalog.manifests.plan_input import LaunchPlan, deployment_name
 
 PLAN = LaunchPlan(
@@ -157,7 +160,7 @@ def test_given_a_hostile_served_name_when_the_command_runs_in_a_shell_then_it_st
 
 def test_given_dollar_signs_when_written_then_compose_and_kubernetes_expand_none_of_them():
     plan = dataclasses.replace(PLAN, served_model_name="a$HOME$(HOME)", env={"A": "$B$(C)"})
-    [service] = compose_document(plan)["services"].values()
+    service = compose_document(plan)["services"]["a-home-home"]
     assert "--served-model-name=a$$HOME$$(HOME)" in service["command"]
     assert service["environment"]["A"] == "$$B$$(C)"
     model = inference_service(plan)["spec"]["predictor"]["model"]
@@ -194,7 +197,7 @@ def test_given_an_extra_flag_that_repeats_a_field_when_written_then_it_is_refuse
 
 
 def test_given_a_plan_that_kserve_cannot_serve_when_written_then_the_reason_is_said():
-    with pytest.raises(ManifestError, match="no runtime for sglang"):
+    with pytest.raises(ManifestError, match="no runtime of its own for sglang"):
         inference_service(SGLANG_PLAN)
     with pytest.raises(ManifestError, match="pvc://claim/path"):
         inference_service(dataclasses.replace(PLAN, source="local_path", repo="/models/x"))
@@ -215,9 +218,9 @@ def test_given_no_version_number_when_planned_then_it_is_refused():
 
 
 def test_given_the_inference_service_then_the_pod_is_hardened():
-    predictor = inference_service(PLAN, service_account="puller", node_selector={"b": "1", "a": "2"})["spec"][
-        "predictor"
-    ]
+    predictor = inference_service(
+        PLAN, EmitOptions(service_account="puller", node_selector={"b": "1", "a": "2"})
+    )["spec"]["predictor"]
     security = predictor["model"]["securityContext"]
     assert security["runAsNonRoot"] is True
     assert security["readOnlyRootFilesystem"] is True

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from modelscan_catalog.errors import ManifestError
-from modelscan_catalog.manifests import written
+from modelscan_catalog.manifests import targets
 from modelscan_catalog.manifests.findings import Finding
 from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.manifests.written import write_plan
@@ -36,7 +36,7 @@ def test_given_a_vllm_plan_when_written_then_all_four_targets_have_readable_text
     assert texts["launch.sh"].startswith("vllm serve Lab/M ")
     assert json.loads(texts["gpustack.json"])["backend"] == "vLLM"
     assert yaml.safe_load(texts["kserve.yaml"])["kind"] == "InferenceService"
-    assert list(yaml.safe_load(texts["compose.yaml"])["services"]) == ["m"]
+    assert list(yaml.safe_load(texts["compose.yaml"])["services"]) == ["m", "cache-owner"]
     assert write_plan(plan()) == result
 
 
@@ -55,6 +55,6 @@ def test_given_a_flag_of_an_old_version_when_written_for_it_then_its_own_table_d
 
 def test_given_a_document_that_fails_its_lint_when_written_then_nothing_is_handed_out(monkeypatch):
     fault = Finding("error", "schema", "name", "wrong")
-    monkeypatch.setattr(written, "lint_manifest", lambda *_, **__: [fault])
+    monkeypatch.setattr(targets, "lint_manifest", lambda *_, **__: [fault])
     with pytest.raises(ManifestError, match=r"launch\.sh fails its lint: error: name: wrong"):
         write_plan(plan())

@@ -1,0 +1,137 @@
+"""Checks of command lines, compose files, and of secrets that are written out."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelscan_catalog.manifests.engines import Engine, flag_name, launch_names, load_engine
+from modelscan_catalog.manifests.findings import Finding
+from modelscan_catalog.manifests.flags import check_flags
+
+_SECRET = re.compile(r".*(TOKEN|SECRET|PASSWORD|API_KEY)$")
+_RELEASE = re.compile(r"^v\d+\.\d+\.\d+$")
+
+
+def lint_compose(document: Mapping[str, Any], engine_version: str | None) -> list[Finding]:
+    """Images, ports, secrets, and the engines that the services start."""
+    services = document.get("services") if isinstance(document, Mapping) else None
+    if not isinstance(services, Mapping) or not services:
+        return [Finding("error", "schema", "services", "a compose file needs at least one service")]
+    findings: list[Finding] = []
+    for name, service in services.items():
+        where = f"services.{name}"
+        if not isinstance(service, Mapping) or not service.get("image"):
+            findings.append(Finding("error", "schema", f"{where}.image", "the service names no image"))
+            continue
+        findings += literal_secrets(_compose_environment(service), f"{where}.environment")
+        written = [*_compose_words(service.get("entrypoint")), *_compose_words(service.get("command"))]
+        words = [word.replace("$$", "$") for word in written]
+        image = str(service["image"])
+        if runs_an_engine(image, words):
+            findings += lint_argv(words, f"{where}.command", image_version(image) or engine_version)
+        ports = service.get("ports")
+        for port in ports if isinstance(ports, list) else ():
+            if not str(port).startswith("127.0.0.1:"):
+                findings.append(
+                    Finding("warning", "exposed_port", f"{where}.ports", f"{port} listens beyond loopback")
+                )
+    return findings
+
+
+def _compose_environment(service: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Both of compose's forms: a mapping, or a list of ``NAME=value``."""
+    written = service.get("environment") or {}
+    if isinstance(written, Mapping):
+        pairs = [(str(name), value) for name, value in written.items()]
+    else:
+        entries = written if isinstance(written, list) else []
+        pairs = [(name, value) for name, _, value in (str(entry).partition("=") for entry in entries)]
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _compose_words(written: Any) -> list[str]:
+    if isinstance(written, list):
+        return [str(word) for word in written]
+    try:
+        return shlex.split(str(written or ""))
+    except ValueError:
+        return [str(written)]
+
+
+def lint_command(text: Any, engine_version: str | None) -> list[Finding]:
+    """A shell line, with variables before the command or without."""
+    try:
+        words = shlex.split(str(text))
+    except ValueError as error:
+        return [Finding("error", "schema", "command", f"not a shell command: {error}")]
+    while words and "=" in words[0] and not words[0].startswith("-"):
+        words.pop(0)
+    return lint_argv(words, "command", engine_version)
+
+
+_SERVERS: dict[str, Engine] = {
+    "sglang.launch_server": "sglang",
+    "vllm.entrypoints.openai.api_server": "vllm",
+}
+"""Python modules that are an engine's server."""
+
+
+def runs_an_engine(image: str, words: Sequence[str]) -> bool:
+    """Whether a container of ``image`` with these words is an engine; flags alone go to the image's own."""
+    if words[:2] == ["vllm", "serve"] or any(word in _SERVERS for word in words):
+        return True
+    return ("vllm" in image or "sglang" in image) and bool(words) and words[0].startswith("-")
+
+
+def lint_argv(words: Sequence[str], where: str, version: str | None) -> list[Finding]:
+    """Checks ``vllm serve MODEL …``, ``python -m`` of a server module, or a bare flag list of vLLM."""
+    rest = list(words)
+    engine: Engine = "vllm"
+    module = next((word for word in rest if word in _SERVERS), None)
+    if module is not None:
+        engine = _SERVERS[module]
+        rest = rest[rest.index(module) + 1 :]
+        flags = (flag_name("sglang", "model"), "--model", "--model_path")
+        if not any(word.split("=")[0] in flags for word in rest):
+            return [
+                Finding(
+                    "error",
+                    "missing_value",
+                    where,
+                    f"no model is given: add {flags[0 if engine == 'sglang' else 1]}",
+                )
+            ]
+    elif rest[:2] == ["vllm", "serve"]:
+        rest = rest[2:]
+        if not rest or rest[0].startswith("-"):
+            return [Finding("error", "missing_value", where, "no model is given after vllm serve")]
+        rest = rest[1:]
+    return check_flags(load_engine(engine, version), rest, where=where, vendors=any_plugin())
+
+
+def literal_secrets(entries: Sequence[Mapping[str, Any]], where: str) -> list[Finding]:
+    """Variables whose name says that they are secret, with their value written out."""
+    return [
+        Finding(
+            "error",
+            "literal_secret",
+            f"{where}.{entry['name']}",
+            "a secret is given by reference, not by value",
+        )
+        for entry in entries
+        if _SECRET.match(str(entry["name"]))
+        and entry.get("value")
+        and not str(entry["value"]).startswith("$")
+    ]
+
+
+def image_version(image: Any) -> str | None:
+    """The engine version that a release tag such as ``v0.33.0`` names; None for any other tag."""
+    tag = str(image or "").partition("@")[0].rpartition(":")[2]
+    return tag[1:] if _RELEASE.match(tag) else None
+
+
+def any_plugin() -> list[str]:
+    """Vendors whose plugins know more values, for a document that names no vendor."""
+    return [vendor for plugins in launch_names()["plugin_values"].values() for vendor in plugins]

@@ -1,0 +1,102 @@
+"""What a manifest needs beside the plan: the operator's wishes and the checkpoint's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, get_args
+
+from modelscan_catalog.errors import ManifestError
+from modelscan_catalog.manifests.plan_input import LaunchPlan
+
+if TYPE_CHECKING:
+    from modelscan_catalog.records.catalog import WeightFile
+
+Target = Literal[
+    "airgap",
+    "compose",
+    "gpustack",
+    "gpustack-catalog",
+    "kaito",
+    "kserve-isvc",
+    "kserve-llmisvc",
+    "kserve-runtime",
+    "kserve-vllm",
+    "llm-d",
+    "sglang",
+    "vllm",
+]
+"""``kserve-isvc`` is the huggingface format, ``llm-d`` an LLMInferenceService with llm-d's scheduler."""
+TARGETS: tuple[Target, ...] = get_args(Target)
+
+OFFLINE_ENV = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+"""Switches of huggingface_hub and transformers; both engines hand them on to the ModelScope client."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodResources:
+    """CPU and memory beside the GPUs: a policy of the cluster, not a fact about the model."""
+
+    cpu: int = 4
+    cpu_limit: int = 8
+    memory_gib: int = 16
+    memory_limit_gib: int = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What the hub said of the plan's repository; null where it did not say.
+
+    ``quantization`` is the stored format (``fp8``, ``awq``, ...). ``files`` are the weight files.
+    """
+
+    files: tuple[WeightFile, ...] | None = None
+    weights_bytes: int | None = None
+    modelscope_repo: str | None = None
+    quantization: str | None = None
+    license: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmitOptions:
+    """Wishes of whoever deploys. Every target reads those that mean something to it.
+
+    ``offline``: engines get their offline switches and the network is cut off, so the weights must be in
+    place. ``secret_name`` is the Secret whose keys the plan's ``env:NAME`` references are; ``port`` is where
+    a command or compose listens on this machine.
+    """
+
+    offline: bool = False
+    namespace: str = "ai"
+    replicas: int = 1
+    port: int | None = None
+    resources: PodResources = PodResources()
+    secret_name: str = "modelscan-secrets"  # noqa: S105 - a name, not a secret
+    service_account: str | None = None
+    node_selector: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    checkpoint: Checkpoint = Checkpoint()
+
+
+def stored_at(plan: LaunchPlan, storage: str, checkpoint: Checkpoint) -> LaunchPlan:
+    """``plan`` with its weights taken from ``hf``, ``modelscope``, ``pvc://claim/path`` or ``/directory``.
+
+    A revision holds on its own hub only, and is left out elsewhere. Raises ``ManifestError`` where the
+    weights are not known to be.
+    """
+    if storage.startswith(("pvc://", "/")):
+        return replace(plan, source="local_path", repo=storage, revision=None)
+    if storage == "hf":
+        if plan.source == "huggingface":
+            return plan
+        raise ManifestError(f"storage: {plan.variant_id} is not known on Hugging Face; use modelscope")
+    if storage != "modelscope":
+        raise ManifestError(
+            f"storage: {storage!r} is none of hf, modelscope, pvc://claim/path and /absolute/directory"
+        )
+    if plan.source == "model_scope":
+        return plan
+    if checkpoint.modelscope_repo is None:
+        raise ManifestError(f"storage: {plan.variant_id} is not known on ModelScope; use hf")
+    env = {name: value for name, value in plan.env.items() if name != "HF_TOKEN"}
+    return replace(plan, source="model_scope", repo=checkpoint.modelscope_repo, revision=None, env=env)
