@@ -1,0 +1,188 @@
+"""Whether generated clients compile, import in a process of their own, type-check, and keep the contract."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from modelscan_catalog.errors import ClientGenerationError
+from modelscan_catalog.sdk.contract import Claim, check_contract, generated
+from modelscan_catalog.sdk.interface import ProviderInterface
+from modelscan_catalog.sdk.local_provider import LocalProvider
+from modelscan_catalog.sdk.render import GeneratedClient, generate
+
+_IMPORT_TIMEOUT_S = 60.0
+_TYPES_TIMEOUT_S = 300.0
+_IMPORTER = """
+import importlib.util, json, sys
+found = {}
+for path in sys.argv[1:]:
+    try:
+        spec = importlib.util.spec_from_file_location("generated_client", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found[path] = sorted(n for n, v in vars(module).items() if hasattr(v, "access"))
+    except BaseException as error:
+        found[path] = f"{type(error).__name__}: {error}"
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of one client; null where a check could not be made."""
+
+    client: GeneratedClient
+    compiles: bool
+    imports: bool
+    types: bool | None = None
+    claims: tuple[Claim, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Nothing failed."""
+        return self.compiles and self.imports and self.types is not False and not self.findings
+
+
+def check_clients(
+    clients: Sequence[tuple[GeneratedClient, ProviderInterface]], *, types: bool = True, contract: bool = True
+) -> list[Checked]:
+    """All checks of all clients, in their order; one process imports them, one types them.
+
+    ``types`` needs mypy, which is for developers; without it that check is null.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelscan-clients-") as name:
+        directory = Path(name)
+        paths = [directory / client.file for client, _ in clients]
+        for path, (client, _) in zip(paths, clients, strict=True):
+            path.write_text(client.text, "utf-8")
+        checked = [_compiled(client) for client, _ in clients]
+        sound = [path for path, one in zip(paths, checked, strict=True) if one.compiles]
+        imported = import_clients(sound)
+        checked = [
+            _with_import(one, imported.get(str(path))) for path, one in zip(paths, checked, strict=True)
+        ]
+        if types:
+            wrong = type_errors(sound)
+            checked = [_with_types(one, path, wrong) for path, one in zip(paths, checked, strict=True)]
+        if contract:
+            with LocalProvider().running() as provider:
+                checked = [
+                    _with_contract(one, interface, provider, directory)
+                    for one, (_, interface) in zip(checked, clients, strict=True)
+                ]
+        return checked
+
+
+def _compiled(client: GeneratedClient) -> Checked:
+    try:
+        compile(client.text, client.file, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        return Checked(client, compiles=False, imports=False, findings=(f"does not compile: {error}",))
+    return Checked(client, compiles=True, imports=False)
+
+
+def import_clients(paths: Iterable[Path]) -> Mapping[str, list[str] | str]:
+    """Names of the client classes by path, or why the import failed.
+
+    The process that imports has no variables but the search path: no key can be read or sent.
+    """
+    names = [str(path) for path in paths]
+    if not names:
+        return {}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", _IMPORTER, *names],
+        capture_output=True,
+        text=True,
+        timeout=_IMPORT_TIMEOUT_S,
+        env={"PATH": os.environ.get("PATH", "")},
+        check=False,
+    )
+    try:
+        found: Mapping[str, list[str] | str] = json.loads(done.stdout)
+    except ValueError:
+        return dict.fromkeys(names, f"the importing process failed: {done.stderr.strip()[-200:]}")
+    return found
+
+
+def _with_import(one: Checked, found: list[str] | str | None) -> Checked:
+    if not one.compiles:
+        return one
+    if isinstance(found, list) and len(found) == 2:
+        return replace(one, imports=True)
+    return replace(one, findings=(*one.findings, f"does not import: {found}"))
+
+
+def type_errors(paths: Sequence[Path]) -> list[str] | None:
+    """Lines of ``mypy --strict`` over generated files; None where mypy is not installed."""
+    if importlib.util.find_spec("mypy") is None or not paths:
+        return None
+    cache = Path(tempfile.gettempdir()) / f"modelscan-mypy-{os.getuid()}"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--no-error-summary",
+            "--cache-dir",
+            str(cache),
+            *map(str, paths),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=_TYPES_TIMEOUT_S,
+        check=False,
+    )
+    return [
+        line for line in (done.stdout + done.stderr).splitlines() if ": error:" in line or done.returncode > 1
+    ]
+
+
+def _with_types(one: Checked, path: Path, wrong: list[str] | None) -> Checked:
+    if wrong is None or not one.compiles:
+        return one
+    mine = tuple(line for line in wrong if path.name in line)
+    return replace(one, types=not mine, findings=(*one.findings, *mine))
+
+
+def _with_contract(
+    one: Checked, interface: ProviderInterface, provider: LocalProvider, keys: Path
+) -> Checked:
+    if not one.imports:
+        return one
+    # A client without leave to show keys is tested as it will be once somebody has confirmed it.
+    trusted = interface.model_copy(update={"confirmed": True})
+    module = load_client(generate(trusted))
+    claims = tuple(check_contract(provider, trusted, generated(module, trusted, keys)))
+    broken = tuple(f"{claim.name}: {claim.detail}" for claim in claims if not claim.passed)
+    return replace(one, claims=claims, findings=(*one.findings, *broken))
+
+
+def load_client(client: GeneratedClient) -> ModuleType:
+    """The client as a module of this process.
+
+    Raises ``ClientGenerationError`` when it does not load.
+    """
+    module = ModuleType(client.file.removesuffix(".py"))
+    try:
+        exec(compile(client.text, client.file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    except Exception as error:
+        raise ClientGenerationError(f"{client.file}: does not load: {error}") from error
+    return module
+
+
+def require_passed(checked: Iterable[Checked]) -> None:
+    """Raise ``ClientGenerationError`` naming the first clients that failed."""
+    failed = [f"{one.client.provider}: {one.findings[0]}" for one in checked if not one.passed]
+    if failed:
+        raise ClientGenerationError(
+            f"{len(failed)} clients failed their checks, such as {'; '.join(failed[:3])}"
+        )
