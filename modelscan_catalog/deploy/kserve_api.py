@@ -39,6 +39,11 @@ class Kind:
     plural: str
     name: str
 
+    @property
+    def root(self) -> str:
+        """Path of its group and version."""
+        return f"/api{'s' if '/' in self.api_version else ''}/{self.api_version}"
+
     def path(self, namespace: str | None, name: str = "") -> str:
         """Of one object, or of all in ``namespace``; raises ``SettingsError`` for what is no name."""
         for label in (namespace, name):
@@ -46,9 +51,8 @@ class Kind:
                 raise SettingsError(
                     f"{label[:80]!r} is no Kubernetes name: use lower case letters, digits, dashes"
                 )
-        root = f"/api/{self.api_version}" if "/" not in self.api_version else f"/apis/{self.api_version}"
         within = f"/namespaces/{namespace}" if namespace else ""
-        return f"{root}{within}/{self.plural}" + (f"/{name}" if name else "")
+        return f"{self.root}{within}/{self.plural}" + (f"/{name}" if name else "")
 
 
 INFERENCE_SERVICE = Kind("serving.kserve.io/v1beta1", "inferenceservices", "InferenceService")
@@ -66,6 +70,7 @@ class Cluster:
         self._client = client
         self.server = server
         """Base URL of the API server."""
+        self._served: dict[str, frozenset[str]] = {}
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> _JSON | None:
         """One object; None when there is none of that name, or when its kind is not served."""
@@ -134,13 +139,12 @@ class Cluster:
         return True
 
     def serves(self, kind: Kind) -> bool:
-        """Whether the server knows the kind in that version."""
-        root = f"/api/{kind.api_version}" if "/" not in kind.api_version else f"/apis/{kind.api_version}"
-        status, answer = self._call("GET", root)
-        if status == _NO_ROUTE:
-            return False
-        resources = self._good(status, answer, root).get("resources") or []
-        return any(resource.get("name") == kind.plural for resource in resources)
+        """Whether the server knows the kind in that version; asked once a connection."""
+        if kind.api_version not in self._served:
+            status, answer = self._call("GET", kind.root)
+            resources = [] if status == _NO_ROUTE else self._good(status, answer, kind.root).get("resources")
+            self._served[kind.api_version] = frozenset(str(row.get("name")) for row in resources or [])
+        return kind.plural in self._served[kind.api_version]
 
     def _good(self, status: int, answer: Any, what: str) -> _JSON:
         if status < 300 and isinstance(answer, dict):

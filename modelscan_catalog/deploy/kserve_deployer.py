@@ -1,0 +1,135 @@
+"""KServe as a target of deployments: every service of one namespace of one cluster."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from modelscan_catalog.deploy.deployer import Cards, Health, Judgement, Sighting, Wanted
+from modelscan_catalog.deploy.kserve import KServe, kind_of, named
+from modelscan_catalog.deploy.kserve_api import Cluster, Kind, connect
+from modelscan_catalog.deploy.kserve_checks import check_cluster
+from modelscan_catalog.deploy.kserve_probe import try_model
+from modelscan_catalog.deploy.kserve_status import BODY_HASH, sighting
+from modelscan_catalog.errors import ConflictError, DeployError, DocumentRefusedError
+from modelscan_catalog.manifests.options import EmitOptions
+from modelscan_catalog.manifests.options import Target as ManifestTarget
+from modelscan_catalog.manifests.targets import emit
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.state.audit import content_sha256
+from modelscan_catalog.state.deployments import Target
+
+_NODE = Kind("v1", "nodes", "Node")
+_PRODUCTS = {
+    "nvidia.com/gpu.product": "nvidia.com/gpu",
+    "amd.com/gpu.product-name": "amd.com/gpu",
+}
+"""Label of a node that names its cards (GPU feature discovery, AMD's node labeller), and their resource."""
+_RESTART = "modelscan.io/restart"
+"""Pod annotation whose change makes new pods of an unchanged service."""
+
+
+class KServeDeployer:
+    """Implements ``Deployer``."""
+
+    target: Target = "kserve"
+    key_reference: str | None = None
+
+    def __init__(self, cluster: Cluster, namespace: str, form: ManifestTarget = "kserve-vllm") -> None:
+        self._services = KServe(cluster, namespace)
+        self._form = form
+        self.server = f"{cluster.server}/{namespace}"
+
+    def cards(self) -> tuple[Cards, ...]:
+        """Cards that nodes offer, by their labels; empty where nodes cannot be listed."""
+        try:
+            nodes = self._services.cluster.list(_NODE, None)
+        except DeployError:
+            return ()
+        found = []
+        for node in nodes:
+            labels = node["metadata"].get("labels") or {}
+            offered = (node.get("status") or {}).get("allocatable") or {}
+            for label, resource in _PRODUCTS.items():
+                count = str(offered.get(resource, "0"))
+                if label in labels and count.isdigit() and int(count):
+                    found.append(Cards(str(labels[label]), int(count), str(node["metadata"]["name"])))
+        return tuple(found)
+
+    def body(self, wanted: Wanted) -> dict[str, Any]:
+        """The service that would serve ``wanted``; raises ``ManifestError`` for what KServe cannot serve."""
+        options = EmitOptions(namespace=self._services.namespace, replicas=wanted.replicas)
+        document = emit(wanted.plan.launch_plan(), self._form, options).documents[-1]
+        return named(document, wanted.name, self._services.namespace)
+
+    def evaluate(self, wanted: Wanted, body: Mapping[str, Any]) -> Judgement:
+        """A dry run on the server, and a look at what the service needs there."""
+        reasons, remarks = [], []
+        try:
+            change = self._services.activate(_hashed(body))
+            remarks += [f"would change {line}" for line in change.differences]
+        except (DocumentRefusedError, ConflictError) as error:
+            reasons.append(str(error))
+        cluster = self._services.cluster
+        for check in check_cluster(lambda: cluster, self._services.namespace, body):
+            line = f"{check.name}: {check.message}"
+            if check.status == "fail":
+                reasons.append(line)
+            elif check.status == "warn":
+                remarks.append(line)
+        return Judgement(not reasons, tuple(reasons), tuple(remarks))
+
+    def ensure(self, wanted: Wanted, body: Mapping[str, Any]) -> Sighting:
+        """Create the service or change it; one that failed and is as asked gets new pods."""
+        document = _hashed(body)
+        now = self._services.find(wanted.name)
+        if now is not None:
+            _carry_restart(document, now, again=sighting(now).state == "failed")
+        change = self._services.activate(document, apply=True)
+        return sighting(change.after or {})
+
+    def look(self, name: str) -> Sighting | None:
+        """How the service is now."""
+        found = self._services.find(name)
+        return None if found is None else sighting(found)
+
+    def list(self) -> list[Sighting]:
+        """All services of the namespace."""
+        return [sighting(found) for found in self._services.services()]
+
+    def health(self, seen: Sighting) -> Health:
+        """Ask the service for its models and for one token."""
+        if seen.url is None:
+            return Health(False, "the controller has not said where it listens")
+        return try_model(seen.url, seen.served_model)
+
+    def scale(self, name: str, replicas: int) -> Sighting:
+        """Set the replicas; 0 stops the service by KServe's own annotation."""
+        return sighting(self._services.scale(name, replicas, apply=True).after or {})
+
+    def remove(self, name: str) -> bool:
+        """Delete the service; KServe takes its pods away afterwards."""
+        return self._services.deactivate(name, apply=True).applied
+
+
+def kserve_deployer(settings: Settings, form: ManifestTarget = "kserve-vllm") -> KServeDeployer:
+    """Of the cluster and namespace in ``settings``; raises ``ServerUnreachableError`` where there is none."""
+    return KServeDeployer(connect(settings.kubeconfig), settings.active_namespace, form)
+
+
+def _hashed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """``body`` with its own hash on it."""
+    document = copy.deepcopy(dict(body))
+    annotations = document.setdefault("metadata", {}).setdefault("annotations", {})
+    annotations[BODY_HASH] = content_sha256(body)
+    return document
+
+
+def _carry_restart(document: dict[str, Any], now: Mapping[str, Any], *, again: bool) -> None:
+    """Keep the mark of the last restart, or set a new one for another."""
+    part = "predictor" if kind_of(document).name == "InferenceService" else None
+    spec, seen = document["spec"], now.get("spec", {})
+    if part:
+        spec, seen = spec[part], seen.get(part) or {}
+    mark = str(now["metadata"]["generation"]) if again else (seen.get("annotations") or {}).get(_RESTART)
+    if mark is not None:
+        spec["annotations"] = {**(spec.get("annotations") or {}), _RESTART: mark}
