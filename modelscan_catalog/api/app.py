@@ -6,27 +6,38 @@ from fastapi.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from modelscan_catalog import __version__
+from modelscan_catalog.api.auditing import Audited, audit_routes
 from modelscan_catalog.api.catalog import catalog_routes
 from modelscan_catalog.api.context import ApiContext, bearer
+from modelscan_catalog.api.document import document_routes, openapi_document
 from modelscan_catalog.api.errors import add_error_handlers
+from modelscan_catalog.api.figures import Counted
 from modelscan_catalog.api.hot import HotReads
+from modelscan_catalog.api.limiting import Limited
 from modelscan_catalog.api.models import model_routes
 from modelscan_catalog.api.registry_v1 import registry_routes
 from modelscan_catalog.api.snapshot import Served
-from modelscan_catalog.api.system import document_routes, system_routes
+from modelscan_catalog.api.system import system_routes
+from modelscan_catalog.api.usage import usage_routes
+from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.settings import Settings
 
-OPENAPI_VERSION = "3.0.3"
-"""The newest that the bundled Swagger UI draws."""
 
-
-def create_app(served: Served, token: str | None = None, settings: Settings | None = None) -> FastAPI:
+def create_app(
+    served: Served,
+    token: str | None = None,
+    settings: Settings | None = None,
+    usage: UsageStore | None = None,
+    warnings: tuple[str, ...] = (),
+) -> FastAPI:
     """The application over ``served``; ``token`` guards what changes something.
 
-    With ``settings`` there is state: jobs, history and the audit log lie in their state file.
+    With ``settings`` there is state: jobs, history and the audit log lie in their state file. ``warnings``
+    are told by ``/system/info``. Raises ``SettingsError`` for a limit that is none.
     """
+    known = settings or Settings()
     context = ApiContext(
-        served, bearer(token), settings or Settings(), None if settings is None else settings.state_file
+        served, bearer(token), known, known.state_file if settings else None, usage, warnings
     )
     app = FastAPI(
         title="ModelScan",
@@ -36,13 +47,15 @@ def create_app(served: Served, token: str | None = None, settings: Settings | No
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.openapi_version = OPENAPI_VERSION
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     add_error_handlers(app)
     app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path), name="docs assets")
     for router in (
         document_routes(app),
         system_routes(context),
+        audit_routes(context),
         registry_routes(context),
+        usage_routes(context),
         model_routes(context),
         catalog_routes(context),
     ):
@@ -50,5 +63,11 @@ def create_app(served: Served, token: str | None = None, settings: Settings | No
             if isinstance(route, APIRoute) and route.description:
                 route.summary = route.description.partition("\n")[0].rstrip(".")
         app.include_router(router)
-    app.add_middleware(HotReads, current=served.current)
+    # The one added last stands outermost.
+    if context.state is not None:
+        app.add_middleware(Audited, state=context.state)
+    app.add_middleware(HotReads, current=served.current, most_body_bytes=known.api_max_body_bytes)
+    if known.rate_limit is not None:
+        app.add_middleware(Limited, limit=known.rate_limit)
+    app.add_middleware(Counted, figures=context.figures)
     return app

@@ -46,3 +46,16 @@ class CatalogPrBody(EntryBody):
     apply: bool = False
     branch: str = Field(default="", max_length=120, pattern=r"^[A-Za-z0-9._/-]*$")
     message: str = Field(default="", max_length=300)
+
+
+class UsageBody(_Body):
+    """One request to a model, as somebody else measured it; null is unknown."""
+
+    latency_ms: float = Field(ge=0, le=86_400_000, description="from the request to the end of the answer")
+    success: bool = True
+    ttft_ms: float | None = Field(default=None, ge=0, le=86_400_000)
+    input_tokens: int | None = Field(default=None, ge=0, le=10**9)
+    cached_tokens: int = Field(default=0, ge=0, le=10**9)
+    output_tokens: int | None = Field(default=None, ge=0, le=10**9)
+    cost_usd: float | None = Field(default=None, ge=0, le=1e6)
+    provider: str = Field(default="", max_length=120, pattern=r"^[A-Za-z0-9._-]*$")

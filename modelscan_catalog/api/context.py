@@ -2,13 +2,15 @@
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from modelscan_catalog.api.figures import Figures
 from modelscan_catalog.api.snapshot import Served
+from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.settings import Settings
 
 Guard = Callable[[Request], None]
@@ -26,6 +28,11 @@ class ApiContext:
     settings: Settings
     state: Path | None = None
     """The state file; None where nothing is kept (tests of reads)."""
+    usage: UsageStore | None = None
+    """Where reported usage goes."""
+    warnings: tuple[str, ...] = ()
+    """What the configuration says and the server does not follow."""
+    figures: Figures = field(default_factory=Figures)
 
 
 def bearer(token: str | None) -> Guard:

@@ -19,6 +19,7 @@ from modelscan_catalog.errors import (
     ModelScanError,
     OverrideError,
     PublishError,
+    StateError,
     UnknownIdError,
 )
 
@@ -32,6 +33,7 @@ _STATUSES: tuple[tuple[type[ModelScanError], int, str], ...] = (
     (ManifestError, 400, "no_manifest"),
     (FetchError, 502, "host_refused"),
     (PublishError, 503, "registry_unavailable"),
+    (StateError, 503, "state_unavailable"),
 )
 _CODES = {
     401: "unauthorized",

@@ -21,6 +21,15 @@ class Page(BaseModel):
     per_page: int = Field(default=100, ge=1, le=500)
 
 
+class AuditFilter(BaseModel):
+    """Which rows of the audit log are wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    subject: str = Field(default="", max_length=300)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
 class ModelFilters(Page):
     """Models to list; an empty text or a zero bounds nothing."""
 

@@ -1,8 +1,7 @@
-"""The outermost layer: counts requests, bounds bodies, tags answers, and keeps those of hot reads."""
+"""Bounds bodies, tags answers, and keeps those of hot reads as bytes."""
 
 import hashlib
-import time
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,19 @@ from modelscan_catalog.api.snapshot import Snapshot
 
 MOST_BODY_BYTES = 1_000_000
 _MOST_KEPT_BYTES = 64_000_000
-_NEVER_KEPT = ("/health", "/healthz", "/metrics", "/system/info", "/docs", "/docs/")
+_KEPT_PATHS = (
+    "/models",
+    "/api/providers",
+    "/api/v1/registry/",
+    "/recommendations/",
+    "/vllm/supported-models",
+    "/vllm/model/",
+    "/changes",
+    "/deprecations",
+    "/search",
+    "/openapi",
+)
+"""What depends on the registry alone, and is told to everybody."""
 _LARGEST_KEPT_BYTES = 2_000_000
 
 Kept = tuple[list[tuple[bytes, bytes]], bytes, bytes]
@@ -27,37 +38,26 @@ class HotReads:
     Good answers to GET get an ETag; they are kept as bytes for as long as the same registry serves.
     """
 
-    def __init__(self, app: ASGIApp, current: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self, app: ASGIApp, current: Callable[[], Snapshot], most_body_bytes: int = MOST_BODY_BYTES
+    ) -> None:
         self._app = app
         self._current = current
+        self._most_body_bytes = most_body_bytes
         self._snapshot: Snapshot | None = None
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._kept_bytes = 0
-        self.requests: Counter[tuple[str, int]] = Counter()
-        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
-
-        async def counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.requests[method, message["status"]] += 1
-            await send(message)
-
-        try:
-            await self._answer(scope, receive, counted)
-        finally:
-            self.seconds[method] += time.perf_counter() - started
+        elif scope["method"] != "GET":
+            await self._bounded(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "GET":
-            await self._bounded(scope, receive, send)
-            return
         snapshot = self._current()
         if snapshot is not self._snapshot:
             self._snapshot, self._kept_bytes = snapshot, 0
@@ -68,7 +68,7 @@ class HotReads:
             kept = await self._ask(scope, receive, send)
             if kept is None:
                 return
-            if scope["path"] not in _NEVER_KEPT and not scope["path"].startswith("/docs"):
+            if scope["path"].startswith(_KEPT_PATHS):
                 self._keep(key, kept)
         else:
             self._kept.move_to_end(key)
@@ -120,8 +120,8 @@ class HotReads:
             if message["type"] != "http.request":
                 return
             size += len(message.get("body", b""))
-            if size > MOST_BODY_BYTES:
-                text = f"body: is longer than {MOST_BODY_BYTES} bytes"
+            if size > self._most_body_bytes:
+                text = f"body: is longer than {self._most_body_bytes} bytes"
                 await error_answer(413, "too_large", text)(scope, receive, send)
                 return
             messages.append(message)
@@ -132,17 +132,3 @@ class HotReads:
             return next(replay, None) or await receive()
 
         await self._app(scope, again, send)
-
-    def metrics(self) -> str:
-        """Request counts and seconds in Prometheus' text format."""
-        lines = ["# TYPE modelscan_api_requests_total counter"]
-        lines += [
-            f'modelscan_api_requests_total{{method="{method}",status="{status}"}} {count}'
-            for (method, status), count in sorted(self.requests.items())
-        ]
-        lines.append("# TYPE modelscan_api_request_seconds_total counter")
-        lines += [
-            f'modelscan_api_request_seconds_total{{method="{method}"}} {seconds:.6f}'
-            for method, seconds in sorted(self.seconds.items())
-        ]
-        return "\n".join(lines) + "\n"

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from modelscan_catalog.api.errors import ErrorAnswer
-from modelscan_catalog.api.filters import ModelFilters, Page
+from modelscan_catalog.api.filters import AuditFilter, ModelFilters, Page
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (400, 404, 409, 413, 503)
+    status: {"model": ErrorAnswer} for status in (400, 404, 409, 413, 429, 503)
 }
 SECRET_REFUSALS = REFUSALS | {401: {"model": ErrorAnswer}, 502: {"model": ErrorAnswer}}
 Paged = Annotated[Page, Query()]
 Filters = Annotated[ModelFilters, Query()]
+AuditQuery = Annotated[AuditFilter, Query()]

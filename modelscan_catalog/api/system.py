@@ -1,39 +1,23 @@
-"""Endpoints about the server itself: its document, its health, its figures."""
+"""Endpoints about the server itself: its health, its figures, and one search over everything."""
 
-from typing import Any
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse, Response
 
 from modelscan_catalog import __version__
 from modelscan_catalog.api.bodies import Answer
 from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
-from modelscan_catalog.api.hot import HotReads
+from modelscan_catalog.api.everywhere import found_everywhere
+from modelscan_catalog.api.figures import METRICS_TYPE, used_ratio
 from modelscan_catalog.api.responses import REFUSALS
+from modelscan_catalog.state import events, jobs, open_state, schema_version
 
-
-def document_routes(app: FastAPI) -> APIRouter:
-    """The OpenAPI document, and Swagger UI over it."""
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/openapi")
-    def openapi() -> JSONResponse:
-        return JSONResponse(app.openapi())
-
-    @router.get("/docs")
-    def docs() -> HTMLResponse:
-        assets = "/docs/assets"
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="ModelScan",
-            swagger_js_url=f"{assets}/swagger-ui-bundle.js",
-            swagger_css_url=f"{assets}/swagger-ui.css",
-            swagger_favicon_url=f"{assets}/favicon-32x32.png",
-        )
-
-    return router
+Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 def system_routes(context: ApiContext) -> APIRouter:
@@ -55,24 +39,56 @@ def system_routes(context: ApiContext) -> APIRouter:
 
     @router.get("/system/info", response_model=Answer)
     def info() -> Any:
-        """Version, counts, sources and GPU profiles."""
-        index = served.current().index
+        """Version, counts, sources, GPU profiles, places, recent jobs and events, warnings."""
+        now, index, settings = served.current(), served.current().index, context.settings
         return envelope(
             {
                 "version": __version__,
                 "schema_version": index.schema_version,
+                "registry_as_of": index.data_as_of,
                 "counts": dict(index.counts),
                 "sources": [state.model_dump(mode="json") for state in index.sources],
-                "gpu_profiles": served.current().gpus,
+                "gpu_profiles": now.gpus,
+                "paths": {
+                    "registry": str(now.registry.published),
+                    "state": None if context.state is None else str(context.state),
+                    "weights": str(settings.weights_dir),
+                    "inference_model_root": settings.inference_model_root,
+                },
+                "pvc": {"name": settings.weights_pvc, "used_ratio": _known(used_ratio(settings.weights_dir))},
+                "rate_limit": settings.rate_limit,
+                "warnings": list(context.warnings),
+                **_recent(context.state),
             }
         )
 
+    @router.get("/search", response_model=Answer)
+    def search(q: Annotated[str, Query(min_length=1, max_length=300)], limit: Limit = 10) -> Any:
+        """Everything that a text finds: models, checkpoints, providers, GPU profiles, architectures."""
+        return envelope(found_everywhere(served.current(), q, limit))
+
     @router.get("/metrics", response_class=PlainTextResponse)
-    def metrics(request: Request) -> str:
+    def metrics() -> Response:
         """Request counts and seconds for Prometheus."""
-        layer: Any = request.app.middleware_stack
-        while not isinstance(layer, HotReads):
-            layer = layer.app
-        return layer.metrics()
+        return Response(context.figures.text(served, context.settings.weights_dir), media_type=METRICS_TYPE)
 
     return router
+
+
+def _known(ratio: float) -> float | None:
+    return None if math.isnan(ratio) else round(ratio, 4)
+
+
+def _recent(state: Path | None) -> dict[str, Any]:
+    """The newest jobs and events without what was asked of them, and the version of the state."""
+    if state is None:
+        return {"state_schema": None, "recent_jobs": [], "recent_history": []}
+    with open_state(state) as connection:
+        told = ("id", "kind", "subject", "state", "step", "error", "created_at", "ended_at")
+        return {
+            "state_schema": schema_version(connection),
+            "recent_jobs": [
+                {name: getattr(job, name) for name in told} for job in jobs(connection, limit=10)
+            ],
+            "recent_history": [asdict(event) for event in events(connection, limit=10, newest_first=True)],
+        }

@@ -1,6 +1,5 @@
 """Claims about the REST API, through a real HTTP stack over a small published registry."""
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -11,47 +10,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from api_samples import MODEL, QWEN, TOKEN, publish, refusal
 from fastapi.testclient import TestClient
 
-from modelscan_catalog.api.app import OPENAPI_VERSION, create_app
+from modelscan_catalog.api.app import create_app
 from modelscan_catalog.api.catalogue import twin_path
+from modelscan_catalog.api.document import OPENAPI_VERSION
 from modelscan_catalog.api.hot import MOST_BODY_BYTES
 from modelscan_catalog.api.server import api_token, is_loopback, serve
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.static import static_documents
 from modelscan_catalog.errors import PublishError, SettingsError
-
-ROWS = Path(__file__).parents[1] / "unit" / "registry" / "published_rows.json"
-QWEN, MODEL = "Qwen/Qwen3-8B", "alibaba/qwen3-8b"
-TOKEN = "not-a-real-one"
-FIT = {
-    "gpu": "rtx-4090",
-    "columns": ["variant", "verdict", "count", "tp", "pp", "context"],
-    "unsupported": {},
-    "rows": [[QWEN, "fits", 2, 2, 1, 40960], ["deepseek-ai/DeepSeek-R1", "does_not_fit", 8, 8, 1, None]],
-}
-
-
-def publish(root: Path) -> Path:
-    """The example rows as a registry whose index vouches for every file."""
-    for folder in ("offers", "fit"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    for name, value in json.loads(ROWS.read_text("utf-8")).items():
-        text = "".join(json.dumps(row) + "\n" for row in value) if name.endswith("l") else json.dumps(value)
-        (root / name).write_text(text, "utf-8")
-    (root / "fit" / "rtx-4090.json").write_text(json.dumps(FIT))
-    index = json.loads((root / "index.json").read_text())
-    index["files"] = [
-        {
-            "path": path.relative_to(root).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-        for path in sorted(root.rglob("*.json*"))
-        if path.name != "index.json"
-    ]
-    (root / "index.json").write_text(json.dumps(index))
-    return root
 
 
 @pytest.fixture
@@ -70,15 +39,6 @@ def data(client: TestClient, path: str) -> Any:
     assert answer.status_code == 200, answer.text
     assert answer.json()["success"] is True
     return answer.json()["data"]
-
-
-def refusal(answer: Any) -> dict[str, Any]:
-    body = answer.json()
-    assert set(body) == {"success", "error"}
-    assert set(body["error"]) == {"code", "message", "field", "candidates"}
-    assert body["success"] is False
-    error: dict[str, Any] = body["error"]
-    return error
 
 
 @pytest.mark.parametrize(
@@ -274,8 +234,8 @@ def test_metrics_count_answers_by_status(client: TestClient) -> None:
     client.get("/models")
     client.get("/nothing")
     text = client.get("/metrics").text
-    assert 'modelscan_api_requests_total{method="GET",status="200"} 1' in text
-    assert 'modelscan_api_requests_total{method="GET",status="404"} 1' in text
+    assert 'modelscan_api_requests_total{method="GET",status="200"} 1.0' in text
+    assert 'modelscan_api_requests_total{method="GET",status="404"} 1.0' in text
 
 
 def test_a_reachable_bind_needs_a_token(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:

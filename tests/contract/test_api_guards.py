@@ -1,0 +1,139 @@
+"""Claims about limits, the audit log, reported usage and what the server tells of itself."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_samples import MODEL, QWEN, TOKEN, refusal, serving_state
+from fastapi.testclient import TestClient
+
+from modelscan_catalog.api.limiting import parse_limit
+from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.router.usage import UsageStore
+
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+
+
+def _log(client: TestClient) -> list[dict[str, Any]]:
+    answer = client.get("/audit", headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    rows: list[dict[str, Any]] = answer.json()["data"]
+    return rows
+
+
+def test_a_client_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
+    with serving_state(tmp_path, rate_limit="3/minute") as client:
+        assert [client.get("/models").status_code for _ in range(3)] == [200] * 3
+        answer = client.get("/models")
+        assert answer.status_code == 429
+        assert refusal(answer)["code"] == "too_many_requests"
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert client.get("/health").status_code == 200
+        with TestClient(client.app, client=("192.0.2.9", 1)) as other:
+            assert other.get("/models").status_code == 200
+
+
+def test_nobody_is_limited_unless_a_limit_is_named(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        assert {client.get("/health").status_code for _ in range(200)} == {200}
+
+
+@pytest.mark.parametrize("text", ["often", "5/fortnight", "", "-1/second"])
+def test_a_limit_that_is_none_stops_the_server_from_starting(text: str) -> None:
+    with pytest.raises(SettingsError, match="rate_limit"):
+        parse_limit(text)
+
+
+def test_every_call_that_may_change_something_is_in_the_log_with_its_outcome(tmp_path: Path) -> None:
+    with serving_state(tmp_path, TOKEN) as client:
+        client.post("/refresh")
+        client.post("/refresh", headers=BEARER)
+        entry = client.post("/catalog/generate", json={"id": MODEL}, headers=BEARER).json()["data"]["entry"]
+        client.post("/catalog/pr", json={"entry": entry}, headers=BEARER)
+        client.post("/no/such/endpoint", json={}, headers=BEARER)
+        rows = _log(client)
+    found = [(row["action"], row["subject"], row["outcome"]) for row in rows]
+    assert found == [
+        ("POST /no/such/endpoint", "", "refused"),
+        ("POST /catalog/pr", QWEN, "dry_run"),
+        ("POST /refresh", "", "done"),
+        ("POST /refresh", "", "refused"),
+    ]
+    assert rows[3]["actor"] == "without a token"
+    assert rows[2]["actor"].startswith("token:")
+    assert TOKEN not in str(rows)
+
+
+def test_the_log_is_for_those_who_hold_the_token(tmp_path: Path) -> None:
+    with serving_state(tmp_path, TOKEN) as client:
+        assert _log(client) == []
+        assert client.get("/audit").status_code == 401
+        assert client.get("/audit?limit=0", headers=BEARER).status_code == 400
+
+
+def test_nothing_is_changed_while_the_log_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "data" / "state").mkdir(parents=True)
+    (tmp_path / "data" / "state" / "modelscan.db").write_text("no database, and long enough to be read " * 9)
+    with serving_state(tmp_path) as client:
+        answer = client.post("/refresh")
+        assert answer.status_code == 503
+        assert refusal(answer)["code"] == "no_audit_log"
+        assert client.get("/models").status_code == 200
+
+
+def test_reported_usage_is_counted_apart_and_keeps_no_user(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        body = {"latency_ms": 1200, "ttft_ms": 90, "input_tokens": 10, "output_tokens": 20, "cost_usd": 0.001}
+        answer = client.post(f"/models/{QWEN}/usage", json=body)
+        assert answer.json()["data"] == {"model": MODEL, "recorded": True}
+        client.post(f"/models/{MODEL}/usage", json={"latency_ms": 5, "success": False, "provider": "acme"})
+        assert refusal(client.post("/models/no/such/usage", json=body))["code"] == "unknown_id"
+        assert (
+            refusal(client.post(f"/models/{MODEL}/usage", json={"latency_ms": -1}))["field"] == "latency_ms"
+        )
+    store = UsageStore(tmp_path / "usage.sqlite")
+    rows = {row["target"]: row for row in store.totals(("target", "class"))}
+    store.close()
+    assert set(rows) == {f"reported/{MODEL}", f"acme/{MODEL}"}
+    assert rows[f"reported/{MODEL}"]["completion_tokens"] == 20
+    assert rows[f"acme/{MODEL}"]["success_rate"] == 0
+    assert {row["class"] for row in rows.values()} == {"reported"}
+
+
+def test_the_server_tells_where_it_works_and_what_it_does_not_follow(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        client.post("/refresh")
+        info = client.get("/system/info").json()["data"]
+    assert info["warnings"] == ["a warning"]
+    assert info["gpu_profiles"] == ["rtx-4090"]
+    assert info["paths"]["state"] == str(tmp_path / "data" / "state" / "modelscan.db")
+    assert info["state_schema"] >= 1
+    assert info["pvc"]["name"]
+    assert info["recent_jobs"] == []
+
+
+def test_one_search_finds_all_kinds_of_things(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        found = client.get("/search?q=qwen3").json()["data"]
+        assert found["models"][0]["id"] == MODEL
+        assert QWEN in found["checkpoints"]
+        assert any(name.startswith("Qwen3") for name in found["architectures"])
+        assert client.get("/search?q=4090").json()["data"]["gpus"] == ["rtx-4090"]
+        assert client.get("/search").status_code == 400
+
+
+def test_what_needs_the_token_is_never_kept_for_others(tmp_path: Path) -> None:
+    with serving_state(tmp_path, TOKEN) as client:
+        _log(client)
+        _log(client)
+        assert client.get("/audit").status_code == 401
+
+
+def test_rows_of_the_log_cannot_be_changed(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        client.post("/refresh")
+    state = sqlite3.connect(tmp_path / "data" / "state" / "modelscan.db")
+    with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+        state.execute("UPDATE audit SET outcome = 'done'")
+    state.close()
