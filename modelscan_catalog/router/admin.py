@@ -10,6 +10,8 @@ from modelscan_catalog.router import report
 from modelscan_catalog.router.answers import RouterError
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from modelscan_catalog.router.app import Router
 
 
@@ -18,6 +20,7 @@ class Admin:
 
     def __init__(self, router: "Router") -> None:
         self._router = router
+        self._registry: CollectorRegistry | None = None
 
     async def health(self, request: web.BaseRequest) -> web.Response:
         del request
@@ -61,16 +64,17 @@ class Admin:
         )
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
-        del request
-        text = await asyncio.to_thread(
-            report.metrics,
-            self._router.usage,
-            self._router.table,
-            self._router.state,
-            self._router.in_flight,
-            self._router.last_refusal is None,
-        )
-        return web.Response(body=text.encode(), headers={"Content-Type": report.METRICS_TYPE})
+        """Prometheus text or OpenMetrics."""
+        text, content_type = await asyncio.to_thread(self._exposition, request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
+    def _exposition(self, accept: str) -> tuple[bytes, str]:
+        # Imported at the first scrape: a router nobody scrapes starts without it.
+        from modelscan_catalog.router import metrics
+
+        if self._registry is None:
+            self._registry = metrics.registry(self._router)
+        return metrics.exposition(self._registry, accept)
 
     async def stats(self, request: web.BaseRequest) -> web.Response:
         model = request.query.get("model")

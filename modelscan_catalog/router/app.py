@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,15 @@ Loader = Callable[[], RouterConfig]
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
+@dataclass
+class Counters:
+    """What the process has done since it began, for ``/metrics``."""
+
+    answers: dict[tuple[str, int], int] = field(default_factory=dict)
+    decisions: int = 0
+    decision_s: float = 0.0
+
+
 class Router:
     """The served configuration, the connections to its providers, and what is known of their use."""
 
@@ -60,9 +70,10 @@ class Router:
         self.usage = UsageStore(usage_path, lambda: report.changed_keys(self.state))
         report.restore_keys(self.state, self.usage.stored_keys(), policy.key_degradation_s)
         self.upstreams = Upstreams(policy.connect_timeout_s, _MAX_UPSTREAM_CONNECTIONS)
-        self._forwarder = Forwarder(self.upstreams, self.state.health, self.state.clock, self._note)
+        self.forwarder = Forwarder(self.upstreams, self.state.health, self.state.clock, self._note)
         self.mirror = Mirror(self.upstreams, self.state.clock, partial(self._note, mirrored=True))
         self.in_flight = 0
+        self.counters = Counters()
         self._salt = os.urandom(16)
         self._clients: dict[str, str] = {}
         self._local_hosts: set[str] = set()
@@ -104,26 +115,29 @@ class Router:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every failure in the OpenAI error shape, nothing of an exception in it."""
         self.in_flight += 1
+        path = request.path
         try:
-            path = request.path
             self._authorize(request, path)
             handler = self._handlers.get((request.method, path))
             if handler is None:
                 if path in self._paths:
                     raise RouterError(405, "method_not_allowed", "Method Not Allowed")
                 raise RouterError(404, "not_found", "Not Found")
-            return await handler(request)
+            response = await handler(request)
         except RouterError as error:
-            return error.response()
+            response = error.response()
         except web.HTTPRequestEntityTooLarge:
-            return self._too_large()
+            response = self._too_large()
         except ConnectionResetError:
             raise
         except Exception:
             LOGGER.exception("request failed: %s %s", request.method, request.path)
-            return RouterError(500, "internal_error", "the router failed; its log has more").response()
+            response = RouterError(500, "internal_error", "the router failed; its log has more").response()
         finally:
             self.in_flight -= 1
+        answered = (path if path in self._paths else "other", response.status)
+        self.counters.answers[answered] = self.counters.answers.get(answered, 0) + 1
+        return response
 
     def _authorize(self, request: web.BaseRequest, path: str) -> None:
         if path in _OPEN_PATHS:
@@ -199,6 +213,8 @@ class Router:
         decision = decide.decide(table, name, needs, decide.classify(document, needs.modalities))
         if table.splits:
             decision = split_decision(table, name, decision, needs)
+        self.counters.decisions += 1
+        self.counters.decision_s += self.state.clock() - started
         if decision.is_refinement:
             limit = min(needs.max_output_tokens, table.config.policy.refinement.max_tokens)
             document = {k: v for k, v in document.items() if k != "max_completion_tokens"} | {
@@ -230,7 +246,7 @@ class Router:
 
     async def _answer(self, call: Call, decision: decide.Decision, policy: Policy) -> web.StreamResponse:
         try:
-            return await self._forwarder.forward(call, decision.routes, policy)
+            return await self.forwarder.forward(call, decision.routes, policy)
         except RouterError as error:
             if not decision.is_refinement:
                 raise

@@ -48,6 +48,8 @@ class Forwarder:
         self._health = health
         self._clock = clock
         self._note = note
+        self.fallbacks = 0
+        """Answers given by another than the first target."""
 
     async def forward(self, call: Call, routes: Sequence[Route], policy: Policy) -> web.StreamResponse:
         """The answer of the first of ``routes`` that gives one.
@@ -81,6 +83,8 @@ class Forwarder:
                 calls_left -= 1
                 answered, other_key = await self._attempt(call, route, key, first_byte_s, policy, trail)
                 if answered is not None:
+                    if number:
+                        self.fallbacks += 1
                     return answered
                 if not other_key:
                     break

@@ -1,4 +1,4 @@
-"""What the router tells of itself: usage sums, keys without their secrets, and Prometheus metrics."""
+"""What the router tells of itself: usage sums, and keys without their secrets."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -6,8 +6,6 @@ from typing import Any
 
 from modelscan_catalog.router.table import RouteTable, RuntimeState
 from modelscan_catalog.router.usage import KeyRow, UsageStore
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def stats(store: UsageStore, model: str | None) -> dict[str, Any]:
@@ -71,56 +69,3 @@ def restore_keys(state: RuntimeState, rows: Iterable[KeyRow], longest_rest_s: fl
         left_s = min(row.resting_until - time.time(), longest_rest_s)
         if left_s > 0:
             key.resting_until, key.rest_reason = state.clock() + left_s, row.rest_reason
-
-
-def metrics(
-    store: UsageStore, table: RouteTable, state: RuntimeState, in_flight: int, reload_ok: bool
-) -> str:
-    """The Prometheus text exposition; counters live as long as the usage store does."""
-    rows = store.totals(("model", "target", "class", "outcome"))
-    lines: list[str] = []
-    for name, column, told in (
-        ("upstream_calls_total", "requests", "Calls to upstreams."),
-        ("prompt_tokens_total", "prompt_tokens", "Prompt tokens that upstreams told."),
-        ("completion_tokens_total", "completion_tokens", "Answer tokens that upstreams told."),
-        ("cost_usd_total", "cost_usd", "Cost of told tokens at known prices."),
-    ):
-        lines += _head(name, "counter", told)
-        lines += [
-            _sample(name, {part: row[part] for part in ("model", "target", "class", "outcome")}, row[column])
-            for row in rows
-        ]
-    lines += _head("first_byte_seconds", "summary", "From the call to the first byte of its answer.")
-    for row in store.totals(("class",)):
-        for percent in (50, 95, 99):
-            value = row[f"first_byte_p{percent}_ms"]
-            if value is not None:
-                labels = {"class": row["class"], "quantile": f"0.{percent}"}
-                lines.append(_sample("first_byte_seconds", labels, value / 1000))
-    now = state.clock()
-    resting = sum(key.resting_until > now for key in state.keys.values())
-    for name, value, told in (
-        ("requests_in_flight", in_flight, "Client requests being served."),
-        ("keys", len(state.keys), "Keys known."),
-        ("keys_degraded", resting, "Keys that rest after an error."),
-        ("targets_resting", len(state.health.resting()), "Targets passed over after failures."),
-        ("models_usable", len(table.usable_models()), "Models with a callable provider."),
-        ("config_is_newest", int(reload_ok), "0 while a bad new configuration is refused."),
-        ("usage_store_ok", int(store.problem is None), "0 while usage waits in memory."),
-        ("usage_lost_requests", store.lost_requests, "Calls that no longer fitted in memory."),
-    ):
-        lines += [*_head(name, "gauge", told), _sample(name, {}, value)]
-    return "\n".join(lines) + "\n"
-
-
-def _head(name: str, kind: str, told: str) -> list[str]:
-    return [f"# HELP modelscan_router_{name} {told}", f"# TYPE modelscan_router_{name} {kind}"]
-
-
-def _sample(name: str, labels: dict[str, str], value: float) -> str:
-    inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return f"modelscan_router_{name}{{{inside}}} {value}" if inside else f"modelscan_router_{name} {value}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import uvloop
 from aiohttp import web
@@ -39,6 +39,15 @@ _FULL = (
 )
 
 
+class Answering(Protocol):
+    """What answers requests: a router alone, or a service with a router in it."""
+
+    max_body_bytes: int
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to one request; raises nothing but a lost connection."""
+
+
 class _Refusal(asyncio.Protocol):
     """A connection beyond the bound: answered and closed before it sends anything."""
 
@@ -51,7 +60,7 @@ class _Refusal(asyncio.Protocol):
 class BoundedServer(web.Server):
     """An HTTP server with a bound on connections and on the time that a new one may stay silent."""
 
-    def __init__(self, router: Router, policy: Policy) -> None:
+    def __init__(self, answering: Answering, policy: Policy) -> None:
         super().__init__(
             self._spoken,
             request_factory=self._request,
@@ -59,7 +68,7 @@ class BoundedServer(web.Server):
             access_log=None,
             keepalive_timeout=_KEEP_ALIVE_S,
         )
-        self._router = router
+        self._answering = answering
         self._max_connections = policy.max_connections
         self._timeout_s = policy.client_timeout_s
         self._silent: dict[Any, float] = {}
@@ -91,7 +100,7 @@ class BoundedServer(web.Server):
 
     async def _spoken(self, request: web.BaseRequest) -> web.StreamResponse:
         self._silent.pop(request.protocol, None)
-        return await self._router.handle(request)
+        return await self._answering.handle(request)
 
     def _request(
         self,
@@ -108,7 +117,7 @@ class BoundedServer(web.Server):
             writer,
             task,
             self._loop,
-            client_max_size=self._router.max_body_bytes,
+            client_max_size=self._answering.max_body_bytes,
         )
 
 
@@ -121,12 +130,36 @@ async def serving(
     A change of a ``watched`` file reloads the configuration. Raises ``SettingsError`` when the
     address cannot be listened on. Whatever has been counted is stored at the end.
     """
-    policy = router.table.config.policy
-    server = BoundedServer(router, policy)
-    runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
-    await runner.setup()
+    async with running(router, watched), listening(router, router.table.config.policy, host, port) as bound:
+        yield bound
+
+
+@asynccontextmanager
+async def running(router: Router, watched: Sequence[Path] = ()) -> AsyncIterator[None]:
+    """Keep a router's usage, health and configuration current; at the end its connections are closed."""
     router.usage.start()
-    tasks = [asyncio.create_task(_tend(router, server, watched)), asyncio.create_task(probe_targets(router))]
+    tasks = [asyncio.create_task(_tend(router, watched)), asyncio.create_task(probe_targets(router))]
+    try:
+        yield
+    finally:
+        await _cancelled(tasks)
+        await router.mirror.close()
+        await router.upstreams.close()
+        await asyncio.to_thread(router.usage.close)
+
+
+@asynccontextmanager
+async def listening(
+    answering: Answering, policy: Policy, host: str, port: int, drain_s: float = _SHUTDOWN_TIMEOUT_S
+) -> AsyncIterator[int]:
+    """Take connections and give the port; at the end no new ones, and ``drain_s`` for what is under way.
+
+    Raises ``SettingsError`` when the address cannot be listened on.
+    """
+    server = BoundedServer(answering, policy)
+    runner = web.ServerRunner(server, shutdown_timeout=drain_s)
+    await runner.setup()
+    tasks = [asyncio.create_task(_close_silent(server))]
     try:
         try:
             await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
@@ -134,21 +167,27 @@ async def serving(
             raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
         yield runner.addresses[0][1]
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(tasks)
         await runner.cleanup()
-        await router.mirror.close()
-        await router.upstreams.close()
-        await asyncio.to_thread(router.usage.close)
 
 
-async def _tend(router: Router, server: BoundedServer, watched: Sequence[Path]) -> None:
-    """Once a second: close silent connections, forget orders, reload a changed configuration."""
-    seen = [_version(path) for path in watched]
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _close_silent(server: BoundedServer) -> None:
     while True:
         await asyncio.sleep(_WATCH_INTERVAL_S)
         server.close_silent()
+
+
+async def _tend(router: Router, watched: Sequence[Path]) -> None:
+    """Once a second: forget orders, reload a changed configuration."""
+    seen = [_version(path) for path in watched]
+    while True:
+        await asyncio.sleep(_WATCH_INTERVAL_S)
         router.table.forget_orders()
         now = [_version(path) for path in watched]
         if now == seen:

@@ -21,6 +21,7 @@ from modelscan_catalog.router.usage_schema import (
     ADD_ARMS,
     ADD_LATENCY,
     ADD_USAGE,
+    BUCKETS_PER_DOUBLING,
     PRIMARY,
     PUT_KEY,
     SHADOW,
@@ -31,8 +32,6 @@ LOGGER = logging.getLogger("modelscan.router")
 
 FLUSH_INTERVAL_S = 0.5
 _MAX_WAITING_ROWS = 50_000
-_BUCKETS_PER_DOUBLING = 8
-"""Latencies are kept to 2 ** (1/8), that is 9 percent."""
 ARM_STEP_S = 10
 """Calls under a split are summed up by this, so that minutes of a trial can be looked at."""
 
@@ -83,7 +82,7 @@ class UsageStore:
         self._wall = wall
         self._pending: deque[Record] = deque()
         self._usage: dict[tuple[Any, ...], list[float]] = {}
-        self._latency: dict[tuple[Any, ...], int] = {}
+        self._latency: dict[tuple[Any, ...], list[float]] = {}
         self._arms: dict[tuple[Any, ...], list[float]] = {}
         self._arm_latency: dict[tuple[Any, ...], int] = {}
         self._key_rows: dict[str, KeyRow] = {}
@@ -137,10 +136,14 @@ class UsageStore:
                 return
             try:
                 self._store.execute("BEGIN IMMEDIATE")
-                for statement, sums in ((ADD_USAGE, self._usage), (ADD_ARMS, self._arms)):
+                for statement, sums in (
+                    (ADD_USAGE, self._usage),
+                    (ADD_LATENCY, self._latency),
+                    (ADD_ARMS, self._arms),
+                ):
                     self._store.executemany(statement, [(*key, *values) for key, values in sums.items()])
-                for statement, counts in ((ADD_LATENCY, self._latency), (ADD_ARM_LATENCY, self._arm_latency)):
-                    self._store.executemany(statement, [(*key, count) for key, count in counts.items()])
+                counts = [(*key, count) for key, count in self._arm_latency.items()]
+                self._store.executemany(ADD_ARM_LATENCY, counts)
                 self._store.executemany(PUT_KEY, self._key_rows.values())
                 self._store.execute("COMMIT")
             except sqlite3.Error as error:
@@ -162,18 +165,20 @@ class UsageStore:
             self.lost_requests += 1
             return
         _sum_up(self._usage, row, one)
-        told = [
-            (kind, latency_bucket(seconds))
-            for kind, seconds in (("first_byte", one.first_byte_s), ("total", one.total_s))
-            if seconds is not None
-        ]
-        for kind, bucket in told:
-            _count(self._latency, (*group, one.arm, kind, bucket))
+        told = []
+        for kind, seconds in (("first_byte", one.first_byte_s), ("total", one.total_s)):
+            if seconds is not None:
+                bucket = latency_bucket(seconds)
+                told.append((kind, bucket))
+                sums = self._latency.setdefault((*group, one.arm, kind, bucket), [0, 0.0])
+                sums[0] += 1
+                sums[1] += seconds
         if one.split:
             step = (int(now // ARM_STEP_S * ARM_STEP_S), one.split, one.arm)
             _sum_up(self._arms, (*step, one.model, one.outcome), one)
-            for kind, bucket in told if one.outcome == "ok" else ():
-                _count(self._arm_latency, (*step, kind, bucket))
+            for measured in told if one.outcome == "ok" else ():
+                key = (*step, *measured)
+                self._arm_latency[key] = self._arm_latency.get(key, 0) + 1
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_INTERVAL_S):
@@ -230,6 +235,18 @@ class UsageStore:
             )
         return found
 
+    def histograms(self, by: tuple[str, ...]) -> dict[tuple[Any, ...], dict[int, tuple[int, float]]]:
+        """Calls and seconds by latency bucket, for each combination of the columns ``by`` of ``latency``."""
+        columns = ", ".join(by)
+        found: dict[tuple[Any, ...], dict[int, tuple[int, float]]] = {}
+        with self._lock:
+            for *group, bucket, count, seconds in self._store.execute(
+                f"SELECT {columns}, bucket, SUM(requests), SUM(seconds) FROM latency"  # noqa: S608
+                f" GROUP BY {columns}, bucket ORDER BY {columns}"
+            ):
+                found.setdefault(tuple(group), {})[bucket] = (count, seconds)
+        return found
+
 
 def _sum_up(sums_by_key: dict[tuple[Any, ...], list[float]], key: tuple[Any, ...], one: Record) -> None:
     sums = sums_by_key.get(key)
@@ -248,13 +265,9 @@ def _sum_up(sums_by_key: dict[tuple[Any, ...], list[float]], key: tuple[Any, ...
         sums[5] += one.cost_usd
 
 
-def _count(counts: dict[tuple[Any, ...], int], key: tuple[Any, ...]) -> None:
-    counts[key] = counts.get(key, 0) + 1
-
-
 def latency_bucket(seconds: float) -> int:
     """The histogram bucket of a latency: eighths of a doubling, from a microsecond upwards."""
-    return math.floor(math.log2(max(seconds, 1e-6) * 1e6) * _BUCKETS_PER_DOUBLING)
+    return math.floor(math.log2(max(seconds, 1e-6) * 1e6) * BUCKETS_PER_DOUBLING)
 
 
 def percentile_ms(histogram: Mapping[int, int], percent: float) -> float | None:
@@ -263,7 +276,7 @@ def percentile_ms(histogram: Mapping[int, int], percent: float) -> float | None:
     for bucket, count in sorted(histogram.items()):
         left -= count
         if left <= 0:
-            return float(f"{2 ** ((bucket + 1) / _BUCKETS_PER_DOUBLING) / 1000:.3g}")
+            return float(f"{2 ** ((bucket + 1) / BUCKETS_PER_DOUBLING) / 1000:.3g}")
     return None
 
 

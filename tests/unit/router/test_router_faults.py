@@ -193,7 +193,7 @@ def test_given_a_full_disk_when_asked_then_answers_go_on_and_health_tells(tmp_pa
             async with session.get("/health") as answer:
                 assert (await answer.json())["usage_problem"] is True
             async with session.get("/metrics") as answer:
-                assert "modelscan_router_usage_store_ok 0" in await answer.text()
+                assert "modelscan_router_usage_store_ok 0.0" in await answer.text()
             router.usage._store.execute("PRAGMA max_page_count = 100000")
 
     run(asking())

@@ -134,7 +134,7 @@ def test_given_the_store_when_read_as_a_file_then_no_column_could_hold_a_prompt(
             "cost_usd",
             "requests_without_cost",
         ),
-        *("arm", "step", "route"),
+        *("arm", "step", "route", "seconds"),
         *("kind", "bucket", "id", "prefix", "provider", "tokens", "resting_until", "rest_reason"),
     }
 
@@ -174,8 +174,11 @@ def test_given_the_store_of_an_older_router_when_opened_then_its_calls_are_kept_
         store = UsageStore(path, wall=lambda: 3700.0)
         store.record(call())
         [row] = store.totals(("model", "arm"))
+        seen = store.histograms(("kind",))
         store.close()
+        [total] = [found for (kind,), found in seen.items() if kind == "total"]
     assert (row["arm"], row["requests"], row["cost_usd"]) == ("primary", 5, 0.502)
+    assert sum(seconds for _, seconds in total.values()) == pytest.approx(3 * 0.081 + 2 * 0.2, rel=0.05)
 
 
 def test_given_the_store_of_a_newer_router_when_opened_then_it_is_refused_and_left_as_it_is(tmp_path):
