@@ -13,7 +13,10 @@ from modelscan_catalog.errors import CheckFailedError
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True)
 def lint(files: tuple[Path, ...], as_json: bool) -> None:
-    """Check FILES (or folders): GPUStack bodies and catalogues, KServe, compose, launch commands.
+    """Check FILES (or folders) against their target and engine: flags, parsers, schema, secrets.
+
+    GPUStack bodies and catalogues; KServe InferenceService, LLMInferenceService, ServingRuntime; KAITO
+    Workspace; NetworkPolicy; compose; air-gap bundles; shell files that start vLLM or SGLang.
 
     Exit code 1 when something is wrong; warnings alone pass.
     """

@@ -32,6 +32,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "fit": ("modelscan_catalog.cli.fit:fit", "Does a model run on these GPUs, and where does the memory go?"),
     "gpus": ("modelscan_catalog.cli.gpus:gpus", "GPU profiles, and the GPUs of this machine."),
     "lint": ("modelscan_catalog.cli.lint:lint", "Check manifests and catalogues against their targets."),
+    "manifest": (
+        "modelscan_catalog.cli.manifest:manifest",
+        "A model's manifest for GPUStack, KServe, KAITO, compose or a shell.",
+    ),
     "quality": (
         "modelscan_catalog.cli.quality:quality",
         "Measured accuracy of crosswalk, fit, search and router.",

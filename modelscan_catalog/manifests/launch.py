@@ -8,6 +8,7 @@ from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan, plan
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile
 from modelscan_catalog.manifests.engines import canonical_engine, engine_versions
+from modelscan_catalog.manifests.options import Checkpoint
 from modelscan_catalog.manifests.parsers import parsers_for
 from modelscan_catalog.manifests.plan_input import LaunchPlan, WeightSource
 from modelscan_catalog.records import Model, Variant
@@ -86,4 +87,15 @@ def launch_plan(found: ServingPlan, profile: GpuProfile, model: Model, variant: 
         env={"HF_TOKEN": "env:HF_TOKEN"} if variant.gated and source == "huggingface" else {},
         categories=(_CATEGORIES.get(model.category or "llm", model.category or "llm"),),
         expected_memory_gib=chosen.required_gib,
+    )
+
+
+def checkpoint_facts(variant: Variant, hub: str | None = None) -> Checkpoint:
+    """What the registry knows of ``variant``'s files; of another ``hub``'s copy only what holds anywhere."""
+    own = hub in (None, variant.hub)
+    return Checkpoint(
+        files=(variant.files or None) if own else None,
+        weights_bytes=variant.weights_bytes,
+        quantization=variant.quantization.scheme if variant.quantization else None,
+        license=variant.license,
     )

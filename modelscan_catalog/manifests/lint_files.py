@@ -24,7 +24,13 @@ _KINDS: dict[str, ManifestKind] = {
     "Workspace": "kaito_workspace",
     "modelscan-airgap-bundle": "airgap_bundle",
 }
-_SUFFIXES = {".yaml", ".yml", ".json"}
+_COMMANDS: dict[str, ManifestKind] = {
+    "sglang.launch_server": "sglang_command",
+    "vllm serve": "vllm_command",
+    "vllm.entrypoints.openai.api_server": "vllm_command",
+}
+"""What a shell line that starts an engine has in it."""
+_SUFFIXES = {".yaml", ".yml", ".json", ".sh"}
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -41,7 +47,8 @@ class FileFinding:
 
 
 def lint_files(paths: Iterable[Path]) -> list[FileFinding]:
-    """Findings of every document in ``paths``, in file order; directories are searched for YAML and JSON.
+    """Findings of every document in ``paths``, in file order; directories are searched for YAML, JSON
+    and shell files; of a shell file, the lines that start an engine are read.
 
     A file that cannot be read, parsed or recognized is a finding, never an exception.
     """
@@ -54,6 +61,8 @@ def lint_files(paths: Iterable[Path]) -> list[FileFinding]:
 
 def kind_of(document: Any) -> ManifestKind | None:
     """Which target ``document`` is for, by its own words."""
+    if isinstance(document, str):
+        return next((kind for starter, kind in _COMMANDS.items() if starter in document), None)
     if not isinstance(document, dict):
         return None
     if isinstance(document.get("kind"), str) and document["kind"] in _KINDS:
@@ -108,6 +117,9 @@ def _lint_file(path: Path) -> Iterator[FileFinding]:
 
 def _documents(path: Path) -> list[Any]:
     text = path.read_text("utf-8")
+    if path.suffix == ".sh":
+        lines = text.replace("\\\n", " ").splitlines()
+        return [line for line in lines if not line.lstrip().startswith("#") and kind_of(line)]
     if path.suffix == ".json":
         return [json.loads(text)]
     return [document for document in yaml.load_all(text, Loader=_SafeLoader) if document is not None]

@@ -53,7 +53,6 @@ class Checkpoint:
 
     files: tuple[WeightFile, ...] | None = None
     weights_bytes: int | None = None
-    modelscope_repo: str | None = None
     quantization: str | None = None
     license: str | None = None
 
@@ -78,25 +77,13 @@ class EmitOptions:
     checkpoint: Checkpoint = Checkpoint()
 
 
-def stored_at(plan: LaunchPlan, storage: str, checkpoint: Checkpoint) -> LaunchPlan:
-    """``plan`` with its weights taken from ``hf``, ``modelscope``, ``pvc://claim/path`` or ``/directory``.
+def in_place(plan: LaunchPlan, place: str) -> LaunchPlan:
+    """``plan`` with its weights read from ``pvc://claim/path`` or an absolute directory instead of a hub.
 
-    A revision holds on its own hub only, and is left out elsewhere. Raises ``ManifestError`` where the
-    weights are not known to be.
+    Whether they lie there is for whoever deploys to know: it may be another machine's disk. Raises
+    ``ManifestError`` for any other place.
     """
-    if storage.startswith(("pvc://", "/")):
-        return replace(plan, source="local_path", repo=storage, revision=None)
-    if storage == "hf":
-        if plan.source == "huggingface":
-            return plan
-        raise ManifestError(f"storage: {plan.variant_id} is not known on Hugging Face; use modelscope")
-    if storage != "modelscope":
-        raise ManifestError(
-            f"storage: {storage!r} is none of hf, modelscope, pvc://claim/path and /absolute/directory"
-        )
-    if plan.source == "model_scope":
-        return plan
-    if checkpoint.modelscope_repo is None:
-        raise ManifestError(f"storage: {plan.variant_id} is not known on ModelScope; use hf")
+    if not place.startswith(("pvc://", "/")):
+        raise ManifestError(f"{place!r}: weights in place are at pvc://claim/path or /absolute/directory")
     env = {name: value for name, value in plan.env.items() if name != "HF_TOKEN"}
-    return replace(plan, source="model_scope", repo=checkpoint.modelscope_repo, revision=None, env=env)
+    return replace(plan, source="local_path", repo=place, revision=None, env=env)

@@ -59,3 +59,53 @@ def test_given_a_missing_or_binary_file_when_linted_then_it_is_a_finding(tmp_pat
     binary.write_bytes(b"\xff\xfe\x00")
     assert codes(binary) == [(None, "unreadable")]
     assert codes(tmp_path / "missing.yaml") == [(None, "unreadable")]
+
+
+def test_given_a_shell_file_when_linted_then_only_the_lines_that_start_an_engine_are_read(tmp_path):
+    script = tmp_path / "start.sh"
+    script.write_text(
+        "#!/bin/sh\n# vllm serve old --task=x\nset -eu\nvllm serve a/b \\\n  --max-model-len=x\n"
+    )
+    [found] = lint_files([tmp_path])
+    assert (found.kind, found.finding.code) == ("vllm_command", "wrong_value")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("LLMInferenceService", "spec: {replicas: 1, scaling: {maxReplicas: 2, wva: {hpa: {}}}}"),
+        ("Workspace", "resource: {labelSelector: {}}\ninference: {}"),
+        ("NetworkPolicy", "spec: {podSelector: {}, policyTypes: [Ingress], egress: []}"),
+    ],
+)
+def test_given_a_resource_that_breaks_its_own_rules_when_linted_then_they_are_named(tmp_path, kind, text):
+    versions = {
+        "LLMInferenceService": "serving.kserve.io/v1alpha2",
+        "Workspace": "kaito.sh/v1beta1",
+        "NetworkPolicy": "networking.k8s.io/v1",
+    }
+    file = tmp_path / "a.yaml"
+    file.write_text(f"apiVersion: {versions[kind]}\nkind: {kind}\nmetadata: {{name: a}}\n{text}\n")
+    [found] = lint_files([file])
+    assert found.finding.where in ("spec.scaling", "inference", "spec.egress")
+
+
+def test_given_an_older_version_that_is_still_served_when_linted_then_it_is_a_warning(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "apiVersion: serving.kserve.io/v1alpha1\nkind: LLMInferenceService\nmetadata: {name: a}\n"
+        "spec: {model: {uri: 'hf://a/b'}}\n"
+    )
+    [found] = lint_files([file])
+    assert (found.finding.severity, found.finding.code) == ("warning", "older_version")
+
+
+def test_given_flags_in_an_environment_variable_when_linted_then_they_are_read(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "apiVersion: serving.kserve.io/v1alpha2\nkind: LLMInferenceService\nmetadata: {name: a}\n"
+        "spec: {model: {uri: 'hf://a/b'}, template: {containers: [{name: main, env: "
+        "[{name: VLLM_ADDITIONAL_ARGS, value: --swap-space 4}]}]}}\n"
+    )
+    [found] = lint_files([file])
+    assert found.finding.code == "removed_flag"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelscan_catalog.errors import ManifestError
 from modelscan_catalog.manifests.lint import lint_manifest
-from modelscan_catalog.manifests.options import TARGETS, Checkpoint, EmitOptions, stored_at
+from modelscan_catalog.manifests.options import TARGETS, Checkpoint, EmitOptions, in_place
 from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.manifests.targets import emit, engine_of_target
 from modelscan_catalog.records.catalog import WeightFile
@@ -116,22 +116,25 @@ def test_given_offline_and_weights_on_a_hub_when_emitted_for_a_cluster_then_a_cl
 
 
 @pytest.mark.parametrize(
-    ("storage", "uri"),
+    ("plan", "uri", "model_id"),
     [
-        ("hf", "hf://Qwen/Qwen3-8B-FP8:0123456789abcdef0123456789abcdef01234567"),
-        ("modelscope", "modelscope://qwen-ms/Qwen3-8B-FP8"),
-        ("pvc://weights/qwen/qwen3-8b", "pvc://weights/qwen/qwen3-8b"),
+        (PLAN, "hf://Qwen/Qwen3-8B-FP8:0123456789abcdef0123456789abcdef01234567", None),
+        (
+            dataclasses.replace(PLAN, source="model_scope", revision=None),
+            "modelscope://Qwen/Qwen3-8B-FP8",
+            None,
+        ),
+        (ON_CLAIM, "pvc://weights/qwen/qwen3-8b", "/mnt/models"),
     ],
+    ids=["hf", "modelscope", "pvc"],
 )
 @pytest.mark.parametrize("target", ["kserve-isvc", "kserve-vllm", "kserve-runtime"])
-def test_given_a_storage_when_emitted_for_kserve_then_its_uri_names_it(target, storage, uri):
-    known = Checkpoint(modelscope_repo="qwen-ms/Qwen3-8B-FP8")
-    plan = stored_at(PLAN, storage, known)
+def test_given_a_storage_when_emitted_for_kserve_then_its_uri_names_it(target, plan, uri, model_id):
     [service] = documents_of_kind(emit(plan, target), "InferenceService")
     model = service["spec"]["predictor"]["model"]
     assert model["storageUri"] == uri
     environment = {entry["name"]: entry.get("value") for entry in model["env"]}
-    assert environment.get("MODEL_ID") == ("/mnt/models" if storage.startswith("pvc") else None)
+    assert environment.get("MODEL_ID") == model_id
     [llm] = emit(plan, "llm-d").documents
     assert llm["spec"]["model"]["uri"] == uri
 
@@ -149,13 +152,12 @@ def test_given_a_claim_when_emitted_for_kaito_then_the_engine_reads_the_mounted_
     assert pod["volumes"][-1]["persistentVolumeClaim"] == {"claimName": "weights", "readOnly": True}
 
 
-def test_given_weights_where_they_are_not_known_to_be_when_asked_for_then_it_is_said():
-    with pytest.raises(ManifestError, match="not known on ModelScope"):
-        stored_at(PLAN, "modelscope", Checkpoint())
-    with pytest.raises(ManifestError, match="not known on Hugging Face"):
-        stored_at(dataclasses.replace(PLAN, source="model_scope"), "hf", Checkpoint())
-    with pytest.raises(ManifestError, match="is none of hf, modelscope"):
-        stored_at(PLAN, "s3://bucket", Checkpoint())
+def test_given_weights_in_place_when_planned_so_then_neither_hub_nor_token_nor_revision_is_left():
+    assert in_place(PLAN, ON_CLAIM.repo) == ON_CLAIM
+    [body] = emit(in_place(PLAN, "/srv/qwen"), "gpustack").documents
+    assert (body["source"], body["local_path"]) == ("local_path", "/srv/qwen")
+    with pytest.raises(ManifestError, match="absolute/directory"):
+        in_place(PLAN, "s3://bucket")
 
 
 @pytest.mark.parametrize("target", ["vllm", "compose", "gpustack", "gpustack-catalog"])

@@ -1,0 +1,247 @@
+"""``modelscan manifest``: plans a model on named cards and writes it for one or more targets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from modelscan_catalog.cli.fit_inputs import Number, Whole
+from modelscan_catalog.errors import FitInputError, ManifestError
+from modelscan_catalog.fit.tables import REGISTRY
+from modelscan_catalog.manifests.options import TARGETS, Checkpoint, EmitOptions, Target, in_place
+
+if TYPE_CHECKING:
+    from modelscan_catalog.deploy.plan import DeploymentPlan, Hub
+    from modelscan_catalog.manifests.plan_input import LaunchPlan
+    from modelscan_catalog.manifests.targets import Manifest
+
+DOES_NOT_START = 3
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_HUBS: dict[str, Hub] = {"hf": "huggingface", "modelscope": "modelscope"}
+
+
+@click.command()
+@click.argument("model")
+@click.option("--target", "-t", "targets", multiple=True, required=True, metavar="TARGET",
+              help=f"{', '.join(TARGETS)}, or all; may be repeated.")  # fmt: skip
+@click.option("--gpu", metavar="NAME[:COUNT]", help="Cards, such as h100-80gb:8. Default: this machine's.")
+@click.option("--context", type=Whole(), metavar="N", help="Tokens of a request; 32k is 32768.")
+@click.option("--concurrency", type=Whole(), metavar="N", default=1, help="Requests at once. [default: 1]")
+@click.option("--goal", metavar="GOAL", default="standard", help="standard (default), throughput or latency.")
+@click.option("--engine", metavar="NAME[@VERSION]", help="Such as sglang@0.5.23. Default: what TARGET runs.")
+@click.option("--variant", metavar="REPO", help="Only this checkpoint of the model.")
+@click.option("--quantization", metavar="LABEL", help="Only checkpoints stored so, such as fp8 or awq.")
+@click.option("--kv-cache-dtype", metavar="DTYPE", help="auto, fp8, ...")
+@click.option("--tp", type=Whole(), metavar="N", help="Tensor parallel size.")
+@click.option("--pp", type=Whole(), metavar="N", help="Pipeline parallel size.")
+@click.option("--utilization", type=Number(), metavar="F", help="Share of a card that the engine may use.")
+@click.option(
+    "--flag", "flags", multiple=True, metavar="FLAG", help="A further engine flag: --flag=--seed=1."
+)
+@click.option("--storage", metavar="PLACE",
+              help="hf, modelscope, pvc://claim/path or /directory. Default: its own hub.")  # fmt: skip
+@click.option("--offline", is_flag=True, help="Offline switches, and no way out of the network.")
+@click.option("--served-name", metavar="NAME", help="Name that clients send. Default: the model's.")
+@click.option("--replicas", type=Whole(), metavar="N", default=1, help="[default: 1]")
+@click.option("--port", type=Whole(), metavar="N", help="Of a command or compose, on loopback.")
+@click.option("--namespace", metavar="NAME", default="ai", help="Kubernetes namespace. [default: ai]")
+@click.option("--secret", metavar="NAME", default="modelscan-secrets",
+              help="Kubernetes Secret with the keys. [default: modelscan-secrets]")  # fmt: skip
+@click.option(
+    "--service-account", metavar="NAME", help="Kubernetes service account; its secrets pull weights."
+)
+@click.option("--node-selector", "nodes", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
+@click.option("--registry", type=_FOLDER, metavar="DIR", default=REGISTRY / "published",
+              help="Published registry. [default: registry/published]")  # fmt: skip
+@click.option("--out", type=_FOLDER, metavar="DIR", help="Write files there. Default: standard output.")
+@click.option("--json", "as_json", is_flag=True, help="The plan and the files as JSON.")
+def manifest(**asked: Any) -> None:
+    """Write MODEL's manifest for a TARGET: planned on the cards, linted, hardened, secrets by reference.
+
+    \b
+    modelscan manifest qwen3-8b --target compose --gpu l40s
+    modelscan manifest qwen3-8b -t kserve-vllm -t airgap --gpu h100-80gb --out deploy/
+
+    Exit code 3 when nothing of MODEL starts on the cards; 2 when a target cannot serve the plan.
+    """
+    targets = _targets(asked["targets"])
+    if len(targets) > 1 and asked["out"] is None and not asked["as_json"]:
+        raise ManifestError("several targets make several files: name a folder with --out DIR")
+    written: dict[Target, Manifest] = {}
+    skipped: dict[Target, str] = {}
+    plans: dict[str | None, tuple[DeploymentPlan, LaunchPlan]] = {}
+    from modelscan_catalog.manifests.targets import emit, engine_of_target
+
+    options = _options(asked)
+    for target in targets:
+        engine = asked["engine"] or engine_of_target(target)
+        if engine not in plans:
+            plan = _planned(asked, engine)
+            plans[engine] = plan, _launch(plan, asked)
+        plan, launch = plans[engine]
+        wishes = replace(options, checkpoint=_checkpoint(asked["registry"], plan))
+        try:
+            written[target] = emit(launch, target, wishes)
+        except ManifestError as error:
+            if "all" not in asked["targets"]:
+                raise
+            skipped[target] = str(error)
+    _show(asked, plans, written, skipped)
+
+
+def _targets(names: tuple[str, ...]) -> list[Target]:
+    if "all" in names:
+        return list(TARGETS)
+    for name in names:
+        if name not in TARGETS:
+            raise ManifestError(f"target: {name[:40]!r} is unknown; use one of {', '.join(TARGETS)}, all")
+    return [target for target in TARGETS if target in names]
+
+
+def _planned(asked: dict[str, Any], engine: str | None) -> DeploymentPlan:
+    from modelscan_catalog.deploy.plan import PlanRequest
+    from modelscan_catalog.deploy.planner import make_plan
+
+    name, _, version = (engine or "").partition("@")
+    storage = asked["storage"]
+    if storage is not None and storage not in _HUBS and not storage.startswith(("pvc://", "/")):
+        raise FitInputError(
+            f"storage: {storage[:60]!r} is none of hf, modelscope, pvc://claim/path and /directory",
+            field="storage",
+        )
+    request = PlanRequest(
+        model=asked["model"],
+        gpu=asked["gpu"],
+        variant=asked["variant"],
+        quantization=asked["quantization"],
+        engine=name or None,
+        engine_version=version or None,
+        source=_HUBS.get(storage),
+        context=asked["context"],
+        concurrency=asked["concurrency"],
+        goal=asked["goal"],
+        kv_cache_dtype=asked["kv_cache_dtype"],
+        tensor_parallel=asked["tp"],
+        pipeline_parallel=asked["pp"],
+        gpu_memory_utilization=asked["utilization"],
+        parameters=asked["flags"],
+    )
+    plan = make_plan(asked["registry"], request)
+    if not plan.starts:
+        _refuse(plan)
+    return plan
+
+
+def _refuse(plan: DeploymentPlan) -> NoReturn:
+    lines = [f"{plan.model_id} on {plan.gpu_count}x {plan.gpu_profile_id}: {plan.verdict}", *plan.reasons]
+    lines += [f"instead: {one.text}" for one in plan.alternatives]
+    click.echo("\n  ".join(lines), err=True)
+    click.get_current_context().exit(DOES_NOT_START)
+
+
+def _launch(plan: DeploymentPlan, asked: dict[str, Any]) -> LaunchPlan:
+    launch = plan.launch_plan()
+    if asked["served_name"]:
+        launch = replace(launch, served_model_name=asked["served_name"])
+    storage = asked["storage"]
+    return launch if storage is None or storage in _HUBS else in_place(launch, storage)
+
+
+def _options(asked: dict[str, Any]) -> EmitOptions:
+    nodes = {}
+    for pair in asked["nodes"]:
+        key, separator, value = pair.partition("=")
+        if not key or not separator:
+            raise ManifestError(f"node-selector: {pair[:60]!r} is no KEY=VALUE")
+        nodes[key] = value
+    return EmitOptions(
+        offline=asked["offline"],
+        namespace=asked["namespace"],
+        replicas=asked["replicas"],
+        port=asked["port"],
+        secret_name=asked["secret"],
+        service_account=asked["service_account"],
+        node_selector=nodes,
+    )
+
+
+def _checkpoint(registry: Path, plan: DeploymentPlan) -> Checkpoint:
+    from modelscan_catalog.fit.published import PublishedRegistry
+    from modelscan_catalog.manifests.launch import checkpoint_facts
+    from modelscan_catalog.records import Variant
+
+    rows = PublishedRegistry(registry).rows("variants.jsonl", "id", plan.variant_id or "")
+    row = next(rows, None)
+    return Checkpoint() if row is None else checkpoint_facts(Variant.model_validate(row), plan.hub)
+
+
+def _show(
+    asked: dict[str, Any],
+    plans: dict[str | None, tuple[DeploymentPlan, LaunchPlan]],
+    written: dict[Target, Manifest],
+    skipped: dict[Target, str],
+) -> None:
+    folder: Path | None = asked["out"]
+    names = _file_names(written)
+    if folder is not None:
+        from modelscan_catalog.store import write_bytes
+
+        for target, one in written.items():
+            write_bytes(folder / names[target], one.text.encode())
+    if asked["as_json"]:
+        click.echo(json.dumps(_as_json(plans, written, skipped, names), ensure_ascii=False))
+        return
+    for plan, _ in plans.values():
+        click.echo(f"# {_summary(plan)}", err=True)
+        for warning in plan.warnings:
+            click.echo(f"# note: {warning}", err=True)
+    for target, one in written.items():
+        for finding in one.warnings:
+            click.echo(f"# {target}: {finding}", err=True)
+        if folder is None:
+            click.echo(one.text, nl=False)
+        else:
+            click.echo(f"{folder / names[target]}  {target}, {len(one.text.encode()):,} bytes")
+    for target, why in skipped.items():
+        click.echo(f"# no {target}: {why}", err=True)
+
+
+def _file_names(written: dict[Target, Manifest]) -> dict[Target, str]:
+    """Usual names; both engines' commands in one folder get their engine's name."""
+    usual = {target: one.file_name for target, one in written.items()}
+    names = list(usual.values())
+    return {target: name if names.count(name) == 1 else f"{target}-{name}" for target, name in usual.items()}
+
+
+def _as_json(
+    plans: dict[str | None, tuple[DeploymentPlan, LaunchPlan]],
+    written: dict[Target, Manifest],
+    skipped: dict[Target, str],
+    names: dict[Target, str],
+) -> dict[str, Any]:
+    return {
+        "plans": [plan.model_dump(mode="json", exclude_none=True) for plan, _ in plans.values()],
+        "manifests": [
+            {
+                "target": target,
+                "file_name": names[target],
+                "text": one.text,
+                "warnings": [str(finding) for finding in one.warnings],
+            }
+            for target, one in written.items()
+        ],
+        "refused": skipped,
+    }
+
+
+def _summary(plan: DeploymentPlan) -> str:
+    memory = plan.expected.per_gpu.total_gib
+    need = "" if memory is None else f", {memory:.1f} GiB a card"
+    return (
+        f"{plan.repo} with {plan.engine} {plan.engine_version} on {plan.gpu_count}x {plan.gpu_profile_id}: "
+        f"{plan.verdict}, {plan.context:,} tokens{need}"
+    )
