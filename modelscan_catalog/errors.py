@@ -12,7 +12,8 @@
     ├── FitInputError          a field of a fit request cannot be used
     ├── ManifestError          a plan cannot be written as that target's document
     │   └── ManifestLintError   one was written, and does not pass its own lint
-    ├── StateError             the state file is unusable, or refuses a step
+    ├── StateError             the state file is unusable
+    │   └── StateConflictError  what is asked does not fit what the state holds
     ├── JobCancelledError      somebody asked a job to stop
     ├── ClientError            (sdk.errors) a provider's client could not ask, or got no good answer
     ├── ClientGenerationError  a client cannot be generated, or does not pass its checks
@@ -93,7 +94,11 @@ class ManifestLintError(ManifestError):
 
 
 class StateError(ModelScanError):
-    """The state file is unusable, or refuses a step."""
+    """The state file is unusable."""
+
+
+class StateConflictError(StateError):
+    """What is asked does not fit what the state holds: it has ended, or is somebody else's."""
 
 
 class JobCancelledError(ModelScanError):

@@ -18,6 +18,7 @@ from modelscan_catalog.api.models import model_routes
 from modelscan_catalog.api.registry_v1 import registry_routes
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.system import system_routes
+from modelscan_catalog.api.upgrade import upgrade_routes
 from modelscan_catalog.api.usage import usage_routes
 from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.settings import Settings
@@ -58,6 +59,7 @@ def create_app(
         usage_routes(context),
         model_routes(context),
         catalog_routes(context),
+        upgrade_routes(context),
     ):
         for route in router.routes:
             if isinstance(route, APIRoute) and route.description:

@@ -19,6 +19,7 @@ from modelscan_catalog.errors import (
     ModelScanError,
     OverrideError,
     PublishError,
+    StateConflictError,
     StateError,
     UnknownIdError,
 )
@@ -33,6 +34,7 @@ _STATUSES: tuple[tuple[type[ModelScanError], int, str], ...] = (
     (ManifestError, 400, "no_manifest"),
     (FetchError, 502, "host_refused"),
     (PublishError, 503, "registry_unavailable"),
+    (StateConflictError, 409, "conflict"),
     (StateError, 503, "state_unavailable"),
 )
 _CODES = {

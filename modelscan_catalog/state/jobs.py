@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from modelscan_catalog.errors import JobCancelledError, StateError, UnknownIdError
+from modelscan_catalog.errors import JobCancelledError, StateConflictError, UnknownIdError
 from modelscan_catalog.state.database import now, transaction
 
 JobState = Literal["pending", "running", "succeeded", "failed", "cancelled"]
@@ -118,12 +118,12 @@ def end_job(
 def cancel_job(connection: sqlite3.Connection, identifier: str) -> Job:
     """Ask an open job to stop; a pending one ends at once, a running one at its next beat.
 
-    Raises ``UnknownIdError``, and ``StateError`` when it has ended already.
+    Raises ``UnknownIdError``, and ``StateConflictError`` when it has ended already.
     """
     with transaction(connection):
         current = job(connection, identifier)
         if not current.open:
-            raise StateError(f"job {identifier} has ended already ({current.state})")
+            raise StateConflictError(f"job {identifier} has ended already ({current.state})")
         connection.execute("UPDATE jobs SET cancel_requested = 1 WHERE id = ?", (identifier,))
         if current.state == "pending":
             end_job(connection, identifier, "cancelled")

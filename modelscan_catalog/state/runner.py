@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from modelscan_catalog.errors import JobCancelledError, ModelScanError, StateError
+from modelscan_catalog.errors import JobCancelledError, ModelScanError, StateConflictError, StateError
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.history import write_event
 from modelscan_catalog.state.jobs import LOST_AFTER_S, Job, beat, end_job, job, start_job
@@ -35,11 +35,11 @@ def run_job(path: Path, identifier: str, work: Work, *, timeout_s: float | None 
 
     A ``ModelScanError`` ends the job as failed with its message, ``JobCancelledError`` as cancelled; any
     other exception ends it as failed and is raised again. After ``timeout_s`` seconds the next report
-    fails the job. Raises ``StateError`` when the job has ended or another process runs it.
+    fails the job. Raises ``StateConflictError`` when the job has ended or another process runs it.
     """
     with open_state(path) as connection:
         if not start_job(connection, identifier):
-            raise StateError(f"job {identifier} has ended, or another process runs it")
+            raise StateConflictError(f"job {identifier} has ended, or another process runs it")
         started = time.monotonic()
 
         def report(**progress: Any) -> None:

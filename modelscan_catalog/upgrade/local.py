@@ -1,12 +1,22 @@
 """The upgrades of this machine's router, where its files lie by the settings."""
 
+import sqlite3
 from pathlib import Path
 
 from modelscan_catalog.router.splits import SPLITS_FILE
 from modelscan_catalog.settings import Settings
+from modelscan_catalog.state.values import value_of
 from modelscan_catalog.upgrade.policy import read_policy
 from modelscan_catalog.upgrade.router_figures import figures_of
 from modelscan_catalog.upgrade.run import Upgrades
+
+AUTOMATIC = "upgrade.automatic"
+"""Name under which the state keeps whether open upgrades are evaluated on a schedule."""
+
+
+def is_automatic(connection: sqlite3.Connection) -> bool:
+    """Whether open upgrades are evaluated on a schedule; they are, until somebody stops it."""
+    return bool(value_of(connection, AUTOMATIC, True))
 
 
 def local_upgrades(settings: Settings, policy: Path | None = None) -> Upgrades:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from modelscan_catalog.errors import StateError, UnknownIdError
+from modelscan_catalog.errors import StateConflictError, UnknownIdError
 from modelscan_catalog.state.database import transaction
 from modelscan_catalog.state.history import write_event
 from modelscan_catalog.upgrade.evaluation_sets import EvaluationSet, Scored
@@ -37,7 +37,7 @@ def create_upgrade(
 ) -> Upgrade:
     """A new upgrade in the phase ``candidate``, or the open one that already tries the same.
 
-    Raises ``StateError`` when another candidate is being tried on that route.
+    Raises ``StateConflictError`` when another candidate is being tried on that route.
     """
     with transaction(connection):
         for upgrade in upgrades(connection, route=route):
@@ -45,7 +45,7 @@ def create_upgrade(
                 continue
             if (upgrade.primary, upgrade.candidate) == (primary, candidate):
                 return upgrade
-            raise StateError(
+            raise StateConflictError(
                 f"{route}: {upgrade.candidate} is being tried already ({upgrade.phase}); stop that first"
             )
         created = Upgrade(uuid.uuid4().hex, route, primary, candidate, "candidate", 0.0, moment)
@@ -65,11 +65,16 @@ def store_decision(
     moment: datetime,
     baseline: Figures | None = None,
 ) -> Upgrade:
-    """Write a decision and its effect together; raises ``StateError`` when another process came first."""
+    """Write a decision and its effect together.
+
+    Raises ``StateConflictError`` when another process came first.
+    """
     after = applied(upgrade, decision, moment)
     with transaction(connection):
         if upgrade_of(connection, upgrade.id) != upgrade:
-            raise StateError(f"upgrade of {upgrade.route}: another process has moved it on; nothing is lost")
+            raise StateConflictError(
+                f"upgrade of {upgrade.route}: another process has moved it on; nothing is lost"
+            )
         _insert_decision(connection, upgrade, decision, decision.action, moment)
         connection.execute(
             "UPDATE upgrades SET phase = ?, share = ?, share_since = ?, baseline = coalesce(?, baseline), "
@@ -100,7 +105,7 @@ def stop_upgrade(connection: sqlite3.Connection, upgrade: Upgrade, reason: str, 
     with transaction(connection):
         current = upgrade_of(connection, upgrade.id)
         if current.phase in ENDED:
-            raise StateError(f"the upgrade of {current.route} has ended already ({current.phase})")
+            raise StateConflictError(f"the upgrade of {current.route} has ended already ({current.phase})")
         _insert_decision(connection, current, decision, "stop", moment)
         connection.execute(
             "UPDATE upgrades SET phase = 'stopped', share = 0, share_since = ?, updated_at = ? WHERE id = ?",

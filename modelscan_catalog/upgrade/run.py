@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from modelscan_catalog.errors import StateError, UnknownIdError
+from modelscan_catalog.errors import StateConflictError, UnknownIdError
 from modelscan_catalog.router.splits import Split, split_of, write_splits
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.upgrade.evaluation_sets import evaluate, read_evaluation_set
@@ -46,14 +46,16 @@ class Upgrades:
     def start(self, route: str, primary: str, candidate: str) -> Upgrade:
         """Begin to try ``candidate`` on ``route``: its shadow at once; the same again changes nothing.
 
-        Raises ``StateError`` when another candidate is being tried there, or one has taken over already.
+        Raises ``StateConflictError`` when another candidate is being tried there or has taken over.
         """
         if primary == candidate:
-            raise StateError(f"{route}: {candidate} is what answers there already")
+            raise StateConflictError(f"{route}: {candidate} is what answers there already")
         with open_state(self.state) as connection:
             for earlier in upgrades(connection, route=route):
                 if earlier.phase == "retired":
-                    raise StateError(f"{route}: {earlier.candidate} has taken over; start on that route")
+                    raise StateConflictError(
+                        f"{route}: {earlier.candidate} has taken over; start on that route"
+                    )
             upgrade = create_upgrade(connection, route, primary, candidate, self.clock())
             if upgrade.phase == "candidate":
                 upgrade, _ = self._evaluate(connection, upgrade)

@@ -1,0 +1,122 @@
+"""Upgrades over HTTP: what could follow, what is being tried, and every decision with its figures."""
+
+import dataclasses
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from modelscan_catalog.api.bodies import Answer
+from modelscan_catalog.api.catalogue import envelope
+from modelscan_catalog.api.context import ApiContext
+from modelscan_catalog.api.filters import paged
+from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
+from modelscan_catalog.errors import StateError, UnknownIdError
+from modelscan_catalog.router.config import RouterConfig, read_config
+from modelscan_catalog.state.database import open_state
+from modelscan_catalog.state.values import put_value
+from modelscan_catalog.upgrade.candidates import upgrade_candidates
+from modelscan_catalog.upgrade.local import AUTOMATIC, is_automatic, local_upgrades
+from modelscan_catalog.upgrade.machine import Upgrade
+from modelscan_catalog.upgrade.records import decisions, upgrades
+
+
+class StartBody(BaseModel):
+    """A route and its candidate; without both, whether upgrades are evaluated by themselves."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    route: str = Field(default="", max_length=300)
+    candidate: str = Field(default="", max_length=300)
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "StartBody":
+        if bool(self.route) != bool(self.candidate):
+            raise ValueError("give both a route and a candidate, or neither")
+        return self
+
+
+class StopBody(BaseModel):
+    """The route to give back; without one, automatic evaluation ends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    route: str = Field(default="", max_length=300)
+    reason: str = Field(default="stopped over HTTP", max_length=300)
+
+
+def upgrade_routes(context: ApiContext) -> APIRouter:
+    """Reads for everybody; ``/start`` and ``/stop`` behind the token."""
+    router = APIRouter(tags=["upgrades"], responses=REFUSALS)
+    guard = [Depends(context.authorized)]
+
+    @router.get("/candidates", response_model=Answer)
+    def candidates(page: Paged) -> Any:
+        """Younger models of the same family that could follow what the router serves."""
+        models = {row["id"]: row for row in context.served.current().registry.files.rows("models.jsonl")}
+        found = upgrade_candidates(_router_config(context), models)
+        rows = [dataclasses.asdict(one) | {"released": one.released.isoformat()} for one in found]
+        return paged(rows, page)
+
+    @router.get("/upgrades", response_model=Answer)
+    def tried() -> Any:
+        """Every upgrade, open or ended, and whether they are evaluated by themselves."""
+        if context.state is None:
+            return envelope([], automatic=False)
+        with open_state(context.state) as connection:
+            rows = [_row(one) for one in upgrades(connection)]
+            return envelope(rows, automatic=is_automatic(connection))
+
+    @router.get("/evaluations", response_model=Answer)
+    def evaluations(page: Paged) -> Any:
+        """Every decision with its gates and figures, the newest first."""
+        if context.state is None:
+            return paged([], page)
+        with open_state(context.state) as connection:
+            known = {one.id: one for one in upgrades(connection)}
+            rows = [
+                dataclasses.asdict(row)
+                | {"route": known[row.upgrade].route, "candidate": known[row.upgrade].candidate}
+                for row in decisions(connection, limit=10_000)
+            ]
+        return paged(rows, page)
+
+    @router.post("/start", response_model=Answer, dependencies=guard, responses=SECRET_REFUSALS)
+    def start(body: StartBody) -> Any:
+        """Begin to try a candidate on a route, or let open upgrades be evaluated by themselves."""
+        state = _state(context)
+        if not body.route:
+            with open_state(state) as connection:
+                put_value(connection, AUTOMATIC, True)
+            return envelope({"automatic": True})
+        served = {model.id for model in _router_config(context).models}
+        for name in (body.route, body.candidate):
+            if name not in served:
+                raise UnknownIdError(f"router.json serves no model {name[:80]!r}")
+        return envelope(_row(local_upgrades(context.settings).start(body.route, body.route, body.candidate)))
+
+    @router.post("/stop", response_model=Answer, dependencies=guard, responses=SECRET_REFUSALS)
+    def stop(body: StopBody) -> Any:
+        """End what is tried on a route, or let nothing be evaluated by itself."""
+        state = _state(context)
+        if not body.route:
+            with open_state(state) as connection:
+                put_value(connection, AUTOMATIC, False)
+            return envelope({"automatic": False})
+        return envelope(_row(local_upgrades(context.settings).stop(body.route, body.reason)))
+
+    return router
+
+
+def _router_config(context: ApiContext) -> RouterConfig:
+    return read_config(context.served.current().registry.files.root / "router.json")
+
+
+def _state(context: ApiContext) -> Any:
+    if context.state is None:
+        raise StateError("upgrades: this server keeps no state; start it with `modelscan serve`")
+    return context.state
+
+
+def _row(upgrade: Upgrade) -> dict[str, Any]:
+    return dataclasses.asdict(upgrade) | {"share_since": upgrade.share_since.isoformat()}
