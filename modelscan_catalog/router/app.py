@@ -38,6 +38,8 @@ LOGGER = logging.getLogger("modelscan.router")
 
 _CHAT_PATHS = {"/chat/completions", "/messages"}
 _OPEN_PATHS = {"/health", "/healthz"}
+_ADMIN_PATHS = ("/api/", "/refresh")
+"""Asked with the operators' token where there is one beside the clients'."""
 _MAX_UPSTREAM_CONNECTIONS = 4096
 _MAX_REMEMBERED = 4096
 
@@ -57,9 +59,16 @@ class Counters:
 class Router:
     """The served configuration, the connections to its providers, and what is known of their use."""
 
-    def __init__(self, load: Loader, token: str | None = None, usage_path: Path | None = None) -> None:
+    def __init__(
+        self,
+        load: Loader,
+        token: str | None = None,
+        usage_path: Path | None = None,
+        admin_token: str | None = None,
+    ) -> None:
         self._load = load
         self._token = token.encode() if token is not None else None
+        self._admin_token = admin_token.encode() if admin_token is not None else self._token
         self.last_refusal: str | None = None
         """Why the newest configuration was not taken; null while the newest one serves."""
         self.state = RuntimeState()
@@ -142,12 +151,13 @@ class Router:
     def _authorize(self, request: web.BaseRequest, path: str) -> None:
         if path in _OPEN_PATHS:
             return
-        if self._token is None:
+        wanted = self._admin_token if path.startswith(_ADMIN_PATHS) else self._token
+        if wanted is None:
             self._refuse_other_sites(request)
             return
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         given = given or request.headers.get("x-api-key", "")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), self._token):
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), wanted):
             raise RouterError(
                 401, "invalid_api_key", "give the router's token as Authorization: Bearer TOKEN"
             )
