@@ -11,7 +11,7 @@ from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.architecture import Unsupported
 from modelscan_catalog.fit.architecture_parse import parse_architecture
 from modelscan_catalog.fit.matrix_terms import FitVariant
-from modelscan_catalog.fit.profiles import GpuProfile, find_profile, resolve_gpu
+from modelscan_catalog.fit.profiles import GpuProfile, resolve_gpu
 from modelscan_catalog.fit.quantization import scheme_of
 
 MOST_CONFIG_BYTES = 2_000_000
@@ -60,18 +60,17 @@ def cards(text: str | None) -> tuple[GpuProfile, int, str]:
     from modelscan_catalog.deploy.gpu import detect_gpus
 
     found = detect_gpus()
-    known = [gpu.profile for gpu in found.gpus if gpu.profile]
-    if not known:
+    group = found.group()
+    if not group:
         seen = ", ".join(gpu.name for gpu in found.gpus)
-        why = f"no profile is known for {seen}" if seen else f"this machine has no GPU ({found.note})"
+        why = f"nothing is known of {seen}" if seen else f"this machine has no GPU ({found.note})"
         raise FitInputError(
             f"gpu: {why}; name the cards, such as --gpu rtx-4090 or --gpu h100-80gb:8 (`modelscan gpus`)",
             field="gpu",
         )
-    most = max(dict.fromkeys(known), key=known.count)
-    others = len(found.gpus) - known.count(most)
+    others = len(found.gpus) - len(group)
     remark = f"found on this machine{f'; {others} other GPUs left out' if others else ''}"
-    return find_profile(most), known.count(most), remark
+    return group[0].planning_profile(), len(group), remark
 
 
 def engine_of(text: str | None) -> tuple[str | None, str | None]:

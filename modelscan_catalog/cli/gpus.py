@@ -1,14 +1,23 @@
 """``modelscan gpus``: the profiles that fits are computed for, and what this machine has."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
 from rich.table import Table
 
 from modelscan_catalog.cli.console import table_console
+from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile, load_profiles
+
+if TYPE_CHECKING:
+    from modelscan_catalog.deploy.gpu import DetectedGpu, Detection
 
 _CAPTION = "memory in GiB, ~ estimated; bf16 and fp8 in dense TFLOPS; link GB/s between cards; - unknown"
 
@@ -68,29 +77,91 @@ def show(name: str) -> None:
 
 
 @gpus.command()
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Cards of a cluster: GPUStack's /v2/workers, or `kubectl get nodes -o json`; - is a pipe.",
+)
 @click.option("--json", "as_json", is_flag=True)
-def detect(as_json: bool) -> None:
-    """The GPUs of this machine."""
-    from modelscan_catalog.deploy.gpu import detect_gpus
+def detect(source: Path | None, as_json: bool) -> None:
+    """The GPUs of this machine, or of a cluster from a file.
 
-    found = detect_gpus()
+    A card that no profile describes is shown as custom: it is planned by what its driver tells of it. Having
+    no GPU is an answer, not an error.
+    """
+    if source is None:
+        from modelscan_catalog.deploy.gpu import detect_gpus
+
+        found = detect_gpus()
+    else:
+        from modelscan_catalog.deploy.inventory import read_inventory
+
+        found = read_inventory(source)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found)))
+        click.echo(json.dumps(_document(found)))
         return
-    if not found.gpus:
+    if found.gpus:
+        table_console().print(_machines(found) if source is not None else _cards(found))
+    elif source is None:
         click.echo(f"No GPU found: {found.note}. Plans for another machine take --gpu, see `modelscan gpus`.")
-        return
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("#", "name", "profile", "CC", "total GiB", "free GiB", "driver"):
-        table.add_column(heading)
+    else:
+        click.echo(f"No GPU in {source}: {found.note}.")
+    for problem in found.problems:
+        click.echo(f"note: {problem}")
+
+
+def _document(found: Detection) -> dict[str, Any]:
+    """The detection as JSON; a card without a profile has its custom one, null where too little is known."""
+    document = dataclasses.asdict(found)
+    for row, gpu in zip(document["gpus"], found.gpus, strict=True):
+        row["custom_profile"] = None
+        if gpu.custom:
+            with suppress(FitInputError):
+                row["custom_profile"] = dataclasses.asdict(gpu.planning_profile())
+    return document
+
+
+_CARD_CAPTION = "GiB as the driver reports; MIG instance, unified memory is the system's too; - unknown"
+
+
+def _cards(found: Detection) -> Table:
+    """A row a card."""
+    table = _table("#", "card", "profile", "CC/gfx", "marks", "GiB", "free", "driver")
     for gpu in found.gpus:
-        table.add_row(
-            gpu.index,
-            gpu.name,
-            gpu.profile or "(unknown: give its memory)",
-            gpu.compute_capability or "-",
-            "-" if gpu.total_gib is None else f"{gpu.total_gib:.2f}",
-            "-" if gpu.free_gib is None else f"{gpu.free_gib:.2f}",
-            gpu.driver or "-",
-        )
-    table_console().print(table)
+        free = _gib(gpu.free_gib)
+        table.add_row(gpu.index, gpu.name, *_kind(gpu), _gib(gpu.total_gib), free, gpu.driver or "-")
+    return table
+
+
+def _machines(found: Detection) -> Table:
+    """A row a machine and kind of card."""
+    table = _table("machine", "cards", "card", "profile", "CC/gfx", "marks", "GiB", "free", "driver")
+    groups: dict[tuple[str, ...], list[DetectedGpu]] = {}
+    for gpu in found.gpus:
+        key = (gpu.machine or "-", gpu.name, *_kind(gpu), _gib(gpu.total_gib), gpu.driver or "-")
+        groups.setdefault(key, []).append(gpu)
+    for (machine, name, *kind, total, driver), gpus in groups.items():
+        known = [gpu.free_gib for gpu in gpus if gpu.free_gib is not None]
+        least, most = (_gib(min(known)), _gib(max(known))) if known else ("-", "-")
+        free = least if least == most else f"{least} to {most}"
+        table.add_row(machine, str(len(gpus)), name, *kind, total, free, driver)
+    return table
+
+
+def _kind(gpu: DetectedGpu) -> tuple[str, str, str]:
+    """Profile, capability and marks."""
+    marks = [word for word, true in (("MIG", gpu.mig), ("unified", gpu.unified)) if true]
+    return gpu.profile or "custom", gpu.compute_capability or gpu.gfx or "-", " ".join(marks)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, caption=_CARD_CAPTION, caption_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in ("cards", "GiB", "free") else "left")
+    return table
+
+
+def _gib(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

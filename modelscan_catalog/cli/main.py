@@ -36,6 +36,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "modelscan_catalog.cli.manifest:manifest",
         "A model's manifest for GPUStack, KServe, KAITO, compose or a shell.",
     ),
+    "plan": (
+        "modelscan_catalog.cli.plan:plan",
+        "How to serve a model on these GPUs, with every choice explained.",
+    ),
     "quality": (
         "modelscan_catalog.cli.quality:quality",
         "Measured accuracy of crosswalk, fit, search and router.",

@@ -175,6 +175,16 @@ class DeploymentPlan(Record):
         """Whether the engine is expected to start."""
         return self.verdict in ("fits", "tight")
 
+    def device_env(self) -> dict[str, str]:
+        """The variable that keeps a process on the plan's cards, for a launch on the machine itself.
+
+        Empty where any cards do, and for a vendor without such a variable.
+        """
+        from modelscan_catalog.deploy.detect.mapping import vendors
+
+        name = vendors().get(self.gpu_vendor or "", {}).get("visible_devices")
+        return {name: ",".join(self.gpu_ids)} if name and self.gpu_ids else {}
+
     def launch_plan(self) -> LaunchPlan:
         """The input of the manifest emitters.
 

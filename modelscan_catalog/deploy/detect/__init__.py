@@ -2,7 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
-from modelscan_catalog.deploy.detect import nvml
+from modelscan_catalog.deploy.detect import (
+    amd_smi,
+    apple,
+    npu_smi,
+    nvidia_smi,
+    nvml,
+    rocm_smi,
+    sysfs,
+    xpu_smi,
+)
 from modelscan_catalog.deploy.detect.tool import Broken, Found, Outcome
 from modelscan_catalog.deploy.gpu import DetectedGpu, Detection
 
@@ -11,7 +20,15 @@ Look = Callable[[], Outcome]
 
 def detect() -> Detection:
     """Every vendor's cards on this machine; never raises."""
-    return first_answers(((nvml.look,),))
+    return first_answers(
+        (
+            (nvml.look, nvidia_smi.look, sysfs.looker("nvidia")),
+            (amd_smi.look, rocm_smi.look, sysfs.looker("amd")),
+            (xpu_smi.look, sysfs.looker("intel")),
+            (npu_smi.look, sysfs.looker("ascend")),
+            (apple.look,),
+        )
+    )
 
 
 def first_answers(vendors: Sequence[Sequence[Look]]) -> Detection:
@@ -24,6 +41,7 @@ def first_answers(vendors: Sequence[Sequence[Look]]) -> Detection:
             outcome = look()
             if isinstance(outcome, Found):
                 gpus.extend(outcome.gpus)
+                broken.extend(outcome.problems)
                 break
             (broken if isinstance(outcome, Broken) else absent).append(outcome.why)
     note = None if gpus else "; ".join([*broken, *absent[:1]]) or "no tool told of any"

@@ -19,6 +19,7 @@ LEAST_SHARE, MOST_SHARE = 0.9, 1.06
 Tools differ on reserved memory (23.64 to 23.99 of 24 GiB) and on GB and GiB (141 GB of H200)."""
 SMALLEST_GIB = 0.25
 """Below it nothing is a serving GPU: console controllers and virtual displays."""
+MOST_NAME = 120
 _PCI_NAME = re.compile(r"\bdevice (?P<device>[0-9a-f]{4})\b", re.IGNORECASE)
 
 
@@ -44,7 +45,7 @@ def observed(
 
     A profile is taken only where no stated fact (memory, compute capability, gfx, vendor) contradicts it.
     """
-    label = " ".join(name.split())
+    label = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())[:MOST_NAME]
     total = total_gib if total_gib is not None and total_gib >= SMALLEST_GIB else None
     maker = vendor or vendor_of(label)
     found = next(
@@ -88,20 +89,34 @@ def vendor_of(text: str) -> str | None:
     )
 
 
+def is_unified_gfx(gfx: str) -> bool:
+    """Whether every card of this gfx shares the system's memory (Strix Halo)."""
+    alike = [profile.unified_memory for profile in load_profiles().values() if profile.gfx == gfx]
+    return bool(alike) and all(alike)
+
+
+def pci_profiles(vendor: str, device: str) -> list[str]:
+    """Profiles that a PCI device id may be, by `registry/hardware/pci_ids.json`."""
+    devices = table("hardware/pci_ids.json")["devices"]
+    return list(devices.get(vendors().get(vendor, {}).get("pci"), {}).get(device.lower(), ()))
+
+
 def _candidates(
     name: str, vendor: str | None, total: float | None, host: float | None, pci_device: str | None
 ) -> Iterator[GpuProfile]:
     """Profiles by name and size, by name alone, and by PCI id, the surest first."""
-    names = [name]
+    for size in _sizes(total if host is None else host):
+        yield from _named(f"{name} {size}GB")
+    yield from _named(name)
+    yield from _named(name.removesuffix(" GPU"))
     placeholder = _PCI_NAME.search(name)
     device = pci_device or (placeholder["device"] if placeholder else None)
-    if device is not None and vendor is not None:
-        known = table("hardware/pci_ids.json")["devices"].get(vendors().get(vendor, {}).get("pci") or "", {})
-        names += known.get(device.lower(), [])
-    for one in names:
-        for size in _sizes(total if host is None else host):
-            yield from _named(f"{one} {size}GB")
-        yield from _named(one)
+    if device is None or vendor is None:
+        return
+    known = [load_profiles()[one] for one in pci_profiles(vendor, device)]
+    size_gib = total if host is None else host
+    if len(known) == 1 or size_gib is not None:
+        yield from sorted(known, key=lambda one: abs(one.memory_gib_marketing - (size_gib or 0.0)))
 
 
 def _sizes(total: float | None) -> list[int]:

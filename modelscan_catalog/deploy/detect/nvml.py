@@ -28,12 +28,19 @@ def look() -> Outcome:
     """All cards and MIG instances, or why there are none."""
     try:
         with _nvml():
-            count = pynvml.nvmlDeviceGetCount()
-            gpus = [gpu for number in range(count) for gpu in _device(number)]
+            gpus: list[DetectedGpu] = []
+            problems: list[str] = []
+            for number in range(pynvml.nvmlDeviceGetCount()):
+                try:
+                    gpus.extend(_device(number))
+                except pynvml.NVMLError as error:  # one lost card is no reason to lose the others
+                    problems.append(f"{NAME}: GPU {number}: {error}")
     except pynvml.NVMLError as error:
         why = f"no NVIDIA driver answers ({error})"
         return Absent(why) if getattr(error, "value", None) in _NOT_HERE else Broken(f"{NAME}: {error}")
-    return Found(tuple(gpus)) if gpus else Absent("the NVIDIA driver lists no GPU")
+    if problems and not gpus:
+        return Broken("; ".join(problems))
+    return Found(tuple(gpus), tuple(problems)) if gpus else Absent("the NVIDIA driver lists no GPU")
 
 
 def _device(number: int) -> Iterator[DetectedGpu]:

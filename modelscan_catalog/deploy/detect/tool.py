@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import selectors
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelscan_catalog.deploy.gpu import DetectedGpu
 
 TIMEOUT_S = 10.0
 """nvidia-smi takes seconds on a machine of eight cards without persistence mode; more is a hang."""
 MOST_OUTPUT_BYTES = 4 << 20
+_DOCUMENT = re.compile(r"^\s*[\[{]", re.MULTILINE)
 _GIB_PER_KIB = 1 / (1 << 20)
 
 
 @dataclass(frozen=True)
 class Found:
-    """The cards that a tool told of."""
+    """The cards that a tool told of, and what it could not tell."""
 
     gpus: tuple[DetectedGpu, ...]
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,27 +55,80 @@ class ToolOutputError(ValueError):
 
 
 def run_tool(name: str, arguments: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> str | Absent | Broken:
-    """Standard output of a tool, at most `MOST_OUTPUT_BYTES` of it and within `timeout_s`."""
+    """Standard output of a tool; one that is silent too long or talks too much is ended and broken."""
     path = shutil.which(name)
     if path is None:
         return Absent(f"{name} is not installed")
     try:
-        with subprocess.Popen(
-            [path, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
-            try:
-                output, complaint = process.communicate(timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                return Broken(f"{name}: no answer within {timeout_s:g} s")
+        process = subprocess.Popen(
+            [path, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     except OSError as error:
         return Broken(f"{name}: cannot be started ({error.strerror or error})")
+    with process:
+        try:
+            output = _read(process, timeout_s)
+        except _TooLongError as error:
+            with suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)  # its own session: helpers it started end too
+            return Broken(f"{name}: {error}")
+    text = output.decode(errors="replace")
     if process.returncode:
-        said = (complaint or output).decode(errors="replace").strip().splitlines()
+        said = text.strip().splitlines()
         return Broken(f"{name}: exit {process.returncode}{f' ({said[-1][:120]})' if said else ''}")
-    if len(output) > MOST_OUTPUT_BYTES:
-        return Broken(f"{name}: {len(output) >> 20} MiB of output")
-    return output.decode(errors="replace")
+    return text
+
+
+class _TooLongError(Exception):
+    """A bound was reached."""
+
+
+def _read(process: subprocess.Popen[bytes], timeout_s: float) -> bytes:
+    """All output until the tool closes it and ends."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + timeout_s
+    output = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(max(deadline - time.monotonic(), 0)):
+                raise _TooLongError(f"no answer within {timeout_s:g} s")
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                break
+            output += chunk
+            if len(output) > MOST_OUTPUT_BYTES:
+                raise _TooLongError(f"more than {MOST_OUTPUT_BYTES >> 20} MiB of output")
+    try:
+        process.wait(max(deadline - time.monotonic(), 0.1))
+    except subprocess.TimeoutExpired as error:
+        raise _TooLongError(f"no end within {timeout_s:g} s") from error
+    return bytes(output)
+
+
+def parsed(name: str, parse: Callable[[], tuple[DetectedGpu, ...]]) -> Outcome:
+    """What a parser found; text that is not the tool's makes the tool broken."""
+    try:
+        gpus = parse()
+    except ToolOutputError as error:
+        return Broken(f"{name}: its output is not understood ({error})")
+    return Found(gpus) if gpus else Absent(f"{name} lists no GPU")
+
+
+def json_of(text: str) -> Any:
+    """The JSON document of a tool's output, which warnings may precede; raises `ToolOutputError`."""
+    start = _DOCUMENT.search(text)
+    if start is None:
+        raise ToolOutputError("it is no JSON")
+    try:
+        document, _ = json.JSONDecoder().raw_decode(text, start.start())
+    except (ValueError, RecursionError) as error:
+        raise ToolOutputError(f"it is no JSON: {str(error)[:80]}") from error
+    return document
 
 
 def system_memory_gib(meminfo: Path = Path("/proc/meminfo")) -> tuple[float | None, float | None]:
