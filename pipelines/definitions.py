@@ -13,8 +13,9 @@ from assets.router import router_answers, router_smoke_test, router_usage
 from assets.shared import Build
 from assets.site import explorer, explorer_files
 from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
-from pipelines.jobs import rebuild_offline, refresh, runtime_router
-from pipelines.schedules import changed_overrides, daily, weekly
+from assets.upgrade import UPGRADE_ASSETS
+from pipelines.jobs import evaluate_upgrades, rebuild_offline, refiner_sweep, refresh, runtime_router
+from pipelines.schedules import changed_overrides, daily, quarter_hourly_upgrades, weekly
 
 
 def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions:
@@ -30,6 +31,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             explorer,
             router_smoke_test,
             router_usage,
+            *UPGRADE_ASSETS,
         ],
         asset_checks=[
             *SOURCE_CHECKS,
@@ -40,8 +42,8 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             explorer_files,
             router_answers,
         ],
-        jobs=[refresh, rebuild_offline, runtime_router],
-        schedules=[daily, weekly],
+        jobs=[refresh, rebuild_offline, runtime_router, evaluate_upgrades, refiner_sweep],
+        schedules=[daily, weekly, quarter_hourly_upgrades],
         sensors=[changed_overrides],
         resources={"build": Build()} | (resources or {}),
         executor=dg.in_process_executor,

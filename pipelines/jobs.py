@@ -10,8 +10,10 @@ ALL_GPUS = {
 }
 """Run tags that make one run cover every GPU partition."""
 
-CATALOGUE = dg.AssetSelection.all() - dg.AssetSelection.groups("router")
-"""All that a build makes; the router's process is looked after by a job of its own."""
+CATALOGUE = dg.AssetSelection.all() - dg.AssetSelection.groups(
+    "router", "upgrade", "onboarding", "deployments"
+)
+"""All that a build makes; what runs beside it is looked after by jobs of its own."""
 
 refresh = dg.define_asset_job(
     "refresh",
@@ -32,4 +34,16 @@ runtime_router = dg.define_asset_job(
     "runtime_router",
     selection=dg.AssetSelection.groups("router"),
     description="Start the router on the published configuration, check it against local servers, stop it.",
+)
+
+evaluate_upgrades = dg.define_asset_job(
+    "evaluate_upgrades",
+    selection=dg.AssetSelection.assets("router_usage", "upgrade_decisions"),
+    description="Read the router's usage and decide about every open upgrade.",
+)
+
+refiner_sweep = dg.define_asset_job(
+    "refiner_sweep",
+    selection=dg.AssetSelection.assets("refiner_figures"),
+    description="Ask every refiner through a running router; costs some dozens of short requests each.",
 )

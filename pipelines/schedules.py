@@ -6,7 +6,10 @@ import json
 import dagster as dg
 
 from modelscan_catalog.settings import load_settings
-from pipelines.jobs import rebuild_offline, refresh
+from modelscan_catalog.state import open_state
+from modelscan_catalog.upgrade.local import is_automatic
+from modelscan_catalog.upgrade.records import upgrades
+from pipelines.jobs import evaluate_upgrades, rebuild_offline, refresh
 
 _STORED_HUBS = {"huggingface": "cached", "modelscope": "cached"}
 
@@ -30,6 +33,23 @@ weekly = dg.ScheduleDefinition(
     execution_timezone="UTC",
     description="Everything live, Mondays: new repositories and revisions on the hubs too.",
 )
+
+
+@dg.schedule(
+    job=evaluate_upgrades,
+    cron_schedule="*/15 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Decide about open upgrades every quarter of an hour, unless that was stopped.",
+)
+def quarter_hourly_upgrades(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Nothing runs while nothing is tried."""
+    with open_state(load_settings().state_file) as connection:
+        if not is_automatic(connection):
+            return dg.SkipReason("automatic evaluation was stopped")
+        if not upgrades(connection, open_only=True):
+            return dg.SkipReason("nothing is being tried")
+    return dg.RunRequest()
 
 
 @dg.sensor(

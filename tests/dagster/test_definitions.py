@@ -45,6 +45,7 @@ def test_sources_are_retried_when_a_step_breaks(definitions: dg.Definitions) -> 
 def test_the_arrow_from_sources_to_the_published_registry_goes_one_way(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     order = ["sources", "catalogue", "fit", "launch", "registry", "router"]
+    order += ["deployments", "onboarding", "upgrade"]
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         for parent in node.parent_keys:
