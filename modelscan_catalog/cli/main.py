@@ -23,6 +23,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "Renew the committed facts about engines and targets.",
     ),
     "cost": ("modelscan_catalog.cli.cost:cost", "What so many tokens cost at each seller and on own cards."),
+    "deploy": (
+        "modelscan_catalog.cli.deploy:deploy",
+        "Run a model on a server: planned, started, checked, routed.",
+    ),
     "deprecations": ("modelscan_catalog.cli.changes:deprecations", "Models that are deprecated or gone."),
     "doctor": (
         "modelscan_catalog.cli.doctor:doctor",

@@ -84,6 +84,9 @@ class Cards:
     node: str
     ids: tuple[str, ...] = field(default=())
     """The target's own ids, in the order of the cards' indices."""
+    total_gib: float | None = None
+    """Memory of one card as its driver reports it."""
+    compute_capability: str | None = None
 
 
 class Deployer(Protocol):

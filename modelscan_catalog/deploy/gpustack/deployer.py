@@ -78,12 +78,12 @@ class GPUStackDeployer:
         for item in self._api.pages("/v2/gpu-devices", {"cluster_id": cluster.id}):
             device = read(Device, item, f"{self.server}/v2/gpu-devices")
             kinds.setdefault((device.worker_name, device.name), []).append(device)
-        found = [
-            Cards(
-                name, len(devices), node, tuple(one.id for one in sorted(devices, key=lambda one: one.index))
-            )
-            for (node, name), devices in kinds.items()
-        ]
+        found = []
+        for (node, name), devices in kinds.items():
+            ids = tuple(one.id for one in sorted(devices, key=lambda one: one.index))
+            sizes = [one.memory.total for one in devices if one.memory and one.memory.total]
+            total_gib = min(sizes) / GIB if sizes else None
+            found.append(Cards(name, len(devices), node, ids, total_gib, devices[0].compute_capability))
         return tuple(sorted(found, key=lambda cards: (-cards.count, cards.node, cards.name)))
 
     def body(self, wanted: Wanted) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class GPUStackDeployer:
         ]
 
     def health(self, seen: Sighting) -> Health:
-        """The model list, then the smallest request of its category; a route comes a moment after its model."""
+        """The model list, then the smallest request of its category; a route follows its model."""
         began = time.monotonic()
         try:
             listed = self._api.call("GET", "/v1/models")
@@ -302,7 +302,10 @@ class GPUStackDeployer:
         versions = [one.version for one in backend.versions or ()]
         if version is not None and versions and version not in versions:
             newest = ", ".join(versions[:5])
-            return f"the server has no {backend.backend_name} {version}; it has {newest} and older; give --engine-version"
+            return (
+                f"the server has no {backend.backend_name} {version}; it has {newest} and older: give "
+                "--engine-version"
+            )
         return None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from modelscan_catalog.errors import DeployError
 
@@ -82,13 +82,21 @@ class Backend(_Answer):
     versions: tuple[BackendVersion, ...] | None = None
 
 
+class DeviceMemory(_Answer):
+    """Bytes."""
+
+    total: int | None = None
+
+
 class Device(_Answer):
     """One card of a worker; ``id`` is what ``gpu_selector`` takes, such as ``worker:cuda:0``."""
 
     id: str
     name: str
     index: int = 0
-    worker_name: str = Field(default="")
+    worker_name: str = ""
+    compute_capability: str | None = None
+    memory: DeviceMemory | None = None
 
 
 class Cluster(_Answer):

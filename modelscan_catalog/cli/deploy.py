@@ -1,0 +1,242 @@
+"""``modelscan deploy``: from a model's name to a running, routed endpoint; dry unless told otherwise."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelscan_catalog.cli.deploy_report import Narrator, judgement_lines, plan_lines
+from modelscan_catalog.cli.fit_inputs import Number, Whole
+from modelscan_catalog.cli.targets import has_server, opened, places, published, where_options
+from modelscan_catalog.errors import FitInputError
+
+if TYPE_CHECKING:
+    from modelscan_catalog.deploy.deployer import Cards, Deployer
+    from modelscan_catalog.deploy.flow import Outcome
+    from modelscan_catalog.deploy.plan import DeploymentPlan, PlanRequest
+
+EXIT_CODES = {"running": 0, "failed": 1, "refused": 3, "waiting": 4}
+_INDICES = re.compile(r"^\d+(,\d+)*$|^[^,:\s]+:[a-z]+:\d+(,[^,:\s]+:[a-z]+:\d+)*$")
+"""Cards by their indices (``0,1``) or by the server's ids (``worker:cuda:0``)."""
+_FILE = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--gpu", metavar="NAME[:COUNT]|I,J", help="Cards by name, or by index. [default: the server's]")
+@click.option("--quantization", metavar="LABEL", help="Only checkpoints stored so, such as fp8 or int8.")
+@click.option("--variant", metavar="REPO", help="Only this checkpoint.")
+@click.option("--backend", "--engine", "engine", metavar="NAME", help="vllm or sglang. [default: the best]")
+@click.option("--engine-version", metavar="VERSION", help="Such as 0.30.0.")
+@click.option(
+    "--source", metavar="HUB", help="huggingface, modelscope, or local=PATH for weights that are there."
+)
+@click.option("--context", type=Whole(), metavar="N", help="Tokens of a request; 32k is 32768.")
+@click.option("--concurrency", type=Whole(), metavar="N", default=1, help="Requests at once. [default: 1]")
+@click.option("--goal", metavar="GOAL", default="standard", help="standard (default), throughput or latency.")
+@click.option("--kv-cache-dtype", metavar="DTYPE", help="auto, fp8, ...")
+@click.option("--tp", type=Whole(), metavar="N", help="Tensor parallel size.")
+@click.option("--pp", type=Whole(), metavar="N", help="Pipeline parallel size.")
+@click.option("--utilization", type=Number(), metavar="F", help="Share of a card that the engine may use.")
+@click.option("--parameter", multiple=True, metavar="FLAG", help="A further engine flag; may be repeated.")
+@click.option("--name", metavar="NAME", help="Of the deployment. [default: the model's]")
+@click.option("--replicas", type=click.IntRange(1, 1000), default=1, show_default=True)
+@where_options
+@click.option("--apply", is_flag=True, help="Do it; without this nothing is changed.")
+@click.option("--wait", "wait_s", type=Number(), default=1800.0, metavar="SECONDS",
+              help="Until it runs. [default: 1800]")  # fmt: skip
+@click.option(
+    "--registry", type=_FILE, metavar="DIR", help="Published registry. [default: registry/published]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Plan, document and outcome as JSON.")
+def deploy(**asked: Any) -> None:
+    """Plan MODEL, have the server judge it, start it, wait until it answers, and route to it.
+
+    The same command again resumes what was interrupted, and changes nothing where all is as asked.
+
+    \b
+    Exit code  0  it runs and answers, or the dry run found nothing in the way
+               1  it was created and failed
+               2  a setting, the server or the question must be mended
+               3  it does not fit, or the server refuses it
+               4  it was created and does not run yet
+    """
+    from modelscan_catalog.deploy.gpu import Detection
+    from modelscan_catalog.deploy.planner import make_plan
+    from modelscan_catalog.deploy.server_cards import detection_of
+
+    request = _request(asked)
+    with ExitStack() as stack:
+        deployer: Deployer | None = None
+        if asked["apply"] or has_server(asked["target"], asked["server"]):
+            deployer = stack.enter_context(
+                opened(asked["target"], asked["server"], asked["key"], asked["cluster"])
+            )
+        cards: tuple[Cards, ...] = ()
+        if deployer is not None and (request.gpu is None or request.gpu_ids):
+            cards = deployer.cards()
+
+        def look() -> Detection:
+            from modelscan_catalog.deploy.gpu import detect_gpus
+
+            return detection_of(cards, deployer.server) if deployer and cards else detect_gpus()
+
+        plan = make_plan(published(asked["registry"]), request, look)
+        code = _go(plan, deployer, cards, asked)
+    click.get_current_context().exit(code)
+
+
+def _request(asked: Mapping[str, Any]) -> "PlanRequest":
+    from modelscan_catalog.deploy.plan import PlanRequest
+
+    gpu: str | None = asked["gpu"]
+    ids: tuple[str, ...] = ()
+    if _names_cards(gpu):
+        gpu, ids = None, tuple(str(gpu).replace(" ", "").split(","))
+    source, local_path = asked["source"], None
+    if source is not None and source.startswith("local="):
+        source, local_path = "local", source.partition("=")[2]
+        if not local_path:
+            raise FitInputError("source: local= needs the directory of the weights", field="source")
+    elif source not in (None, "huggingface", "modelscope"):
+        raise FitInputError(
+            f"source: {source!r} is none of huggingface, modelscope and local=PATH", field="source"
+        )
+    return PlanRequest(
+        model=asked["model"],
+        gpu=gpu,
+        gpu_ids=ids,
+        variant=asked["variant"],
+        quantization=asked["quantization"],
+        engine=asked["engine"],
+        engine_version=asked["engine_version"],
+        source=source,
+        local_path=local_path,
+        context=asked["context"],
+        concurrency=asked["concurrency"],
+        goal=asked["goal"],
+        kv_cache_dtype=asked["kv_cache_dtype"],
+        tensor_parallel=asked["tp"],
+        pipeline_parallel=asked["pp"],
+        gpu_memory_utilization=asked["utilization"],
+        parameters=tuple(asked["parameter"]),
+    )
+
+
+def _names_cards(gpu: str | None) -> bool:
+    return gpu is not None and _INDICES.match(gpu.replace(" ", "")) is not None
+
+
+def _go(
+    plan: "DeploymentPlan", deployer: "Deployer | None", cards: "tuple[Cards, ...]", asked: Mapping[str, Any]
+) -> int:
+    from modelscan_catalog.deploy.deployer import Wanted
+    from modelscan_catalog.deploy.flow import preview
+    from modelscan_catalog.deploy.server_cards import card_ids
+
+    told = _Told(asked["as_json"], plan)
+    place = "of this machine" if plan.detected else "as named"
+    if cards and deployer is not None:
+        place = f"of {deployer.server}"
+    told.lines(plan_lines(plan, place, chosen=_names_cards(asked["gpu"])))
+    if not plan.starts:
+        return told.end(3)
+    if deployer is None:
+        told.lines(["", "dry run, and no server is named (--server, --key): nothing was asked or changed"])
+        return told.end(0)
+    # Cards that nobody named are left to the server: it knows which are free.
+    chosen = card_ids(plan, cards, deployer.server) if _names_cards(asked["gpu"]) else ()
+    wanted = Wanted(asked["name"] or _name(plan, asked["target"]), plan, asked["replicas"], chosen)
+    if not asked["apply"]:
+        found = preview(deployer, wanted)
+        told.document |= {"name": wanted.name, "server": deployer.server, "body": found.body}
+        told.document["accepted"] = found.judgement.accepted
+        told.document["reasons"] = list(found.judgement.reasons)
+        told.lines(judgement_lines(found.judgement, deployer.server))
+        if found.judgement.accepted:
+            told.lines(["", f"dry run: nothing was changed; add --apply to deploy it as {wanted.name}"])
+        return told.end(0 if found.judgement.accepted else 3)
+    return _apply(wanted, deployer, asked, told)
+
+
+def _name(plan: "DeploymentPlan", target: str | None) -> str:
+    if target == "kserve":
+        from modelscan_catalog.manifests.plan_input import deployment_name
+
+        return deployment_name(plan.launch_plan())
+    from modelscan_catalog.manifests.gpustack import gpustack_name
+
+    return gpustack_name(plan.served_model_name)
+
+
+def _apply(wanted: Any, deployer: "Deployer", asked: Mapping[str, Any], told: "_Told") -> int:
+    from modelscan_catalog.deploy.flow import deploy as run
+    from modelscan_catalog.deploy.flow_wait import WaitLimits
+
+    narrator = Narrator(quiet=asked["as_json"])
+    told.lines([f"→ Starting deployment {wanted.name} on {deployer.server}..."])
+    told.document |= {"name": wanted.name, "server": deployer.server}
+    try:
+        with places() as where:
+            outcome = run(deployer, wanted, where, narrator, WaitLimits(start_s=asked["wait_s"]))
+    except KeyboardInterrupt:
+        narrator.close()
+        again = shlex.join(["modelscan", *sys.argv[1:]])
+        click.echo(
+            f"interrupted: {wanted.name} stays on {deployer.server} and goes on starting there\n"
+            f"  look:      modelscan status {wanted.name}\n"
+            f"  resume:    {again}\n"
+            f"  give up:   modelscan remove {wanted.name} --apply",
+            err=True,
+        )
+        return 130
+    finally:
+        narrator.close()
+    told.lines(outcome_lines(outcome, wanted.name, deployer.server))
+    told.document |= {"ended": outcome.ended, "message": outcome.message, "routed": outcome.routed}
+    told.document["url"] = outcome.seen.url if outcome.seen else None
+    return told.end(EXIT_CODES[outcome.ended])
+
+
+def outcome_lines(outcome: "Outcome", name: str, server: str) -> list[str]:
+    """How it ended and what to do next."""
+    if outcome.ended == "refused" and outcome.judgement is not None:
+        return [*judgement_lines(outcome.judgement, server), "nothing was created"]
+    if outcome.ended == "running" and outcome.seen is not None:
+        took = outcome.health.seconds if outcome.health else None
+        lines = [f"→ Answers: {outcome.health.message}" + (f", one token in {took:.2f} s" if took else "")
+                 if outcome.health else "→ Runs"]  # fmt: skip
+        if outcome.routed:
+            lines.append("→ Routed: the router tries it before every seller of this model")
+        lines += [f"  note: {remark}" for remark in outcome.remarks]
+        return [*lines, f"→ Deployed at {outcome.seen.url} as {outcome.seen.served_model}"]
+    what = "failed" if outcome.ended == "failed" else "does not run yet"
+    return [
+        f"→ {name} {what}: {outcome.message}",
+        f"  It stays on {server}. The same command again resumes; modelscan status {name} looks; "
+        f"modelscan remove {name} --apply gives up.",
+    ]
+
+
+class _Told:
+    """Either lines as they come, or one JSON document at the end."""
+
+    def __init__(self, as_json: bool, plan: "DeploymentPlan") -> None:
+        self._as_json = as_json
+        self.document: dict[str, Any] = {"plan": plan.model_dump(mode="json")}
+
+    def lines(self, lines: Any) -> None:
+        if not self._as_json:
+            for line in lines:
+                click.echo(line)
+
+    def end(self, code: int) -> int:
+        if self._as_json:
+            click.echo(json.dumps(self.document | {"exit_code": code}, ensure_ascii=False))
+        return code

@@ -1,0 +1,117 @@
+"""Options that name a server, and the target behind them; the one place that knows every kind of target."""
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelscan_catalog.deploy.deployer import Deployer
+from modelscan_catalog.deploy.flow import Places
+from modelscan_catalog.errors import DeployError, SettingsError
+from modelscan_catalog.settings import Settings, load_settings
+from modelscan_catalog.state import Deployment, deployments, open_state, state_path
+from modelscan_catalog.state.deployments import Target
+
+_WHERE = (
+    click.option(
+        "--target",
+        type=click.Choice(["gpustack", "kserve"]),
+        help="Kind of server. [default: gpustack, or where NAME is known]",
+    ),
+    click.option(
+        "--server",
+        metavar="URL",
+        help="GPUStack's address. [default: MODELSCAN_GPUSTACK_SERVER]",
+    ),
+    click.option(
+        "--key",
+        metavar="REFERENCE",
+        help="Its API key, as env:NAME or file:PATH. [default: MODELSCAN_GPUSTACK_KEY]",
+    ),
+    click.option("--cluster", metavar="NAME", help="GPUStack's cluster. [default: its default]"),
+)
+
+
+def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--target``, ``--server``, ``--key`` and ``--cluster``."""
+    for option in reversed(_WHERE):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def places(settings: Settings | None = None) -> Iterator[Places]:
+    """The state file, the router's folder and who runs this command."""
+    settings = settings or load_settings()
+    with open_state(state_path(settings.data_dir)) as connection:
+        yield Places(connection, settings.data_dir / "router", f"cli:{_user()}")
+
+
+@contextmanager
+def opened(
+    target: Target | None, server: str | None, key: str | None, cluster: str | None = None
+) -> Iterator[Deployer]:
+    """The deployer of a server; raises ``SettingsError`` when none is named."""
+    settings = load_settings(gpustack_server=server, gpustack_key=key)
+    if target == "kserve":
+        from modelscan_catalog.deploy.kserve_deployer import kserve_deployer
+
+        yield kserve_deployer(settings)
+        return
+    from modelscan_catalog.deploy.gpustack import GPUStackApi, GPUStackDeployer
+
+    if settings.gpustack_server is None:
+        raise SettingsError(
+            "server: none is named; give --server http://HOST and --key env:NAME, or set "
+            "MODELSCAN_GPUSTACK_SERVER and MODELSCAN_GPUSTACK_KEY"
+        )
+    with GPUStackApi(settings.gpustack_server, settings.gpustack_key, limits=settings.http) as api:
+        yield GPUStackDeployer(api, cluster)
+
+
+def has_server(target: Target | None, server: str | None) -> bool:
+    """Whether a server is named by the options or the settings."""
+    return target == "kserve" or load_settings(gpustack_server=server).gpustack_server is not None
+
+
+def find_known(name: str, where: Places, target: Target | None, server: str | None) -> Deployment | None:
+    """The known deployment of that name; raises ``DeployError`` when several servers have one."""
+    from modelscan_catalog.deploy.gpustack.api import server_url
+
+    wanted = server_url(server) if server else None
+    found = [
+        row
+        for row in deployments(where.connection, target=target)
+        if row.name == name and wanted in (None, row.server)
+    ]
+    if len(found) > 1:
+        servers = ", ".join(f"{row.target} {row.server}" for row in found)
+        raise DeployError(f"{name}: it is on several servers ({servers}); give --target or --server")
+    return found[0] if found else None
+
+
+@contextmanager
+def opened_for(
+    name: str, where: Places, target: Target | None, server: str | None, key: str | None
+) -> Iterator[Deployer]:
+    """The deployer of the server that has ``name`` by the state file, else of the named or configured one."""
+    known = find_known(name, where, target, server)
+    if known is not None:
+        target, server = known.target, known.server if known.target == "gpustack" else server
+    with opened(target, server, key) as deployer:
+        yield deployer
+
+
+def published(registry: Path | None) -> Path:
+    """The registry to plan with."""
+    return registry or load_settings().published_dir
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user name
+        return "unknown"
