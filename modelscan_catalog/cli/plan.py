@@ -14,7 +14,7 @@ from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.tables import REGISTRY
 
 if TYPE_CHECKING:
-    from modelscan_catalog.deploy.plan import DeploymentPlan, PlanRequest
+    from modelscan_catalog.deploy.plan import PlanRequest
 
 SOURCES = ("huggingface", "modelscope", "local")
 WIDEST = 110

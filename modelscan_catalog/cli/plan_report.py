@@ -19,7 +19,7 @@ _WORDS = {
     "does_not_fit": "refused: it does not fit",
     "unsupported": "refused: unsupported",
     "unknown": "refused: not known whether it runs",
-    "no_checkpoint": "refused: there are no such weights",
+    "no_checkpoint": "refused: no weights to serve",
 }
 _LABEL_WIDTH = 13
 _MOST_ALTERNATIVES = 8
@@ -31,8 +31,9 @@ def report_lines(plan: DeploymentPlan, width: int) -> Iterator[str]:
     where = f" on {plan.gpu_count} x {plan.gpu_name}" if plan.gpu_name else ""
     verdict = click.style(_WORDS[plan.verdict], fg=_COLOURS.get(plan.verdict, "red"), bold=True)
     yield f"{plan.model_id}{where}: {verdict}"
-    yield ""
-    for label, text in _rows(plan):
+    rows = list(_rows(plan))
+    yield from [""] * bool(rows)
+    for label, text in rows:
         yield from _row(label, text, width)
     yield from _list("why", plan.reasons, width)
     yield from _list("mind", plan.warnings, width)
@@ -44,7 +45,7 @@ def report_lines(plan: DeploymentPlan, width: int) -> Iterator[str]:
     yield from _list("what would work", (one.text for one in plan.alternatives[:_MOST_ALTERNATIVES]), width)
     if plan.offers and not plan.starts:
         yield from _list(
-            f"API routes, USD per million tokens in and out ({len(plan.offers)} cheapest of {plan.offers_total})",
+            f"API routes, {len(plan.offers)} of {plan.offers_total}, cheapest first; USD per million tokens in / out",
             map(_offer, plan.offers),
             width,
         )
@@ -96,7 +97,7 @@ def _memory(plan: DeploymentPlan) -> str | None:
     rest = f"{over:.2f} GiB over" if over > 0 else f"{-over:.2f} GiB to spare"
     return (
         f"weights {each.weights_gib:.2f} + KV cache {each.kv_gib:.2f} + overhead {each.overhead_gib:.2f} = "
-        f"{each.total_gib:.2f} of {expected.budget_gib:.2f} GiB a card ({expected.card_gib:.2f} in all); {rest}"
+        f"{each.total_gib:.2f} of {expected.budget_gib:.2f} GiB a card (of {expected.card_gib:.2f}); {rest}"
     )
 
 

@@ -14,6 +14,9 @@ from modelscan_catalog.fit.legality import scheme_of
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.published import PublishedModel, Row
 
+INT4 = frozenset({"awq", "gptq", "wna16", "moe_wna16", "autoround"})
+"""The rules' names of what people call INT4; a catalogue's own label says only `int4`."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -46,10 +49,10 @@ def checkpoints(model: PublishedModel, request: PlanRequest) -> Choices:
         there = _listed(variant.variant_id for variant, _ in every)
         return Choices((), f"{model.id} has no checkpoint {wanted}; there are {there}", "variant")
     if request.quantization is not None:
-        label = _label(request.quantization)
-        stored = [(v, row) for v, row in kept if label in _labels(v, row)]
+        labels = _asked(request.quantization)
+        stored = [(v, row) for v, row in kept if labels.intersection(_labels(v, row))]
         if not stored:
-            there = _listed(scheme for v, row in kept for scheme in _labels(v, row)[-1:])
+            there = _listed(_word(scheme) for v, row in kept for scheme in _labels(v, row)[-1:])
             what = f"checkpoint of {model.id}" if wanted is None else f"checkpoint {wanted}"
             why = f"no {what} is stored as {request.quantization}; there are {there}"
             return Choices((), why, "quantization")
@@ -59,7 +62,17 @@ def checkpoints(model: PublishedModel, request: PlanRequest) -> Choices:
     found = tuple(choice for v, row in kept if (choice := _from(v, row, request.source)) is not None)
     if not found:
         return Choices((), _no_source(model, kept, request.source), "source")
-    return Choices(found)
+    return Choices(found if wanted is not None else _official_first(found))
+
+
+def _official_first(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """Of checkpoints that are stored the same way those of the model's own lab, where one can be modelled."""
+    own = {
+        scheme_name(one.variant)
+        for one in choices
+        if one.row.get("official") and one.variant.architecture is not None
+    }
+    return tuple(one for one in choices if one.row.get("official") or scheme_name(one.variant) not in own)
 
 
 def local_choice(path: Path, model: PublishedModel, kept: Sequence[tuple[FitVariant, Row]]) -> Choice:
@@ -99,9 +112,9 @@ def _no_source(model: PublishedModel, kept: Sequence[tuple[FitVariant, Row]], so
     return f"{source} has no copy of {names} that the catalogue knows of{others}"
 
 
-def _label(text: str) -> str:
-    """The rules' name of an asked format; `bf16`, `fp16` and `16bit` are the unquantized ones."""
-    return scheme_of(text)
+def _asked(text: str) -> frozenset[str]:
+    """The rules' names of an asked format; `int4` is any format of 4-bit integers."""
+    return INT4 if text.strip().lower() == "int4" else frozenset({scheme_of(text)})
 
 
 def _labels(variant: FitVariant, row: Row) -> list[str]:
@@ -113,6 +126,10 @@ def _labels(variant: FitVariant, row: Row) -> list[str]:
     except FitInputError:
         names += [str(label)]
     return list(dict.fromkeys(names))
+
+
+def _word(scheme: str) -> str:
+    return "bf16" if scheme == "none" else scheme
 
 
 def _names(variant: FitVariant, row: Row) -> set[str]:

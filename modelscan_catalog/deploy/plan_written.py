@@ -123,7 +123,7 @@ def _with_flags(plan: DeploymentPlan, parameters: tuple[str, ...]) -> Deployment
 
 
 def expected_of(best: Candidate, card_gib: float) -> Expected:
-    """Memory and speed of a candidate, GiB to three places."""
+    """Memory and speed of a candidate, GiB to four places."""
     kv = None if best.kv_gib_per_request is None else best.kv_gib_per_request * best.concurrency
     each = [best.weights_gib, kv, best.overhead_gib, best.required_gib]
     names = ("weights_gib", "kv_gib", "overhead_gib", "total_gib")
@@ -265,4 +265,4 @@ def _speed(band: Band | None) -> Speed | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(value, 3)
+    return None if value is None or not math.isfinite(value) else round(value, 4)

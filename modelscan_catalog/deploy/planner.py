@@ -32,6 +32,11 @@ WISHES = (
 )
 """What a request may take out of the planner's hands."""
 
+_FROM_FILES = PlanAlternative(
+    change="source",
+    text="its own files say what the catalogue does not know: download it and plan with --source local=PATH",
+)
+
 
 def make_plan(
     published: Path, request: PlanRequest, look: Callable[[], Detection] = detect_gpus
@@ -129,6 +134,8 @@ class _Planning:
         choice = next(one for one in left.choices if one.variant.variant_id == chosen.variant.variant_id)
         instead = [] if chosen.starts else [*self._without_wishes(free)]
         instead += [alternative_of(one, self.request) for one in found.alternatives]
+        if found.verdict == "unknown" and not self.request.local_path:
+            instead.append(_FROM_FILES)
         return written(
             found,
             self.model,
