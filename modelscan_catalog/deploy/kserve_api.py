@@ -130,9 +130,10 @@ class Cluster:
 
         Raises ``ConflictError`` when another one has its name by now.
         """
-        options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
-        query = [("dryRun", "All")] if dry_run else []
-        status, answer = self._call("DELETE", kind.path(namespace, name), query, options, "application/json")
+        options: _JSON = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+        if dry_run:  # in the body: with one, the server does not look at the query
+            options["dryRun"] = ["All"]
+        status, answer = self._call("DELETE", kind.path(namespace, name), (), options, "application/json")
         if status == _NO_ROUTE:
             return False
         self._good(status, answer, f"{kind.name} {namespace}/{name}")

@@ -1,0 +1,5 @@
+"""Assertions of shared claims show their values, as those of tests do."""
+
+import pytest
+
+pytest.register_assert_rewrite("kserve_claims")

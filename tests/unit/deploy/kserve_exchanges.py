@@ -1,0 +1,157 @@
+"""HTTP exchanges with an API server: recorded through a proxy, replayed in order to whoever asks the same."""
+
+import json
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+RECORDED = Path(__file__).parent / "recorded_kserve"
+Exchange = dict[str, Any]
+"""``asked`` (method and path with query), ``type`` and ``body`` of the request, ``status`` and ``answer``."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def answer(self, exchange: Exchange) -> tuple[int, Any]:
+        raise AssertionError
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            self.server_close()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def _handle(self) -> None:
+        size = int(self.headers.get("content-length") or 0)
+        exchange: Exchange = {"asked": f"{self.command} {self.path}"}
+        if size:
+            exchange |= {
+                "type": self.headers.get("content-type"),
+                "body": json.loads(self.rfile.read(size)),
+            }
+        status, answer = self.server.answer(exchange)
+        raw = json.dumps(answer).encode() if not isinstance(answer, str) else answer.encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+        self.wfile.flush()
+
+    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _handle  # noqa: N815 - names that http.server looks for
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Replay(_Server):
+    """Answers what was recorded, in order; what differs is answered with 599 and kept in ``strange``."""
+
+    def __init__(self, exchanges: list[Exchange]) -> None:
+        super().__init__()
+        self.left = list(exchanges)
+        self.strange: list[str] = []
+
+    def answer(self, exchange: Exchange) -> tuple[int, Any]:
+        expected = self.left.pop(0) if self.left else {"asked": "nothing more"}
+        for key in ("asked", "type", "body"):
+            if exchange.get(key) != expected.get(key):
+                self.strange.append(f"{key}: {exchange.get(key)} instead of {expected.get(key)}")
+                return 599, {"message": self.strange[-1]}
+        return expected["status"], expected["answer"]
+
+
+class Routes(_Server):
+    """Answers by method and path alone, as ``table`` says; all else is 404 without a Status object."""
+
+    def __init__(self, table: dict[str, tuple[int, Any]]) -> None:
+        super().__init__()
+        self.table = table
+        self.asked: list[str] = []
+
+    def answer(self, exchange: Exchange) -> tuple[int, Any]:
+        self.asked.append(exchange["asked"])
+        return self.table.get(exchange["asked"].partition("?")[0], (404, "404 page not found"))
+
+
+class Recorder(_Server):
+    """A proxy to a real API server that keeps what went through, without what nobody reads."""
+
+    unread: ClassVar = {"managedFields", "storageVersionHash", "categories", "shortNames", "verbs"}
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__()
+        self.upstream = upstream
+        self.kept: list[Exchange] = []
+        self._context = ssl.create_default_context()
+        self._context.check_hostname = False
+        self._context.verify_mode = ssl.CERT_NONE
+
+    def answer(self, exchange: Exchange) -> tuple[int, Any]:
+        method, _, path = exchange["asked"].partition(" ")
+        body = json.dumps(exchange["body"]).encode() if "body" in exchange else None
+        headers = {"content-type": exchange["type"]} if body else {}
+        request = urllib.request.Request(self.upstream + path, body, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20, context=self._context) as found:
+                status, text = found.status, found.read()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read()
+        answer = self._bare(json.loads(text))
+        self.kept.append({**exchange, "status": status, "answer": answer})
+        return status, answer
+
+    def _bare(self, thing: Any) -> Any:
+        if isinstance(thing, list):
+            return [self._bare(item) for item in thing]
+        if not isinstance(thing, dict):
+            return thing
+        return {key: self._bare(value) for key, value in thing.items() if key not in self.unread}
+
+    def write(self, name: str) -> None:
+        lines = [json.dumps(exchange, separators=(",", ":"), sort_keys=True) for exchange in self.kept]
+        (RECORDED / f"{name}.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", "utf-8")
+
+
+def kubeconfig(folder: Path, url: str) -> str:
+    """A kubeconfig for the server at ``url``, in ``folder``."""
+    path = folder / "kubeconfig"
+    path.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "c", "cluster": {"server": url}}],
+                "users": [{"name": "u", "user": {"token": "not-a-real-one"}}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+        )
+    )
+    return str(path)
