@@ -8,7 +8,7 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 from modelscan_catalog import __version__
 from modelscan_catalog.api.auditing import Audited, audit_routes
 from modelscan_catalog.api.catalog import catalog_routes
-from modelscan_catalog.api.context import ApiContext, bearer
+from modelscan_catalog.api.context import ApiContext, ServiceView, bearer
 from modelscan_catalog.api.document import document_routes, openapi_document
 from modelscan_catalog.api.errors import add_error_handlers
 from modelscan_catalog.api.figures import Counted
@@ -17,7 +17,7 @@ from modelscan_catalog.api.limiting import Limited
 from modelscan_catalog.api.models import model_routes
 from modelscan_catalog.api.registry_v1 import registry_routes
 from modelscan_catalog.api.snapshot import Served
-from modelscan_catalog.api.system import system_routes
+from modelscan_catalog.api.system import admin_routes, system_routes
 from modelscan_catalog.api.upgrade import upgrade_routes
 from modelscan_catalog.api.usage import usage_routes
 from modelscan_catalog.router.usage import UsageStore
@@ -30,6 +30,7 @@ def create_app(
     settings: Settings | None = None,
     usage: UsageStore | None = None,
     warnings: tuple[str, ...] = (),
+    service: ServiceView | None = None,
 ) -> FastAPI:
     """The application over ``served``; ``token`` guards what changes something.
 
@@ -38,7 +39,7 @@ def create_app(
     """
     known = settings or Settings()
     context = ApiContext(
-        served, bearer(token), known, known.state_file if settings else None, usage, warnings
+        served, bearer(token), known, known.state_file if settings else None, usage, warnings, service=service
     )
     app = FastAPI(
         title="ModelScan",
@@ -54,6 +55,7 @@ def create_app(
     for router in (
         document_routes(app),
         system_routes(context),
+        admin_routes(context),
         audit_routes(context),
         registry_routes(context),
         usage_routes(context),

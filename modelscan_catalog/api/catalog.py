@@ -26,9 +26,11 @@ def catalog_routes(context: ApiContext) -> APIRouter:
 
     @router.post("/refresh", response_model=Answer)
     def refresh() -> Any:
-        """Load the published registry anew; one that is not whole is refused."""
+        """Load the published registry anew, and the router's configuration; a bad one is refused."""
         index = served.refresh().index
-        return envelope({"registry_as_of": index.data_as_of, "counts": dict(index.counts)})
+        router = context.service.reload_router() if context.service is not None else None
+        counts = dict(index.counts)
+        return envelope({"registry_as_of": index.data_as_of, "counts": counts, "router": router})
 
     @router.post("/catalog/generate", response_model=Answer)
     def generate(body: GenerateBody) -> Any:

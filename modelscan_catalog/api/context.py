@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
@@ -15,6 +16,22 @@ from modelscan_catalog.settings import Settings
 
 Guard = Callable[[Request], None]
 """A dependency that refuses a request with 401."""
+
+
+class ServiceView(Protocol):
+    """The process around the application, where there is one."""
+
+    def components(self) -> dict[str, str]:
+        """What runs in it, in the order of its start, with the state of each."""
+
+    def metrics(self, bearer: str) -> bytes:
+        """Figures of everything beside the API; some only for those who hold a token."""
+
+    def restart(self) -> None:
+        """Begin to stop and start everything; returns at once."""
+
+    def reload_router(self) -> dict[str, object] | None:
+        """Have the router read its configuration anew; None without a router. Raises ``SettingsError``."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,7 @@ class ApiContext:
     warnings: tuple[str, ...] = ()
     """What the configuration says and the server does not follow."""
     figures: Figures = field(default_factory=Figures)
+    service: ServiceView | None = None
 
 
 def bearer(token: str | None) -> Guard:

@@ -33,9 +33,12 @@ class Snapshot:
 class Served:
     """The newest whole registry of a directory."""
 
-    def __init__(self, published: Path, overlays: Path | None = None) -> None:
+    def __init__(
+        self, published: Path, overlays: Path | None = None, look_every_s: float = _LOOK_EVERY_S
+    ) -> None:
         self._published = published
         self._overlays = overlays
+        self._look_every_s = look_every_s
         self._lock = threading.Lock()
         self._looked = time.monotonic()
         self.last_refusal: str | None = None
@@ -44,7 +47,7 @@ class Served:
 
     def current(self) -> Snapshot:
         """The snapshot to answer from; a newly published one is taken within seconds."""
-        if time.monotonic() - self._looked > _LOOK_EVERY_S and self._lock.acquire(blocking=False):
+        if time.monotonic() - self._looked > self._look_every_s and self._lock.acquire(blocking=False):
             try:
                 self._looked = time.monotonic()
                 if self._stamp() != self.now.stamp:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from modelscan_catalog import __version__
@@ -14,7 +14,8 @@ from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.everywhere import found_everywhere
 from modelscan_catalog.api.figures import METRICS_TYPE, used_ratio
-from modelscan_catalog.api.responses import REFUSALS
+from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS
+from modelscan_catalog.errors import StateError
 from modelscan_catalog.state import events, jobs, open_state, schema_version
 
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -30,11 +31,13 @@ def system_routes(context: ApiContext) -> APIRouter:
     def health() -> Any:
         """Whether it serves, and which registry."""
         now = served.current()
-        state = {
+        state: dict[str, Any] = {
             "version": __version__,
             "registry_as_of": now.index.data_as_of,
             "refused": served.last_refusal,
         }
+        if context.service is not None:
+            state["components"] = context.service.components()
         return envelope({"status": "ok" if served.last_refusal is None else "stale", **state})
 
     @router.get("/system/info", response_model=Answer)
@@ -68,9 +71,28 @@ def system_routes(context: ApiContext) -> APIRouter:
         return envelope(found_everywhere(served.current(), q, limit))
 
     @router.get("/metrics", response_class=PlainTextResponse)
-    def metrics() -> Response:
-        """Request counts and seconds for Prometheus."""
-        return Response(context.figures.text(served, context.settings.weights_dir), media_type=METRICS_TYPE)
+    def metrics(request: Request) -> Response:
+        """Figures for Prometheus; those of the router only for holders of a token, where there is one."""
+        text = context.figures.text(served, context.settings.weights_dir)
+        if context.service is not None:
+            text += context.service.metrics(request.headers.get("authorization", ""))
+        return Response(text, media_type=METRICS_TYPE)
+
+    return router
+
+
+def admin_routes(context: ApiContext) -> APIRouter:
+    """What operators tell the process."""
+    guarded = [Depends(context.authorized)]
+    router = APIRouter(tags=["system"], responses=SECRET_REFUSALS, dependencies=guarded)
+
+    @router.post("/admin/restart", response_model=Answer, status_code=202)
+    async def restart() -> Any:
+        """Stop and start everything; until that is done answers are 503 with Retry-After."""
+        if context.service is None:
+            raise StateError("restart: these endpoints do not run in a service that could be restarted")
+        context.service.restart()
+        return envelope({"restarting": True})
 
     return router
 

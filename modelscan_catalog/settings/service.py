@@ -24,8 +24,8 @@ class ServiceSettings(BaseSettings):
     )
     api_max_body_bytes: int = Field(default=1_000_000, ge=1000)
     drain_timeout_s: DurationS = Field(default=30.0, ge=0, description="how long requests may finish")
-    routing_mode: Literal["direct", "plano_embedded", "plano_proxy"] = Field(
-        default="direct", description="the last one starts no router: Plano stands before the models"
+    routing_mode: Literal["direct", "plano_embedded", "plano_proxy", "off"] = Field(
+        default="direct", description="the last two start no router: Plano, or nothing, stands there"
     )
     api_keys: dict[str, tuple[SecretRef, ...]] = Field(
         default={}, description="more keys of the router's providers, by reference"

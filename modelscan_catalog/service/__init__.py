@@ -1,0 +1,1 @@
+"""One process for everything that answers: the registry's API, its admin endpoints and the router."""

@@ -1,0 +1,87 @@
+"""Answers a request of the router's server with an ASGI application, in the same event loop."""
+
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict
+from starlette.types import ASGIApp, Message
+
+_CHUNK = 65536
+
+
+async def asgi_answer(app: ASGIApp, request: web.BaseRequest) -> web.StreamResponse:
+    """What ``app`` answers; one that comes in parts is passed on part by part."""
+    answer = _Answer(request)
+    await app(_scope(request), answer.receive, answer.send)
+    return answer.whole()
+
+
+def _scope(request: web.BaseRequest) -> MutableMapping[str, Any]:
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    socket = transport.get_extra_info("sockname") if transport is not None else None
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": f"{request.version.major}.{request.version.minor}",
+        "method": request.method,
+        "scheme": request.scheme,
+        "path": request.rel_url.path,
+        "raw_path": request.rel_url.raw_path.encode(),
+        "query_string": request.rel_url.raw_query_string.encode(),
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.raw_headers],
+        "client": tuple(peer[:2]) if isinstance(peer, tuple) else None,
+        "server": tuple(socket[:2]) if isinstance(socket, tuple) else None,
+    }
+
+
+class _Answer:
+    """The two channels of one ASGI call."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self._asked = False
+        self._status = 500
+        self._headers: CIMultiDict[str] = CIMultiDict()
+        self._body = b""
+        self._response: web.StreamResponse | None = None
+
+    async def receive(self) -> Message:
+        """The next part of the body; afterwards that the client has gone, which nobody waits for."""
+        if self._asked:
+            return {"type": "http.disconnect"}
+        chunk = await self._request.content.read(_CHUNK)
+        more = not self._request.content.at_eof()
+        self._asked = not more
+        return {"type": "http.request", "body": chunk, "more_body": more}
+
+    async def send(self, message: Message) -> None:
+        """The head, or a part of the body."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = _decoded(message.get("headers", ()))
+            return
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if self._response is None and not more:
+            self._body = body
+            return
+        if self._response is None:
+            self._response = web.StreamResponse(status=self._status, headers=self._headers)
+            await self._response.prepare(self._request)
+        if body:
+            await self._response.write(body)
+        if not more:
+            await self._response.write_eof()
+
+    def whole(self) -> web.StreamResponse:
+        """The response, sent already where it came in parts."""
+        if self._response is not None:
+            return self._response
+        self._headers.popall("content-length", None)
+        return web.Response(status=self._status, headers=self._headers, body=self._body)
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
+    return CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
