@@ -45,7 +45,7 @@ def report_lines(plan: DeploymentPlan, width: int) -> Iterator[str]:
     yield from _list("what would work", (one.text for one in plan.alternatives[:_MOST_ALTERNATIVES]), width)
     if plan.offers and not plan.starts:
         yield from _list(
-            f"API routes, {len(plan.offers)} of {plan.offers_total}, cheapest first; USD per million tokens in / out",
+            f"API routes, {len(plan.offers)} of {plan.offers_total}, USD per million tokens in / out",
             map(_offer, plan.offers),
             width,
         )

@@ -28,6 +28,7 @@ from modelscan_catalog.fit.plan import ServingPlan
 from modelscan_catalog.fit.published import PublishedModel, Row
 from modelscan_catalog.fit.speed import Band
 from modelscan_catalog.manifests.commands import engine_parameters
+from modelscan_catalog.manifests.engines import canonical_engine, load_engine
 from modelscan_catalog.manifests.launch import launch_plan
 from modelscan_catalog.records import Model, Variant
 
@@ -174,7 +175,7 @@ def overrides(
     listed = []
     for name in wishes:
         asked = getattr(request, name)
-        if asked is None:
+        if asked is None or name == "local_path":  # the source is what is overridden
             continue
         done = {"quantization": chosen.scheme, "variant": chosen.variant.variant_id}.get(name, str(asked))
         if done != planned[name]:
@@ -245,6 +246,11 @@ def _warnings(best: Candidate, cards: Cards, row: Variant, choice: Choice) -> It
         yield f"{row.repo} is gated: accept its terms on the hub and set HF_TOKEN"
     if best.support.level == "plugin":
         yield f"{best.scheme}: {best.support.reason}"
+    if (engine := canonical_engine(best.engine)) and best.engine_version:
+        table = load_engine(engine, best.engine_version)
+        if not table.exact:
+            known = " and ".join(table.basis)
+            yield f"{engine} {table.version} is not recorded: its flags and models are read from {known}"
     if best.engine == "llama.cpp":
         yield "llama.cpp has no flag table here: the plan has no flags and takes no manifest"
 
