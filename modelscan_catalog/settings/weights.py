@@ -25,8 +25,8 @@ class WeightsSettings(BaseSettings):
     """A part of ``Settings``."""
 
     huggingface_token: SecretRef | None = Field(
-        default_factory=lambda: _secret_in("HUGGINGFACE_API_TOKEN"),
-        description="env:HUGGINGFACE_API_TOKEN when that is set",
+        default_factory=lambda: _secret_in("HUGGINGFACE_API_TOKEN") or _secret_in("HF_TOKEN"),
+        description="env:HUGGINGFACE_API_TOKEN, or env:HF_TOKEN, when that is set",
     )
     modelscope_token: SecretRef | None = None
     weights_path: Path | None = Field(
