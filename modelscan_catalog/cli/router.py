@@ -19,7 +19,18 @@ from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
 @click.option(
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
 )
-@click.option("--token", metavar="REFERENCE", help="Bearer token of clients, as env:NAME or file:PATH.")
+@click.option(
+    "--token",
+    "tokens",
+    metavar="REFERENCE",
+    multiple=True,
+    help="Bearer token of clients, as env:NAME or file:PATH; may be repeated.",
+)
+@click.option(
+    "--admin-token",
+    metavar="REFERENCE",
+    help="Bearer token for /refresh and /api; any client's token without it.",
+)
 @click.option(
     "--usage",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -30,7 +41,7 @@ from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
     "--config-dir",
     type=click.Path(file_okay=False, path_type=Path),
     show_default="data/router",
-    help="Folder of deployments.json and splits.json, which are laid over --config.",
+    help="Folder of deployments.json, splits.json and keys.json, which are laid over --config.",
 )
 @click.option(
     "--export",
@@ -42,7 +53,8 @@ def router(
     config: Path,
     host: str,
     port: int,
-    token: str | None,
+    tokens: tuple[str, ...],
+    admin_token: str | None,
     usage: Path | None,
     config_dir: Path | None,
     export_as: str | None,
@@ -61,4 +73,12 @@ def router(
     from modelscan_catalog.router.server import run
 
     usage = usage or config_dir / "usage.sqlite"
-    run(config, host=host, port=port, token_ref=token, usage_path=usage, config_dir=config_dir)
+    run(
+        config,
+        host=host,
+        port=port,
+        token_refs=tokens,
+        usage_path=usage,
+        config_dir=config_dir,
+        admin_token_ref=admin_token,
+    )

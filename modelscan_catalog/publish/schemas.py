@@ -15,6 +15,7 @@ from modelscan_catalog import records
 from modelscan_catalog.errors import RecordError
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.publish.index import RegistryIndex
+from modelscan_catalog.router.added_keys import KeysFile
 from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.deployments import DeploymentsFile
 from modelscan_catalog.router.splits import SplitsFile
@@ -41,6 +42,7 @@ PUBLISHED: dict[str, Any] = {
     "reject": records.Reject,
     "router": RouterConfig,
     "router_deployments": DeploymentsFile,
+    "router_keys": KeysFile,
     "router_splits": SplitsFile,
     "source_state": records.SourceState,
     "tombstone": records.Tombstone,

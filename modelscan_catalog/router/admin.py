@@ -7,7 +7,10 @@ from aiohttp import web
 
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router import report
+from modelscan_catalog.router.added_keys import TooManyKeysError, add_key
 from modelscan_catalog.router.answers import RouterError
+from modelscan_catalog.router.keys import key_id, key_prefix
+from modelscan_catalog.secret_refs import check_reference, resolve_secret
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -53,15 +56,68 @@ class Admin:
         return web.json_response({"object": "list", "data": rows})
 
     async def refresh(self, request: web.BaseRequest) -> web.Response:
-        del request
+        """Read the configuration again; a bad one is refused and the previous one keeps serving."""
+        before = self._router.table.fingerprint
         try:
             table = await self._router.reload()
         except SettingsError as error:
+            await self._log(request, "refresh", "refused", before=before, reason=str(error))
             message = f"the previous configuration keeps serving: {error}"
             raise RouterError(422, "invalid_config", message) from error
+        await self._log(request, "refresh", "done", before=before, after=table.fingerprint)
         return web.json_response(
             {"status": "ok", "config": table.fingerprint, "models": len(table.config.models)}
         )
+
+    async def add_key(self, request: web.BaseRequest) -> web.Response:
+        """Use one more key for a provider, given by reference: ``{provider_id, api_key}``."""
+        _, document = await self._router.document(request)
+        provider, reference = document.get("provider_id"), document.get("api_key")
+        if not isinstance(provider, str) or not isinstance(reference, str):
+            raise RouterError(400, "invalid_request", "give provider_id and api_key as strings")
+        config, folder = self._router.table.config, self._router.config_dir
+        if provider not in config.providers:
+            raise RouterError(404, "unknown_provider", f"no provider is called {provider!r}")
+        try:
+            check_reference(reference)
+        except ValueError as error:
+            await self._log(request, "keys.add", "refused", provider=provider, reason="a literal key")
+            raise RouterError(400, "literal_key", f"api_key: {error}") from None
+        if folder is None:
+            message = "the router was started without a folder for keys: give it --config-dir"
+            raise RouterError(409, "no_config_dir", message)
+        before = self._router.table.fingerprint
+        try:
+            secret = await asyncio.to_thread(resolve_secret, reference)
+            added = await asyncio.to_thread(add_key, folder, config, provider, reference)
+            table = await self._router.reload()
+        except TooManyKeysError as error:
+            raise RouterError(409, "too_many_keys", str(error)) from error
+        except SettingsError as error:
+            await self._log(request, "keys.add", "refused", provider=provider, reason=str(error))
+            raise RouterError(422, "unusable_key", str(error)) from error
+        await self._log(
+            request,
+            "keys.add",
+            "done" if added else "known",
+            provider=provider,
+            key=key_id(secret),
+            before=before,
+            after=table.fingerprint,
+        )
+        return web.json_response(
+            {
+                "success": True,
+                "added": added,
+                "provider": provider,
+                "prefix": key_prefix(secret),
+                "sha256": key_id(secret),
+            }
+        )
+
+    async def _log(self, request: web.BaseRequest, action: str, outcome: str, **detail: object) -> None:
+        actor = self._router.who(request)
+        await asyncio.to_thread(lambda: self._router.audit.write(actor, action, outcome, **detail))
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """Prometheus text or OpenMetrics."""
@@ -77,7 +133,8 @@ class Admin:
         return metrics.exposition(self._registry, accept)
 
     async def stats(self, request: web.BaseRequest) -> web.Response:
-        model = request.query.get("model")
+        asked = request.query.get("model")
+        model = self._router.table.model_id(asked) if asked else None
         return web.json_response(await asyncio.to_thread(report.stats, self._router.usage, model))
 
     async def keys(self, request: web.BaseRequest) -> web.Response:

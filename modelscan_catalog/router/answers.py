@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from modelscan_catalog.router.dialects import Dialect, error_body
+
 _CONTEXT_OVERFLOW = re.compile(
     rb"context_length_exceeded|maximum context length|prompt is too long", re.IGNORECASE
 )
@@ -31,9 +33,10 @@ class RouterError(Exception):
         self.headers = headers
         self.body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
-    def response(self) -> web.Response:
-        """This error as an HTTP response."""
-        return web.json_response(self.body, status=self.status, headers=self.headers)
+    def response(self, dialect: Dialect = "openai") -> web.Response:
+        """This error as an HTTP response in the shape that the client knows."""
+        body = error_body(dialect, self.status, self.body)
+        return web.json_response(body, status=self.status, headers=self.headers)
 
 
 @dataclass

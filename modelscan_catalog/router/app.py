@@ -5,9 +5,10 @@ import hashlib
 import hmac
 import json
 import logging
+import math
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,11 @@ from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router import decide, report
 from modelscan_catalog.router.admin import Admin
 from modelscan_catalog.router.answers import RouterError, TokenCounts
+from modelscan_catalog.router.audit import AUDIT_FILE, AuditLog
 from modelscan_catalog.router.config import Policy, RouterConfig
-from modelscan_catalog.router.dialects import error_body
 from modelscan_catalog.router.forward import Forwarder
 from modelscan_catalog.router.keys import Key
+from modelscan_catalog.router.limits import TokenBuckets
 from modelscan_catalog.router.lint import is_loopback
 from modelscan_catalog.router.outgoing import Call
 from modelscan_catalog.router.questions import Questions
@@ -40,6 +42,8 @@ _CHAT_PATHS = {"/chat/completions", "/messages"}
 _OPEN_PATHS = {"/health", "/healthz"}
 _ADMIN_PATHS = ("/api/", "/refresh")
 """Asked with the operators' token where there is one beside the clients'."""
+_FREE_PATHS = ("/health", "/metrics", "/v1/models", *_ADMIN_PATHS)
+"""Not counted against the limits of clients."""
 _MAX_UPSTREAM_CONNECTIONS = 4096
 _MAX_REMEMBERED = 4096
 
@@ -62,17 +66,31 @@ class Router:
     def __init__(
         self,
         load: Loader,
-        token: str | None = None,
+        token: str | Sequence[str] | None = None,
         usage_path: Path | None = None,
         admin_token: str | None = None,
+        config_dir: Path | None = None,
     ) -> None:
+        """Serve what ``load`` gives.
+
+        Clients give one of the tokens, if there are any; operators ``admin_token``, or where there is none
+        what clients give. ``config_dir`` takes keys that are added and the log of what operators did.
+        """
         self._load = load
-        self._token = token.encode() if token is not None else None
-        self._admin_token = admin_token.encode() if admin_token is not None else self._token
+        tokens = () if token is None else (token,) if isinstance(token, str) else tuple(token)
+        self._tokens = tuple(one.encode() for one in tokens)
+        self._admin_tokens = (admin_token.encode(),) if admin_token is not None else self._tokens
+        self._token_names = {
+            one: hashlib.sha256(one).hexdigest()[:16] for one in (*self._tokens, *self._admin_tokens)
+        }
+        self.config_dir = config_dir
+        self.audit = AuditLog(config_dir / AUDIT_FILE if config_dir is not None else None)
         self.last_refusal: str | None = None
         """Why the newest configuration was not taken; null while the newest one serves."""
         self.state = RuntimeState()
         self.table = RouteTable(load(), self.state)
+        self._buckets: TokenBuckets | None = None
+        self._limit_clients()
         policy = self.table.config.policy
         self.max_body_bytes = policy.max_body_bytes
         self._client_timeout_s = policy.client_timeout_s
@@ -104,6 +122,7 @@ class Router:
             ("GET", "/metrics"): admin.metrics,
             ("GET", "/api/stats"): admin.stats,
             ("GET", "/api/keys"): admin.keys,
+            ("POST", "/api/keys/add"): admin.add_key,
             ("GET", "/api/splits"): admin.splits,
         }
         self._paths = {path for _, path in self._handlers}
@@ -119,14 +138,24 @@ class Router:
             self.last_refusal = str(error)
             raise
         self.last_refusal = None
+        self._limit_clients()
         return self.table
+
+    def _limit_clients(self) -> None:
+        limits = self.table.config.policy.client_limits
+        if limits is None:
+            self._buckets = None
+        elif self._buckets is None or self._buckets.limits != limits:
+            self._buckets = TokenBuckets(limits, self.state.clock)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every failure in the OpenAI error shape, nothing of an exception in it."""
         self.in_flight += 1
         path = request.path
         try:
-            self._authorize(request, path)
+            token = self._authorize(request, path)
+            if self._buckets is not None and not path.startswith(_FREE_PATHS):
+                self._bound(self._buckets, request, token)
             handler = self._handlers.get((request.method, path))
             if handler is None:
                 if path in self._paths:
@@ -134,7 +163,7 @@ class Router:
                 raise RouterError(404, "not_found", "Not Found")
             response = await handler(request)
         except RouterError as error:
-            response = error.response()
+            response = error.response("anthropic" if path == "/v1/messages" else "openai")
         except web.HTTPRequestEntityTooLarge:
             response = self._too_large()
         except ConnectionResetError:
@@ -148,19 +177,34 @@ class Router:
         self.counters.answers[answered] = self.counters.answers.get(answered, 0) + 1
         return response
 
-    def _authorize(self, request: web.BaseRequest, path: str) -> None:
+    def _authorize(self, request: web.BaseRequest, path: str) -> str | None:
+        """The name of the token given, null where none is wanted; ``RouterError`` for a wrong one."""
         if path in _OPEN_PATHS:
-            return
-        wanted = self._admin_token if path.startswith(_ADMIN_PATHS) else self._token
-        if wanted is None:
+            return None
+        wanted = self._admin_tokens if path.startswith(_ADMIN_PATHS) else self._tokens
+        if not wanted:
             self._refuse_other_sites(request)
-            return
+            return None
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        given = given or request.headers.get("x-api-key", "")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), wanted):
-            raise RouterError(
-                401, "invalid_api_key", "give the router's token as Authorization: Bearer TOKEN"
-            )
+        said = (given or request.headers.get("x-api-key", "")).encode("utf-8", "replace")
+        for token in wanted:
+            if hmac.compare_digest(said, token):
+                return self._token_names[token]
+        raise RouterError(401, "invalid_api_key", "give the router's token as Authorization: Bearer TOKEN")
+
+    def who(self, request: web.BaseRequest) -> str:
+        """Who acts, for the audit log: a token by its hash, else an address."""
+        token = self._authorize(request, request.path)
+        return f"address {request.remote}" if token is None else f"token {token}"
+
+    def _bound(self, buckets: TokenBuckets, request: web.BaseRequest, token: str | None) -> None:
+        """A client is a token where there are several, else an address."""
+        client = token if token is not None and len(self._tokens) > 1 else self.client(request)
+        wait_s = buckets.take(client)
+        if wait_s:
+            message = f"a client may ask {buckets.limits.requests_per_minute} times a minute"
+            after = {"Retry-After": str(math.ceil(wait_s))}
+            raise RouterError(429, "rate_limit_exceeded", message, "rate_limit_error", after)
 
     def _refuse_other_sites(self, request: web.BaseRequest) -> None:
         """Without a token, a web page in the user's browser must not spend the user's keys.
@@ -185,15 +229,11 @@ class Router:
         return await self._forward(request, "/chat/completions", content, document)
 
     async def _messages(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The Messages format of Anthropic's clients; errors in its shape."""
-        try:
-            content, document = await self.document(request)
-            if not isinstance(document.get("messages"), list) or not document["messages"]:
-                raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
-            return await self._forward(request, "/messages", content, document)
-        except RouterError as error:
-            body = error_body("anthropic", error.status, error.body)
-            return web.json_response(body, status=error.status, headers=error.headers)
+        """The Messages format of Anthropic's clients."""
+        content, document = await self.document(request)
+        if not isinstance(document.get("messages"), list) or not document["messages"]:
+            raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
+        return await self._forward(request, "/messages", content, document)
 
     async def _completions(self, request: web.BaseRequest) -> web.StreamResponse:
         content, document = await self.document(request)
@@ -238,7 +278,7 @@ class Router:
             document,
             started,
             decision.query_class,
-            self._client(request),
+            self.client(request),
             decision.deadline_s,
             "anthropic" if path == "/messages" else "openai",
             decision.split,
@@ -319,7 +359,7 @@ class Router:
             )
         )
 
-    def _client(self, request: web.BaseRequest) -> str:
+    def client(self, request: web.BaseRequest) -> str:
         """A salted hash of the client's address; the salt is forgotten with the process."""
         remote = request.remote or ""
         known = self._clients.get(remote)

@@ -124,6 +124,13 @@ DEFAULT_CLASSES: dict[QueryClass, ClassPolicy] = {
 }
 
 
+class ClientLimits(Part):
+    """How often one client may ask; a client is a token, or an address where no token is set."""
+
+    requests_per_minute: int = Field(gt=0)
+    burst: int | None = Field(default=None, gt=0, description="at once; null: a minute's requests")
+
+
 class Policy(Part):
     """Bounds and rules of every request; seconds, bytes and counts."""
 
@@ -136,6 +143,7 @@ class Policy(Part):
     max_fallbacks_per_model: int = Field(ge=0)
     max_connections: int = Field(default=1024, gt=0, description="of clients; more are answered 503")
     client_timeout_s: float = Field(default=30.0, gt=0, description="for a client to send its request")
+    client_limits: ClientLimits | None = Field(default=None, description="null: as often as they like")
     key_degradation_s: float = Field(default=900.0, gt=0, description="rest of a key that was refused")
     rate_limit_rest_s: float = Field(default=30.0, gt=0, description="after a 429 without Retry-After")
     failures_before_cooldown: int = Field(default=3, ge=1)

@@ -80,7 +80,7 @@ class RouterCollector(Collector):
         )
         for name, value, told in counted:
             yield CounterMetricFamily(_PREFIX + name, told, value=value)
-        for name, value, told in (
+        for name, level, told in (
             ("requests_in_flight", router.in_flight, "Client requests being served."),
             ("targets_resting", len(router.state.health.resting()), "Targets passed over after failures."),
             ("models_usable", len(router.table.usable_models()), "Models with a callable provider."),
@@ -88,7 +88,7 @@ class RouterCollector(Collector):
             ("config_is_newest", int(router.last_refusal is None), "0 while a bad new one is refused."),
             ("usage_store_ok", int(router.usage.problem is None), "0 while usage waits in memory."),
         ):
-            yield GaugeMetricFamily(_PREFIX + name, told, value=value)
+            yield GaugeMetricFamily(_PREFIX + name, told, value=level)
         build = {"version": version("modelscan-catalog"), "config": router.table.fingerprint}
         yield InfoMetricFamily(_PREFIX + "build", "What is running.", value=build)
 
@@ -127,7 +127,7 @@ def _cumulative(buckets: dict[int, tuple[int, float]]) -> tuple[list[tuple[str, 
         upper_s = 2 ** ((bucket + 1) / BUCKETS_PER_DOUBLING) / 1e6
         counts[next((at for at, edge in enumerate(_SECONDS) if upper_s <= edge), len(_SECONDS))] += count
     told, total = [], 0.0
-    for edge, count in zip([*_SECONDS, float("inf")], counts, strict=True):
-        total += count
+    for edge, below in zip([*_SECONDS, float("inf")], counts, strict=True):
+        total += below
         told.append(("+Inf" if edge == float("inf") else str(edge), total))
     return told, sum(seconds for _, seconds in buckets.values())

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from modelscan_catalog.router.added_keys import KEYS_FILE, read_keys, with_keys
 from modelscan_catalog.router.config import RouterConfig, changed, read_config
 from modelscan_catalog.router.deployments import DEPLOYMENTS_FILE, list_deployments, with_deployments
 from modelscan_catalog.router.splits import SPLITS_FILE, read_splits
@@ -9,7 +10,7 @@ from modelscan_catalog.router.splits import SPLITS_FILE, read_splits
 
 def overlay_files(config_dir: Path) -> tuple[Path, ...]:
     """The files in ``config_dir`` that change what a router serves; each may be absent."""
-    return config_dir / DEPLOYMENTS_FILE, config_dir / SPLITS_FILE
+    return tuple(config_dir / name for name in (DEPLOYMENTS_FILE, SPLITS_FILE, KEYS_FILE))
 
 
 def read_overlaid(config_path: Path, config_dir: Path | None) -> RouterConfig:
@@ -21,5 +22,6 @@ def read_overlaid(config_path: Path, config_dir: Path | None) -> RouterConfig:
     if config_dir is None:
         return config
     config = with_deployments(config, list_deployments(config_dir))
+    config = with_keys(config, read_keys(config_dir))
     splits = read_splits(config_dir / SPLITS_FILE)
     return changed(config, splits=config.splits | splits) if splits else config

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from modelscan_catalog.router.config import KeyLimits
+from modelscan_catalog.router.keys import Window
 from modelscan_catalog.router.table import RouteTable, RuntimeState
 from modelscan_catalog.router.usage import KeyRow, UsageStore
 
@@ -26,8 +29,12 @@ def stats(store: UsageStore, model: str | None) -> dict[str, Any]:
 
 
 def key_list(table: RouteTable, state: RuntimeState, provider: str | None) -> list[dict[str, Any]]:
-    """Every known key by prefix and hash, with its use and rest; never the key."""
+    """Every known key by prefix and hash, with its use and rest; never the key.
+
+    ``last_minute`` and ``last_day`` are null for keys without limits, which nobody counts by time.
+    """
     now = state.clock()
+    limited = {one.name for one in table.config.routing.direct.providers if one.key_limits != KeyLimits()}
     return [
         {
             "provider": key.provider,
@@ -37,13 +44,25 @@ def key_list(table: RouteTable, state: RuntimeState, provider: str | None) -> li
             "tokens": key.tokens,
             "usage_score": round(key.usage_score, 3),
             "failures": key.failures,
+            "last_minute": _in_window(key.minute, now) if key.provider in limited else None,
+            "last_day": _in_window(key.day, now) if key.provider in limited else None,
             "degraded_for_s": round(key.resting_until - now, 1) if key.resting_until > now else None,
+            "degraded_until": _wall_time(key.resting_until - now) if key.resting_until > now else None,
             "limited_models": sorted(name for name, until in key.limited_until.items() if until > now),
             "reason": key.rest_reason if key.resting_until > now else None,
         }
         for key in sorted(state.keys.values(), key=lambda key: (key.provider, key.id))
         if (provider is None or key.provider == provider) and key.provider in table.config.providers
     ]
+
+
+def _in_window(window: Window, now: float) -> dict[str, int]:
+    window.forget(now)
+    return {"requests": window.requests, "tokens": window.tokens}
+
+
+def _wall_time(in_s: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=in_s)).isoformat(timespec="seconds")
 
 
 def changed_keys(state: RuntimeState) -> Iterator[KeyRow]:

@@ -212,28 +212,34 @@ def run(
     config_path: Path,
     host: str = "127.0.0.1",
     port: int = 8080,
-    token_ref: str | None = None,
+    token_refs: Sequence[str] = (),
     adapt: Callable[[RouterConfig], RouterConfig] | None = None,
     usage_path: Path | None = None,
     config_dir: Path | None = None,
+    admin_token_ref: str | None = None,
 ) -> None:
     """Serve ``config_path`` until SIGINT or SIGTERM; one line on standard output says where.
 
-    ``port`` 0 takes a free one. Deployments and splits in ``config_dir`` are laid over the file. ``adapt``
-    changes each configuration that is loaded, such as ``with_local``. Usage is kept in the SQLite file
-    ``usage_path``, or in memory without one. Raises ``SettingsError`` for an unusable configuration, token
-    or address, and for an address beyond loopback without a token.
+    ``port`` 0 takes a free one. Deployments, splits and keys in ``config_dir`` are laid over the file.
+    Clients give one of the tokens, if any; ``/refresh`` and ``/api`` want the admin token, if there is one.
+    ``adapt`` changes each configuration that is loaded, such as ``with_local``. Usage is kept in the SQLite
+    file ``usage_path``, or in memory without one. Raises ``SettingsError`` for an unusable configuration,
+    token or address, and for an address beyond loopback without a token.
     """
-    if not is_loopback(host) and token_ref is None:
+    if not is_loopback(host) and not token_refs:
         raise SettingsError(f"{host} is reachable from other machines: give a token reference (env:NAME)")
-    token = resolve_secret(token_ref) if token_ref else None
+    tokens = [resolve_secret(reference) for reference in token_refs]
+    admin_token = resolve_secret(admin_token_ref) if admin_token_ref else None
 
     def load() -> RouterConfig:
         config = read_overlaid(config_path, config_dir)
         return adapt(config) if adapt else config
 
+    def made() -> Router:
+        return Router(load, tokens, usage_path, admin_token, config_dir)
+
     watched = (config_path, *(overlay_files(config_dir) if config_dir is not None else ()))
-    uvloop.run(_serve(lambda: Router(load, token, usage_path), host, port, watched))
+    uvloop.run(_serve(made, host, port, watched))
 
 
 _SWITCH_INTERVAL_S = 0.001

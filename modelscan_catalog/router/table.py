@@ -219,6 +219,11 @@ class RouteTable:
             for group in groups:
                 yield from group
 
+    def model_id(self, name: str) -> str:
+        """The id of the model that ``name`` means; ``name`` itself when none is known."""
+        model = self._models.get(name) or self._models.get(name.lower())
+        return name if model is None else model.id
+
     def is_seller(self, name: str) -> bool:
         """Whether ``name`` asks for one seller's model and nothing else."""
         return name in self._direct and name not in self._models and name.lower() not in self._models

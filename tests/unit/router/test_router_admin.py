@@ -1,0 +1,193 @@
+"""What operators ask and tell a served router: keys by reference, figures, their own token, the audit log."""
+
+import contextlib
+import json
+
+import aiohttp
+import pytest
+from router_serving import RawUpstream, answering, chat, configuration, run
+
+from modelscan_catalog.router.added_keys import KEYS_FILE
+from modelscan_catalog.router.app import Router
+from modelscan_catalog.router.audit import AUDIT_FILE, AuditLog
+from modelscan_catalog.router.config import config_bytes
+from modelscan_catalog.router.keys import key_id
+from modelscan_catalog.router.overlays import overlay_files, read_overlaid
+from modelscan_catalog.router.server import serving
+
+SECRET = "sk-second-0123456789-secret"
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch):
+    monkeypatch.setenv("FIRST", "sk-first-0123456789-secret")
+    monkeypatch.setenv("SECOND", SECRET)
+
+
+@contextlib.asynccontextmanager
+async def operated(folder, *, keys=("env:FIRST",), **tokens):
+    path = folder / "router.json"
+    async with contextlib.AsyncExitStack() as stack:
+        url = await stack.enter_async_context(RawUpstream(answering()).running())
+        limits = {"requests_per_minute": 10**6}
+        config = configuration([url], provider={"keys": list(keys), "key_limits": limits})
+        path.write_bytes(config_bytes(config))
+        router = Router(lambda: read_overlaid(path, folder), config_dir=folder, **tokens)
+        port = await stack.enter_async_context(serving(router, watched=[path, *overlay_files(folder)]))
+        yield await stack.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}")), router
+
+
+async def add(session, reference, provider="p0", token=None):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    body = {"provider_id": provider, "api_key": reference}
+    async with session.post("/api/keys/add", json=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+def audited(folder):
+    return [json.loads(line) for line in (folder / AUDIT_FILE).read_text().splitlines()]
+
+
+def test_given_a_reference_when_added_then_the_key_is_used_and_only_its_reference_is_stored(tmp_path):
+    async def asking():
+        async with operated(tmp_path) as (session, _):
+            status, told = await add(session, "env:SECOND")
+            assert (status, told["added"], told["sha256"]) == (200, True, key_id(SECRET))
+            assert (await add(session, "env:SECOND"))[1]["added"] is False
+            for _ in range(4):
+                await chat(session)
+            async with session.get("/api/keys") as answer:
+                return (await answer.json())["data"]
+
+    rows = run(asking())
+    assert [row["requests"] for row in rows] == [2, 2]
+    assert [row["last_minute"]["requests"] for row in rows] == [2, 2]
+    assert {row["degraded_until"] for row in rows} == {None}
+    written = "".join(path.read_text() for path in tmp_path.iterdir())
+    assert "env:SECOND" in (tmp_path / KEYS_FILE).read_text()
+    assert "-secret" not in written
+    assert [(line["action"], line["outcome"], line["key"]) for line in audited(tmp_path)] == [
+        ("keys.add", "done", key_id(SECRET)),
+        ("keys.add", "known", key_id(SECRET)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reference", "provider", "error"),
+    [
+        (SECRET, "p0", (400, "literal_key")),
+        ("env:NOT_SET_ANYWHERE", "p0", (422, "unusable_key")),
+        ("file:/nowhere/at/all", "p0", (422, "unusable_key")),
+        ("env:SECOND", "nobody", (404, "unknown_provider")),
+        (7, "p0", (400, "invalid_request")),
+    ],
+)
+def test_given_a_key_that_cannot_be_taken_when_added_then_it_is_refused_with_the_fix_and_not_repeated(
+    tmp_path, reference, provider, error
+):
+    async def asking():
+        async with operated(tmp_path) as (session, _):
+            return await add(session, reference, provider)
+
+    status, document = run(asking())
+    assert (status, document["error"]["code"]) == error
+    if error[1] == "literal_key":
+        assert "env:NAME or file:PATH" in document["error"]["message"]
+        assert audited(tmp_path)[0]["reason"] == "a literal key"
+    assert SECRET not in json.dumps(document) + "".join(path.read_text() for path in tmp_path.iterdir())
+    assert not (tmp_path / KEYS_FILE).exists()
+
+
+def test_given_a_hundred_keys_when_one_more_is_added_then_it_is_a_conflict(tmp_path, monkeypatch):
+    names = [f"K{number}" for number in range(100)]
+    for name in names:
+        monkeypatch.setenv(name, f"sk-{name}-0123456789")
+
+    async def asking():
+        async with operated(tmp_path, keys=[f"env:{name}" for name in names]) as (session, _):
+            return await add(session, "env:SECOND")
+
+    status, document = run(asking())
+    assert (status, document["error"]["code"]) == (409, "too_many_keys")
+
+
+def test_given_an_operators_token_when_clients_ask_for_state_then_only_operators_get_it(tmp_path):
+    async def asking():
+        async with operated(tmp_path, token=["app-1", "app-2"], admin_token="op") as (session, _):
+            seen = {}
+            for token in ("app-1", "app-2", "op", "wrong", None):
+                headers = {"Authorization": f"Bearer {token}"} if token else {}
+                for method, path in [("GET", "/v1/models"), ("GET", "/metrics")] + [
+                    ("GET", f"/api/{name}") for name in ("stats", "keys", "splits")
+                ]:
+                    async with session.request(method, path, headers=headers) as answer:
+                        seen.setdefault(token, []).append(answer.status)
+                async with session.post("/refresh", headers=headers) as answer:
+                    seen[token].append(answer.status)
+                seen[token].append((await add(session, "env:SECOND", token=token))[0])
+            return seen
+
+    assert run(asking()) == {
+        "app-1": [200, 200, 401, 401, 401, 401, 401],
+        "app-2": [200, 200, 401, 401, 401, 401, 401],
+        "op": [401, 401, 200, 200, 200, 200, 200],
+        "wrong": [401] * 7,
+        None: [401] * 7,
+    }
+    actors = {line["actor"] for line in audited(tmp_path)}
+    assert len(actors) == 1
+    assert actors.pop().startswith("token ")
+
+
+def test_given_one_token_when_state_is_asked_for_then_it_is_enough_and_none_is_not(tmp_path):
+    async def asking():
+        async with operated(tmp_path, token="t") as (session, _):
+            statuses = []
+            for headers in ({}, {"Authorization": "Bearer t"}):
+                for path in ("/api/stats", "/api/keys", "/api/splits"):
+                    async with session.get(path, headers=headers) as answer:
+                        statuses.append(answer.status)
+            return statuses
+
+    assert run(asking()) == [401] * 3 + [200] * 3
+
+
+def test_given_refreshes_when_good_and_bad_then_both_are_in_the_log_with_hashes(tmp_path):
+    async def asking():
+        async with operated(tmp_path) as (session, router):
+            before = router.table.fingerprint
+            (tmp_path / "splits.json").write_text("{")
+            async with session.post("/refresh") as answer:
+                assert answer.status == 422
+            (tmp_path / "splits.json").unlink()
+            async with session.post("/refresh") as answer:
+                assert answer.status == 200
+            return before
+
+    before = run(asking())
+    refused, done = (line for line in audited(tmp_path) if line["action"] == "refresh")
+    assert (refused["outcome"], done["outcome"]) == ("refused", "done")
+    assert "splits.json" in refused["reason"]
+    assert (refused["before"], done["after"]) == (before, before)
+    assert (tmp_path / AUDIT_FILE).stat().st_mode & 0o077 == 0
+
+
+def test_given_a_disk_that_refuses_when_logged_then_the_action_still_counts(tmp_path):
+    AuditLog(tmp_path / "file.txt" / AUDIT_FILE).write("me", "refresh", "done")
+    (tmp_path / "file").write_text("")
+    AuditLog(tmp_path / "file" / AUDIT_FILE).write("me", "refresh", "done")
+    assert len(audited(tmp_path / "file.txt")) == 1
+
+
+def test_given_a_stat_when_asked_by_alias_then_the_model_is_meant(tmp_path):
+    async def asking():
+        path = tmp_path / "router.json"
+        async with RawUpstream(answering()).running() as url:
+            path.write_bytes(config_bytes(configuration([url], model={"aliases": ["nick"]})))
+            router = Router(lambda: read_overlaid(path, None))
+            async with serving(router) as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+                await chat(session)
+                async with session.get("/api/stats", params={"model": "nick"}) as answer:
+                    return (await answer.json())["models"][0]["requests"]
+
+    assert run(asking()) == 1
