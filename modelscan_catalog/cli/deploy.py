@@ -206,6 +206,8 @@ def _apply(wanted: Any, deployer: "Deployer", asked: Mapping[str, Any], told: "_
 
 def outcome_lines(outcome: "Outcome", name: str, server: str) -> list[str]:
     """How it ended and what to do next."""
+    from modelscan_catalog.deploy.flow_wait import told
+
     if outcome.ended == "refused" and outcome.judgement is not None:
         return [*judgement_lines(outcome.judgement, server), "nothing was created"]
     if outcome.ended == "running" and outcome.seen is not None:
@@ -214,6 +216,8 @@ def outcome_lines(outcome: "Outcome", name: str, server: str) -> list[str]:
                  if outcome.health else "→ Runs"]  # fmt: skip
         if outcome.routed:
             lines.append("→ Routed: the router tries it before every seller of this model")
+        if outcome.seen.ready_replicas < outcome.seen.replicas:
+            lines.append(f"  note: {told(outcome.seen)}")
         lines += [f"  note: {remark}" for remark in outcome.remarks]
         return [*lines, f"→ Deployed at {outcome.seen.url} as {outcome.seen.served_model}"]
     what = "failed" if outcome.ended == "failed" else "does not run yet"

@@ -28,7 +28,8 @@ def plan_lines(plan: DeploymentPlan, place: str, *, chosen: bool = False) -> Ite
     yield from (f"  because: {reason}" for reason in plan.reasons if not plan.starts)
     yield from (f"  note: {warning}" for warning in plan.warnings)
     for one in plan.overridden:
-        yield f"  asked: {one.field} {one.asked} (planned: {one.planned or 'nothing that starts'})"
+        if one.planned is not None:
+            yield f"  asked: {one.field} {one.asked} (planned: {one.planned})"
     shown = plan.alternatives[:MOST_ALTERNATIVES]
     if shown and not plan.starts:
         yield "What would work:"

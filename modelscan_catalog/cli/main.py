@@ -44,17 +44,25 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "modelscan_catalog.cli.plan:plan",
         "How to serve a model on these GPUs, with every choice explained.",
     ),
+    "list": ("modelscan_catalog.cli.deployments:list_", "What is deployed, and in which state."),
     "quality": (
         "modelscan_catalog.cli.quality:quality",
         "Measured accuracy of crosswalk, fit, search and router.",
+    ),
+    "remove": (
+        "modelscan_catalog.cli.deployments:remove",
+        "Delete a deployment on its server and from the router.",
     ),
     "router": (
         "modelscan_catalog.cli.router:router",
         "Serve one OpenAI-compatible endpoint from router.json.",
     ),
+    "scale": ("modelscan_catalog.cli.deployments:scale", "Set the replicas of a deployment."),
     "schemas": ("modelscan_catalog.cli.schemas:schemas", "Write or check the generated JSON Schemas."),
     "serve": ("modelscan_catalog.cli.serve:serve", "Serve the published registry over HTTP."),
     "snapshot": ("modelscan_catalog.cli.snapshot:snapshot", "Save the embedded snapshot of the sources."),
+    "status": ("modelscan_catalog.cli.deployments:status", "How a deployment is, and whether it answers."),
+    "stop": ("modelscan_catalog.cli.deployments:stop", "Stop a deployment and keep its definition."),
     "upgrade": (
         "modelscan_catalog.cli.upgrade:upgrade",
         "Try a model's successor on real requests, and decide by evidence.",

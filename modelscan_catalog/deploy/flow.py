@@ -217,12 +217,14 @@ def _ensure(deployer: Deployer, wanted: Wanted, body: Mapping[str, Any], places:
             forget_deployment(places.connection, deployer.target, deployer.server, wanted.name)
         _audit(deployer, wanted.name, places, "deploy", "failed", {"error": str(error)})
         raise
+    # Running is written once it has answered, unless it did before and nothing was changed.
+    same = before is not None and before.state == "running" and before.body_sha256 == seen.body_sha256
     put_deployment(
         places.connection,
         deployer.target,
         deployer.server,
         wanted.name,
-        "creating" if seen.state == "running" else seen.state,
+        "creating" if seen.state == "running" and not same else seen.state,
         message=seen.message,
         model=plan.model_id,
         checkpoint=plan.variant_id,

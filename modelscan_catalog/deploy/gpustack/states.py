@@ -35,7 +35,7 @@ def sighting(model: ServerModel, instances: Sequence[ServerInstance], base_url: 
     return Sighting(
         name=model.name,
         state=state,
-        message=(leading.state_message if leading else None) or model.state_message or None,
+        message=_message(leading, instances) or model.state_message or None,
         step=leading.state if leading else None,
         progress=leading.download_progress if leading and state == "downloading" else None,
         remote_id=str(model.id),
@@ -63,6 +63,12 @@ def _state(
                 return _STATES[word], by_state[word]
     leading = next((by_state[word] for word in _FURTHEST if word in by_state), instances[0])
     return _STATES.get(leading.state, "creating"), leading
+
+
+def _message(leading: ServerInstance | None, instances: Sequence[ServerInstance]) -> str | None:
+    """The leading instance's complaint, else that of another that cannot follow it."""
+    ordered = [leading] if leading else []
+    return next((one.state_message for one in [*ordered, *instances] if one.state_message), None)
 
 
 def stuck(instances: Sequence[ServerInstance]) -> bool:
