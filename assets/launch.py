@@ -50,7 +50,7 @@ def read_plans(build: Build) -> list[ReferencePlan]:
 
 
 @dg.asset(
-    deps=["models", "variants", "huggingface", "modelscope"],
+    deps=["models", "variants", "deployments", "huggingface", "modelscope"],
     group_name="launch",
     owners=OWNERS,
     kinds={"yaml", "json"},
@@ -60,6 +60,7 @@ def launch_plans(build: Build) -> dg.MaterializeResult[Any]:
     """Plan on the reference machines, write and lint every target's document."""
     variants = {row.id: row for row in read_table(build, "variants")}
     models = {row.id: row for row in read_table(build, "models")}
+    recipes = read_table(build, "deployments")
     by_model: dict[str, list[FitVariant]] = {}
     inputs, _ = fit_variants(variants.values(), read_configs(build, list(variants.values())))
     for one in inputs:
@@ -76,7 +77,7 @@ def launch_plans(build: Build) -> dg.MaterializeResult[Any]:
             continue
         profile = next(m.profile for m in machines if m.profile.id == found.profile_id)
         variant = variants[found.chosen.variant.variant_id]
-        plan: LaunchPlan | None = launch_plan(found, profile, models[model_id], variant)
+        plan: LaunchPlan | None = launch_plan(found, profile, models[model_id], variant, recipes)
         if plan is None:
             continue
         written = write_plan(plan)

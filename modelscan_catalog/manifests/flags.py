@@ -84,34 +84,6 @@ def check_flags(
     return findings
 
 
-def translate_flags(
-    parameters: Sequence[str], source: Engine, target: Engine
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """``parameters`` of one engine in the other's names, and what was left out with the reason."""
-    if source == target:
-        return list(parameters), []
-    concepts = {names[source]: c for c, names in launch_names()["flags"].items() if source in names}
-    source_table = load_engine(source)
-    translated: list[str] = []
-    dropped: list[tuple[str, str]] = []
-    for parameter in read_parameters(parameters)[0]:
-        name, _ = resolve_name(source_table, parameter.name)
-        concept = concepts.get(name or parameter.name)
-        if concept is None or target not in launch_names()["flags"][concept]:
-            dropped.append((parameter.name, f"{target} has no counterpart"))
-            continue
-        flag = flag_name(target, concept)
-        if parameter.value is None:
-            translated.append(flag)
-            continue
-        value = translate_value(concept, parameter.value, source, target)
-        if value is None:
-            dropped.append((parameter.name, f"{target} has nothing like {parameter.value!r}"))
-        else:
-            translated.append(f"{flag}={value}")
-    return translated, dropped
-
-
 def resolve_name(table: EngineTable, written: str) -> tuple[str | None, tuple[str, ...]]:
     """The flag that argparse would take ``written`` for, and the candidates when a prefix fits several.
 

@@ -1,4 +1,4 @@
-"""From the planner's choice to what every manifest is made from, and one reference choice a model."""
+"""From the planner's choice to what every manifest is made from, and reference choices of machines."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan, plan
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile
-from modelscan_catalog.manifests.engines import canonical_engine, engine_versions
+from modelscan_catalog.manifests.engines import Engine, canonical_engine, engine_versions, load_engine
 from modelscan_catalog.manifests.options import Checkpoint
 from modelscan_catalog.manifests.parsers import parsers_for
 from modelscan_catalog.manifests.plan_input import LaunchPlan, WeightSource
-from modelscan_catalog.records import Model, Variant
+from modelscan_catalog.manifests.recipes import reading_flags
+from modelscan_catalog.records import Deployment, Model, Variant
 from modelscan_catalog.settings import REPOSITORY_ROOT
 
-_MACHINES = REPOSITORY_ROOT / "registry" / "launch" / "reference_machines.json"
+_LAUNCH = REPOSITORY_ROOT / "registry" / "launch"
 
 # GPUStack's categories for ours; a vision language model is an llm there.
 _CATEGORIES = {"vlm": "llm"}
@@ -30,19 +31,33 @@ class Machine:
 
 def reference_machines() -> list[Machine]:
     """The committed machines, smallest first."""
-    rows = json.loads(_MACHINES.read_text("utf-8"))["machines"]
+    rows = json.loads((_LAUNCH / "reference_machines.json").read_text("utf-8"))["machines"]
     return [Machine(find_profile(row["gpu"]), row["count"]) for row in rows]
 
 
-def reference_plan(variants: Sequence[FitVariant], machines: Iterable[Machine]) -> ServingPlan | None:
-    """The first machine's plan that fits at the declared context with vLLM; None where none does.
+def representative_machines() -> dict[str, list[Machine]]:
+    """The committed representative profiles, each with its counts, fewest cards first."""
+    document = json.loads((_LAUNCH / "representative_profiles.json").read_text("utf-8"))
+    found = {}
+    for row in document["profiles"]:
+        profile = find_profile(row["gpu"])
+        single = profile.interconnect == "none"
+        counts = document["counts"][:1] if single else document["counts"]
+        found[profile.id] = [Machine(profile, count) for count in counts]
+    return found
+
+
+def reference_plan(
+    variants: Sequence[FitVariant], machines: Iterable[Machine], engine: Engine = "vllm"
+) -> ServingPlan | None:
+    """The first machine's plan that fits at the declared context with ``engine``; None where none does.
 
     A machine on which only a shorter context fits is passed over while a larger one may hold all of it; when
     none does, the largest machine's shorter plan is taken.
     """
     shortened = None
     for machine in machines:
-        found = plan(variants, machine.profile, machine.count, engine="vllm", with_alternatives=False)
+        found = plan(variants, machine.profile, machine.count, engine=engine, with_alternatives=False)
         chosen = found.chosen
         if chosen is None or chosen.verdict != "fits" or chosen.context is None:
             continue
@@ -53,8 +68,18 @@ def reference_plan(variants: Sequence[FitVariant], machines: Iterable[Machine]) 
     return shortened
 
 
-def launch_plan(found: ServingPlan, profile: GpuProfile, model: Model, variant: Variant) -> LaunchPlan | None:
-    """``found`` as input of the manifests; None where its engine takes no manifest (llama.cpp)."""
+def launch_plan(
+    found: ServingPlan,
+    profile: GpuProfile,
+    model: Model,
+    variant: Variant,
+    recipes: Iterable[Deployment] = (),
+) -> LaunchPlan | None:
+    """``found`` as input of the manifests; None where its engine takes no manifest (llama.cpp).
+
+    ``recipes`` are the catalogue's: one of the same checkpoint says how it is to be read, and names parsers
+    where the engine's own recipes do not.
+    """
     chosen = found.chosen
     if chosen is None or not chosen.starts:
         return None
@@ -63,6 +88,7 @@ def launch_plan(found: ServingPlan, profile: GpuProfile, model: Model, variant: 
         return None
     version = chosen.engine_version or engine_versions(engine)[-1]
     parsers = parsers_for(engine, version, variant.repo, *model.variants)
+    said = reading_flags(recipes, variant.id, load_engine(engine, version), profile)
     source: WeightSource = "huggingface" if variant.hub == "huggingface" else "model_scope"
     settings = found.settings()
     return LaunchPlan(
@@ -82,8 +108,9 @@ def launch_plan(found: ServingPlan, profile: GpuProfile, model: Model, variant: 
         max_model_len=settings["max_model_len"],
         kv_cache_dtype=settings.get("kv_cache_dtype"),
         gpu_memory_utilization=settings.get("gpu_memory_utilization"),
-        tool_parser=parsers.tool,
-        reasoning_parser=parsers.reasoning,
+        tool_parser=parsers.tool or (said.tool_parser if said else None),
+        reasoning_parser=parsers.reasoning or (said.reasoning_parser if said else None),
+        extra_parameters=said.extra_parameters if said else (),
         env={"HF_TOKEN": "env:HF_TOKEN"} if variant.gated and source == "huggingface" else {},
         categories=(_CATEGORIES.get(model.category or "llm", model.category or "llm"),),
         expected_memory_gib=chosen.required_gib,

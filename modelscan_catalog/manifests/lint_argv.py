@@ -127,9 +127,10 @@ def literal_secrets(entries: Sequence[Mapping[str, Any]], where: str) -> list[Fi
 
 
 def image_version(image: Any) -> str | None:
-    """The engine version that a release tag such as ``v0.33.0`` names; None for any other tag."""
-    tag = str(image or "").partition("@")[0].rpartition(":")[2]
-    return tag[1:] if _RELEASE.match(tag) else None
+    """The version that a release tag of an engine's own image names (``v0.33.0``); None for others."""
+    repository, _, tag = str(image or "").partition("@")[0].rpartition(":")
+    own = repository.rpartition("/")[2].startswith(("vllm-openai", "sglang"))
+    return tag[1:] if own and _RELEASE.match(tag) else None
 
 
 def any_plugin() -> list[str]:

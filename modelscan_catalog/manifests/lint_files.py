@@ -98,7 +98,10 @@ def _lint_file(path: Path) -> Iterator[FileFinding]:
     for number, document in enumerate(documents):
         prefix = f"document {number + 1}: " if len(documents) > 1 else ""
         kind = kind_of(document)
-        if kind is None:
+        if kind is None and _is_kubernetes(document):
+            what = f"{prefix}{document['kind']} of {document['apiVersion']} is not checked"
+            yield FileFinding(str(path), None, Finding("warning", "not_checked", "file", what))
+        elif kind is None:
             yield _refused(
                 path,
                 "unknown_kind",
@@ -123,6 +126,12 @@ def _documents(path: Path) -> list[Any]:
     if path.suffix == ".json":
         return [json.loads(text)]
     return [document for document in yaml.load_all(text, Loader=_SafeLoader) if document is not None]
+
+
+def _is_kubernetes(document: Any) -> bool:
+    if not isinstance(document, dict):
+        return False
+    return all(isinstance(document.get(key), str) for key in ("apiVersion", "kind"))
 
 
 def _unfolds_within(document: Any, limit: int) -> bool:

@@ -1,11 +1,23 @@
 """A published launch recipe's flags, sorted into what a plan decides itself and what it takes over."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from __future__ import annotations
 
-from modelscan_catalog.manifests.engines import EngineTable, flag_name, launch_names
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import SpecifierSet
+
+from modelscan_catalog.fit.profiles import GpuProfile
+from modelscan_catalog.manifests.engines import EngineTable, canonical_engine, flag_name, launch_names
 from modelscan_catalog.manifests.findings import errors_of
 from modelscan_catalog.manifests.flags import check_flags, read_parameters, resolve_name
+from modelscan_catalog.settings import REPOSITORY_ROOT
+
+if TYPE_CHECKING:
+    from modelscan_catalog.records import Deployment
 
 _PLANNED = (
     "model",
@@ -75,6 +87,42 @@ def recipe_flags(
         extra_parameters=tuple(extra),
         dropped=tuple(dropped),
     )
+
+
+def reading_flags(
+    recipes: Iterable[Deployment], variant_id: str, table: EngineTable, profile: GpuProfile
+) -> RecipeFlags | None:
+    """What the first recipe of ``variant_id`` for this engine and card says of how the checkpoint is read.
+
+    None where there is no such recipe. Of its flags only those in ``registry/launch/recipe_flags.json`` are
+    taken over, with its parsers.
+    """
+    own = [one for one in recipes if one.variant == variant_id and one.mode == "standard"]
+    for recipe in sorted(own, key=lambda one: (one.catalogue, one.position, one.id)):
+        if canonical_engine(recipe.engine) == table.engine and _is_for(recipe, profile):
+            flags = recipe_flags(table, recipe.parameters, vendors=(profile.vendor,))
+            taken = _reading()[table.engine]
+            names = ((p.partition("=")[0], p) for p in flags.extra_parameters)
+            kept = tuple(p for name, p in names if resolve_name(table, name)[0] in taken)
+            return replace(flags, quantization=None, trust_remote_code=False, extra_parameters=kept)
+    return None
+
+
+def _is_for(recipe: Deployment, profile: GpuProfile) -> bool:
+    wanted = recipe.gpu_filter
+    if wanted is None:
+        return True
+    if wanted.vendor_variant or (wanted.vendors and profile.vendor not in wanted.vendors):
+        return False
+    if wanted.compute_capability is None:
+        return True
+    own = profile.compute_capability
+    return own is not None and SpecifierSet(wanted.compute_capability).contains(own)
+
+
+@cache
+def _reading() -> Any:
+    return json.loads((REPOSITORY_ROOT / "registry" / "launch" / "recipe_flags.json").read_text("utf-8"))
 
 
 def planned_flags(table: EngineTable) -> frozenset[str]:

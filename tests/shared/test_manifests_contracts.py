@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,16 @@ from modelscan_catalog.manifests.gpustack import model_body
 from modelscan_catalog.manifests.kserve import inference_service
 from modelscan_catalog.manifests.lint import lint_manifest
 from modelscan_catalog.manifests.lint_files import lint_files
+from modelscan_catalog.manifests.options import EmitOptions, in_place
 from modelscan_catalog.manifests.plan_input import LaunchPlan
+from modelscan_catalog.manifests.targets import emit
 from modelscan_catalog.settings import REPOSITORY_ROOT
 
 pytestmark = pytest.mark.shared
 
 SHARED = Path(os.environ.get("MODELSCAN_SHARED", REPOSITORY_ROOT.parent / "shared"))
 CONTRACTS = SHARED / "contracts"
+CLUSTER = ("kaito", "kserve-isvc", "kserve-llmisvc", "kserve-runtime", "kserve-vllm", "llm-d")
 
 SAFE_CORE = [
     "--max-model-len",
@@ -96,21 +100,41 @@ def test_given_an_inference_service_when_validated_against_the_recorded_crd_then
     Draft202012Validator(crd).validate(inference_service(plan))
 
 
-def test_given_the_released_crd_when_an_inference_service_is_checked_strictly_then_it_is_valid(plan):
-    released = CONTRACTS / "crds/v0.20.0/serving.kserve.io_inferenceservices.yaml"
-    crd = yaml.load(released.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    [version] = [v for v in crd["spec"]["versions"] if v["name"] == "v1beta1"]
-    strict = Draft202012Validator(compact_schema(version["schema"]["openAPIV3Schema"]))
-    for model_format in ("vLLM", "huggingface"):
-        strict.validate(inference_service(plan, model_format=model_format))
-
-
 def test_given_the_recorded_samples_when_linted_then_only_their_known_slips_are_found():
     samples = CONTRACTS / "samples"
     names = ["gpustack_create_model.json", "kserve_isvc_huggingface.yaml", "kserve_isvc_vllm_pvc.yaml"]
     assert lint_files([samples / name for name in names]) == []
     [found] = lint_files([samples / "docker-compose.yaml"])
     assert found.finding.code == "deprecated_value"
+
+
+def test_given_kserves_own_samples_when_linted_then_no_fault_is_found_in_them():
+    names = ["kserve-vllmserver.yaml", "kserve-huggingfaceserver.yaml", "single-node-gpu", "lora-adapters"]
+    samples = [CONTRACTS / "kserve" / name for name in (*names, "agentic-tool-calling")]
+    samples += sorted((CONTRACTS / "samples").glob("kserve_*.yaml"))
+    found = lint_files(samples)
+    assert {(one.kind, one.finding.code) for one in found} == {(None, "not_checked")}, found
+
+
+@pytest.mark.parametrize("target", CLUSTER)
+@pytest.mark.parametrize("offline", [False, True], ids=["online", "offline"])
+def test_given_a_resource_when_validated_against_the_released_crds_then_it_is_valid(plan, target, offline):
+    placed = in_place(plan, "pvc://weights/qwen") if offline else plan
+    for document in emit(placed, target, EmitOptions(offline=offline)).documents:
+        if document["kind"] == "NetworkPolicy":
+            continue
+        group, _, version = document["apiVersion"].partition("/")
+        plural = f"{document['kind'].lower()}s"
+        folder = CONTRACTS / ("kaito" if group == "kaito.sh" else "crds/v0.20.0")
+        schema = released_crd(folder / f"{group}_{plural}.yaml", version)
+        Draft202012Validator(schema).validate(document)
+
+
+@cache
+def released_crd(path, version):
+    crd = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    [found] = [v for v in crd["spec"]["versions"] if v["name"] == version]
+    return compact_schema(found["schema"]["openAPIV3Schema"])
 
 
 def test_given_the_flags_that_manifests_use_then_every_recorded_vllm_version_has_them_undeprecated():

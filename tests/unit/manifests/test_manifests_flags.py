@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.manifests.engines import load_engine
-from modelscan_catalog.manifests.flags import check_flags, read_parameters, translate_flags
+from modelscan_catalog.manifests.flags import check_flags, read_parameters
 
 VLLM = load_engine("vllm", "0.33.0")
 SGLANG = load_engine("sglang", "0.5.23")
@@ -107,30 +107,6 @@ def test_given_no_version_number_when_loaded_then_the_newest_table_is_used(versi
 def test_given_a_value_of_an_engines_plugin_when_its_accelerator_is_meant_then_it_is_accepted():
     assert codes(VLLM, "--quantization=ascend", vendors=["ascend"]) == []
     assert codes(VLLM, "--quantization=ascend", vendors=["nvidia"]) == ["wrong_value"]
-
-
-def test_given_vllm_flags_when_translated_to_sglang_then_names_and_parsers_change():
-    translated, dropped = translate_flags(
-        [
-            "--max-model-len=32768",
-            "--gpu-memory-utilization=0.9",
-            "--tool-call-parser=deepseek_v32",
-            "--reasoning-parser=openai_gptoss",
-            "--enable-auto-tool-choice",
-            "--trust-remote-code",
-        ],
-        "vllm",
-        "sglang",
-    )
-    assert translated == [
-        "--context-length=32768",
-        "--mem-fraction-static=0.9",
-        "--tool-call-parser=deepseekv32",
-        "--reasoning-parser=gpt-oss",
-        "--trust-remote-code",
-    ]
-    assert [name for name, _ in dropped] == ["--enable-auto-tool-choice"]
-    assert codes(SGLANG, *translated) == []
 
 
 @settings(deadline=None)
