@@ -4,17 +4,20 @@ import json
 from pathlib import Path
 
 from modelscan_catalog.api.catalogue import unknown
+from modelscan_catalog.api.planned import known_target, planned_manifest, reference_cards
 from modelscan_catalog.api.snapshot import Snapshot
 from modelscan_catalog.errors import FitInputError, ManifestError, PublishError
+from modelscan_catalog.manifests.options import Target
 from modelscan_catalog.registry.files import Row
 
-TARGETS = {
-    "command": "launch.sh",
+_PUBLISHED: dict[Target, str] = {
+    "vllm": "launch.sh",
+    "sglang": "launch.sh",
     "gpustack": "gpustack.json",
-    "kserve": "kserve.yaml",
-    "kserve-isvc": "kserve.yaml",
+    "kserve-vllm": "kserve.yaml",
     "compose": "compose.yaml",
 }
+"""Targets whose file every reference plan has."""
 
 
 def fit_rows(snapshot: Snapshot, gpu: str) -> list[Row]:
@@ -69,17 +72,20 @@ def compatibility(snapshot: Snapshot, model: str, gpu: str) -> list[Row]:
 def manifest(snapshot: Snapshot, model: str, target: str, profile: str) -> Row:
     """A model's document for one target: the published one, or made for ``profile`` (``NAME:COUNT``).
 
-    Raises ``FitInputError`` for an unknown target, ``ManifestError`` saying why there is none.
+    What is not published is made for the cards of the reference plan. Raises ``FitInputError`` for an unknown
+    target, ``ManifestError`` saying why there is none.
     """
-    if target not in TARGETS:
-        raise FitInputError(f"target: {target[:40]!r} is unknown; use one of {', '.join(TARGETS)}", "target")
-    name = TARGETS[target]
-    if profile:
-        return planned_manifest(snapshot, model, name, profile)
-    plans = snapshot.registry.files.rows("plans.jsonl")
-    plan = next((row for row in plans if row["model"] == model), None)
-    if plan is None:
-        raise ManifestError(f"{model}: has no reference plan; name cards with profile=NAME:COUNT")
+    wanted = known_target(target)
+    cards = profile or reference_cards(snapshot, model)
+    if not profile and wanted in _PUBLISHED:
+        return _published_manifest(snapshot, model, target, _PUBLISHED[wanted])
+    plan, written = planned_manifest(snapshot, model, wanted, cards)
+    return {"model": model, "target": target, "plan": f"{model}@{plan.gpu_profile_id}:{plan.gpu_count}",
+            "file_name": written.file_name, "text": written.text}  # fmt: skip
+
+
+def _published_manifest(snapshot: Snapshot, model: str, target: str, name: str) -> Row:
+    plan = next(row for row in snapshot.registry.files.rows("plans.jsonl") if row["model"] == model)
     path = next((path for path in plan.get("manifests", ()) if path.endswith(f"/{name}")), None)
     if path is None:
         raise ManifestError(f"{model}: {target} cannot serve its plan: {plan.get('refused', {})}")
@@ -94,32 +100,6 @@ def _text(published: Path, path: str) -> str:
         raise PublishError(
             f"{published / path}: cannot be read; publish anew with `modelscan build`"
         ) from error
-
-
-def planned_manifest(snapshot: Snapshot, model: str, file_name: str, profile: str) -> Row:
-    """A document made for named cards; raises ``ManifestError`` where the model does not start there."""
-    from modelscan_catalog.fit.plan import plan
-    from modelscan_catalog.fit.profiles import resolve_gpu
-    from modelscan_catalog.fit.published import PublishedRegistry
-    from modelscan_catalog.manifests.launch import launch_plan
-    from modelscan_catalog.manifests.written import write_plan
-    from modelscan_catalog.records import Model, Variant
-    from modelscan_catalog.registry.planning import why_not
-
-    card, count = resolve_gpu(profile)
-    published = PublishedRegistry(snapshot.registry.published).find(model)
-    found = plan(published.variants, card, count, engine="vllm", with_alternatives=False)
-    if found.chosen is None or not found.chosen.starts:
-        raise ManifestError(f"{model} on {profile}: {why_not(found)}")
-    variant = Variant.model_validate(published.rows[found.chosen.variant.variant_id])
-    launched = launch_plan(found, card, Model.model_validate(published.row), variant)
-    if launched is None:
-        raise ManifestError(f"{model} on {profile}: its engine takes no manifest")
-    for written in write_plan(launched).manifests:
-        if written.file_name == file_name:
-            return {"model": model, "target": str(written.kind), "plan": f"{model}@{card.id}:{count}",
-                    "file_name": file_name, "text": written.text}  # fmt: skip
-    raise ManifestError(f"{model} on {profile}: that target cannot serve this plan")
 
 
 def architectures() -> list[Row]:

@@ -1,0 +1,54 @@
+"""Manifests made on request: planned on named cards, or on those of the published reference plan."""
+
+from modelscan_catalog.api.snapshot import Snapshot
+from modelscan_catalog.deploy.plan import DeploymentPlan, Hub, PlanRequest
+from modelscan_catalog.errors import FitInputError, ManifestError
+from modelscan_catalog.manifests.options import TARGETS, EmitOptions, Target, in_place
+from modelscan_catalog.manifests.targets import Manifest, emit, engine_of_target
+
+_SHORT: dict[str, Target] = {
+    "command": "vllm",
+    "kserve": "kserve-vllm",
+    "isvc": "kserve-isvc",
+    "llmisvc": "kserve-llmisvc",
+}
+_HUBS: dict[str, Hub] = {"hf": "huggingface", "modelscope": "modelscope"}
+
+
+def known_target(name: str) -> Target:
+    """The target of that name or short name; raises ``FitInputError`` listing them."""
+    for target in TARGETS:
+        if name == target:
+            return target
+    if name in _SHORT:
+        return _SHORT[name]
+    known = ", ".join([*TARGETS, *_SHORT])
+    raise FitInputError(f"target: {name[:40]!r} is unknown; use one of {known}", "target")
+
+
+def reference_cards(snapshot: Snapshot, model: str) -> str:
+    """The cards of a model's reference plan, as ``NAME:COUNT``; raises ``ManifestError`` without one."""
+    plans = snapshot.registry.files.rows("plans.jsonl")
+    plan = next((row for row in plans if row["model"] == model), None)
+    if plan is None:
+        raise ManifestError(f"{model}: has no reference plan; name cards with profile=NAME:COUNT")
+    return f"{plan['gpu']}:{plan['gpu_count']}"
+
+
+def planned_manifest(
+    snapshot: Snapshot, model: str, target: Target, cards: str, storage: str = "", namespace: str = "ai"
+) -> tuple[DeploymentPlan, Manifest]:
+    """``model`` planned on ``cards`` (``NAME:COUNT``) and written for ``target``.
+
+    ``storage`` is where its weights are taken from: ``hf``, ``modelscope``, ``pvc://claim/path``. Raises
+    ``ManifestError`` saying why it does not start there or cannot be written, ``UnknownIdError`` and
+    ``FitInputError`` for a model, cards or a place that are none.
+    """
+    from modelscan_catalog.deploy.planner import make_plan
+
+    request = PlanRequest(model=model, gpu=cards, engine=engine_of_target(target), source=_HUBS.get(storage))
+    plan = make_plan(snapshot.registry.published, request)
+    launch = plan.launch_plan()
+    if storage and storage not in _HUBS:
+        launch = in_place(launch, storage)
+    return plan, emit(launch, target, EmitOptions(namespace=namespace))
