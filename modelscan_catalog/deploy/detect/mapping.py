@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from modelscan_catalog.deploy.gpu import DetectedGpu
@@ -128,10 +128,18 @@ def _sizes(total: float | None) -> list[int]:
 
 
 def _named(name: str) -> Iterator[GpuProfile]:
+    found = _find(name)
+    if found is not None:
+        yield found
+
+
+@lru_cache(maxsize=4096)
+def _find(name: str) -> GpuProfile | None:
+    """The profile of a name; kept, because a name that is none costs a search for near ones."""
     try:
-        yield find_profile(name)
+        return find_profile(name)
     except UnknownIdError:
-        return
+        return None
 
 
 def _holds(profile: GpuProfile, total: float) -> bool:
