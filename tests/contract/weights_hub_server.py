@@ -150,7 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
             if self.state.is_lfs(path):
                 entry["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 130}
             siblings.append(entry)
-        self.json({"id": name, "modelId": name, "sha": commit, "siblings": siblings, "gated": False, "tags": []})
+        self.json(
+            {"id": name, "modelId": name, "sha": commit, "siblings": siblings, "gated": False, "tags": []}
+        )
 
     def resolve(self, rest: str) -> None:
         name, _, tail = rest.partition("/resolve/")
@@ -203,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.state
         wanted = self.headers.get("range")
         hub.asked.append((self.command, path, wanted))
-        if path in hub.statuses and hub.statuses[path]:
+        if hub.statuses.get(path):
             self.refuse(hub.statuses[path].pop(0), "")
             return
         body = bytes([content[0] ^ 1]) + content[1:] if path in hub.corrupt else content

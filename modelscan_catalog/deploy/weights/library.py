@@ -124,7 +124,7 @@ def find_install(root: Path, name: str) -> Install:
     if not found:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, [install.name for install in installs], n=3, cutoff=0.4)
+        near = get_close_matches(repo, sorted({install.repo for install in installs}), n=3, cutoff=0.5)
         hint = f"; there is {', '.join(near)}" if near else "; `modelscan weights list` shows what is"
         raise UnknownIdError(f"weights {name[:200]}: not installed{hint}", near)
     return found[0]
