@@ -1,5 +1,6 @@
 """Answers a request of the router's server with an ASGI application, in the same event loop."""
 
+import asyncio
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
@@ -49,9 +50,9 @@ class _Answer:
         self._response: web.StreamResponse | None = None
 
     async def receive(self) -> Message:
-        """The next part of the body; afterwards that the client has gone, which nobody waits for."""
+        """The next part of the body; afterwards nothing: a client that has gone cancels the whole call."""
         if self._asked:
-            return {"type": "http.disconnect"}
+            await asyncio.get_running_loop().create_future()
         chunk = await self._request.content.read(_CHUNK)
         more = not self._request.content.at_eof()
         self._asked = not more
