@@ -102,7 +102,8 @@ def test_a_repository_without_weights_is_refused() -> None:
 
 NAMES = st.sampled_from(
     ["model.safetensors", "a.gguf", "b.gguf", "pytorch_model.bin", "config.json", "x/y.safetensors",
-     "../e.safetensors", "tokenizer.model", "model_index.json", "README.md", "a\\b.json", "consolidated.safetensors"]
+     "../e.safetensors", "tokenizer.model", "model_index.json", "README.md", "a\\b.json",
+     "consolidated.safetensors"]
 )  # fmt: skip
 
 
