@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import TypeAdapter
 
+from modelscan_catalog.onboarding.combine import with_missing
 from modelscan_catalog.onboarding.tables import (
     ADDRESSES_FILE,
     INTERFACES_FILE,
@@ -61,7 +62,8 @@ def interface_by_rules(
         name=provider.name,
         api_type=kind,
         base_url=base_url.rstrip("/") if base_url else None,
-        auth=_auth(provider, own, kind, base_url, tables, facts),
+        auth=_auth(own, kind, tables, facts),
+        key_env=_key_env(provider, own, base_url, facts),
         headers=tables.formats[kind].headers if kind in tables.formats else {},
         endpoints=endpoints,
         parameters=_parameters(kind, spoken, tables, facts),
@@ -70,10 +72,8 @@ def interface_by_rules(
         evidence=(),
         missing=tuple(own.missing) if own else (),
     )
-    missing = [*interface.missing, *facts.missing]
-    if kind == "custom" and not endpoints and not (own and own.missing):
-        missing.append("endpoints: no rule describes them; give its OpenAPI document")
-    return interface.model_copy(update={"evidence": tuple(facts.evidence), "missing": tuple(missing)})
+    missing = (*interface.missing, *facts.missing)
+    return with_missing(interface.model_copy(update={"evidence": tuple(facts.evidence), "missing": missing}))
 
 
 def _api_type(
@@ -123,31 +123,34 @@ def _base_url(
     return None
 
 
-def _auth(
-    provider: ModelsDevProvider,
-    own: Particular | None,
-    kind: ApiType | None,
-    base_url: str | None,
-    tables: InterfaceTables,
-    facts: _Facts,
-) -> Auth | None:
-    rule = own.auth if own else None
-    source, locator = INTERFACES_FILE, own.source if own else ""
-    if rule is None and kind in tables.formats:
-        rule, locator = tables.formats[kind].auth, tables.formats[kind].source
-    if rule is None:
-        return None
+def _key_env(
+    provider: ModelsDevProvider, own: Particular | None, base_url: str | None, facts: _Facts
+) -> tuple[str, ...]:
+    """The variables that hold a key: no part of the address and named so, or the only one."""
     parts = set(VARIABLE.findall(base_url or ""))
-    keys = own.key_env if own and own.key_env else tuple(
-        name for name in provider.env if name not in parts and _KEY_VARIABLE.search(name)
-    )  # fmt: skip
-    if not keys and len(provider.env) == 1 and not parts:
+    keys = tuple(name for name in provider.env if name not in parts and _KEY_VARIABLE.search(name))
+    if own is not None and own.key_env:
+        keys = own.key_env
+    elif not keys and len(provider.env) == 1 and not parts:
         keys = provider.env
-    facts.note("auth", "derived", source, locator, f"how the {kind} format shows a key")
     if keys:
         said = "variables that its clients read"
-        facts.note("auth.env", "stated", "models_dev", f"{provider.id}.env", said)
-    return rule.auth(keys)
+        facts.note("key_env", "stated", "models_dev", f"{provider.id}.env", said)
+    return keys
+
+
+def _auth(
+    own: Particular | None, kind: ApiType | None, tables: InterfaceTables, facts: _Facts
+) -> Auth | None:
+    locator = ""
+    if own is not None and own.auth is not None:
+        auth, locator = own.auth, own.source
+    elif kind in tables.formats:
+        auth, locator = tables.formats[kind].auth, tables.formats[kind].source
+    else:
+        return None
+    facts.note("auth", "derived", INTERFACES_FILE, locator, f"how the {kind} format shows a key")
+    return auth
 
 
 def _by_format(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -19,17 +19,6 @@ ADDRESSES_FILE = "registry/router/base_urls.json"
 INTERFACES_FILE = "registry/onboarding/interfaces.json"
 
 
-class AuthRule(Record):
-    """How keys are shown; whose variables hold them is the provider's own fact."""
-
-    scheme: Literal["bearer", "header", "query", "none"]
-    name: str = "Authorization"
-
-    def auth(self, env: tuple[str, ...]) -> Auth:
-        """With the variables of one provider."""
-        return Auth(scheme=self.scheme, name=self.name, env=env)
-
-
 class ParameterRule(Record):
     """A request field, and the flag of an offer that says that a model takes it."""
 
@@ -41,7 +30,7 @@ class Format(Record):
     """What every provider of one of the common formats has."""
 
     source: str
-    auth: AuthRule
+    auth: Auth
     headers: dict[str, str] = Field(default_factory=dict)
     endpoints: tuple[Endpoint, ...]
     parameters: dict[str, ParameterRule]
@@ -53,7 +42,7 @@ class Particular(Record):
     source: str
     api_type: ApiType
     base_url: str | None = None
-    auth: AuthRule | None = None
+    auth: Auth | None = None
     key_env: tuple[str, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     missing: tuple[str, ...] = ()

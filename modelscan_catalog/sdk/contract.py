@@ -18,7 +18,7 @@ from modelscan_catalog.sdk.local_provider import LocalProvider
 KEY = "contract-key-0123456789"
 TEXT = "Grüezi 漢字 🙂 'quoted' \u2028 end"
 """U+2028 ends a line for Python, and must not end one of a stream."""
-_SILENCE_S = 0.3
+_SILENCE_S = 0.05
 
 Fault = Literal["authentication", "request", "rate_limit", "server", "answer", "broken_stream", "deadline"]
 
@@ -146,7 +146,7 @@ class GeneratedDriver:
         self, module: ModuleType, interface: ProviderInterface, base_url: str, key: str, silence_s: float
     ) -> None:
         blocking, self._waiting = client_classes(module)
-        self._options: dict[str, Any] = {"base_url": base_url, "timeout_s": silence_s, "first_wait_s": 0.01}
+        self._options: dict[str, Any] = {"base_url": base_url, "timeout_s": silence_s, "first_wait_s": 0.001}
         self._key = key if interface.auth and interface.auth.scheme != "none" else None
         self._client = blocking(self._key, **self._options)
         self._kind = interface.api_type

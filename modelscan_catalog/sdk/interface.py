@@ -31,11 +31,10 @@ class Evidence(Record):
 
 
 class Auth(Record):
-    """How a key is shown; ``env`` are the variables that the provider's own clients read."""
+    """How a key is shown."""
 
     scheme: Literal["bearer", "header", "query", "none"]
     name: str = Field(default="Authorization", pattern=_HEADER)
-    env: tuple[str, ...] = ()
 
 
 class Endpoint(Record):
@@ -69,6 +68,7 @@ class ProviderInterface(Record):
     api_type: ApiType | None = None
     base_url: str | None = Field(default=None, description="may hold ${VARIABLES} of the account")
     auth: Auth | None = None
+    key_env: tuple[str, ...] = Field(default=(), description="variables that its own clients read keys from")
     headers: dict[str, str] = Field(default_factory=dict)
     endpoints: tuple[Endpoint, ...] = ()
     parameters: tuple[Parameter, ...] = ()
@@ -113,9 +113,11 @@ def faults(interface: ProviderInterface) -> list[str]:
     ]
     if interface.base_url is not None:
         found += [f"base_url: {fault}" for fault in _url_faults(interface.base_url)]
-    for name in interface.auth.env if interface.auth else ():
-        if not re.fullmatch(_ENV, name):
-            found.append(f"auth.env: {name[:60]!r} is not the name of a variable")
+    found += [
+        f"key_env: {name[:60]!r} is not the name of a variable"
+        for name in interface.key_env
+        if not re.fullmatch(_ENV, name)
+    ]
     for name, value in interface.headers.items():
         if not re.fullmatch(_HEADER, name) or not re.fullmatch(r"[ -~]{0,200}", value):
             found.append(f"headers: {name[:60]!r} is not a header that can be sent")

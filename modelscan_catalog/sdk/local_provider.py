@@ -11,7 +11,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -243,13 +243,14 @@ async def _stream(
     await response.prepare(request)
     half = len(text) // 2
     pieces = [text[:half], text[half:]]
-    for number, event in enumerate(_events(interface, model, pieces)):
-        await response.write(event)
-        if model == "cut" and number == 2:
-            if request.transport is not None:
-                request.transport.abort()
-            return response
-    await response.write_eof()
+    with suppress(ConnectionResetError):  # a client may leave when it has seen enough
+        for number, event in enumerate(_events(interface, model, pieces)):
+            await response.write(event)
+            if model == "cut" and number == 2:
+                if request.transport is not None:
+                    request.transport.abort()
+                return response
+        await response.write_eof()
     return response
 
 
