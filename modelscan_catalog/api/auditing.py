@@ -79,7 +79,7 @@ class Audited:
         try:
             await self._app(scope, heard, said)
         finally:
-            row = (_actor(scope), f"{scope['method']} {_route(scope)}", _subject(scope, bytes(asked)),
+            row = (actor_of(scope), f"{scope['method']} {_route(scope)}", _subject(scope, bytes(asked)),
                    _outcome(status, bytes(told)), {"status": status})  # fmt: skip
             await run_in_threadpool(_write, self._state, row)
 
@@ -104,7 +104,7 @@ def _write(state: Path, row: tuple[str, str, str, Outcome, dict[str, Any]]) -> N
         LOGGER.error("not in the audit log (%s): %s %s %s %s", error, actor, action, subject, outcome)
 
 
-def _actor(scope: Scope) -> str:
+def actor_of(scope: Scope) -> str:
     """Who called: eight digits of the hash of the bearer token that was given, or the kind of client."""
     given = Headers(scope=scope).get("authorization", "")
     if given:

@@ -52,6 +52,15 @@ class ApiContext:
     figures: Figures = field(default_factory=Figures)
     service: ServiceView | None = None
 
+    @property
+    def guarded(self) -> bool:
+        """Whether a caller without a token is refused."""
+        try:
+            self.authorized(Request({"type": "http", "headers": []}))
+        except HTTPException:
+            return True
+        return False
+
 
 def bearer(token: str | None) -> Guard:
     """A guard that asks for ``token``; without a token everybody passes, and only loopback is served."""

@@ -13,12 +13,16 @@ from starlette.exceptions import HTTPException
 
 from modelscan_catalog.errors import (
     AmbiguousIdError,
+    ConflictError,
+    DeployError,
+    DocumentRefusedError,
     FetchError,
     FitInputError,
     ManifestError,
     ModelScanError,
     OverrideError,
     PublishError,
+    ServerUnreachableError,
     StateConflictError,
     StateError,
     UnknownIdError,
@@ -36,6 +40,10 @@ _STATUSES: tuple[tuple[type[ModelScanError], int, str], ...] = (
     (PublishError, 503, "registry_unavailable"),
     (StateConflictError, 409, "conflict"),
     (StateError, 503, "state_unavailable"),
+    (DocumentRefusedError, 400, "document_refused"),
+    (ConflictError, 409, "conflict"),
+    (ServerUnreachableError, 503, "server_unreachable"),
+    (DeployError, 502, "server_refused"),
 )
 _CODES = {
     401: "unauthorized",

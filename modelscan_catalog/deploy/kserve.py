@@ -97,7 +97,7 @@ class KServe:
             self._must_be_ours(before, force)
             wanted["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
         after = self._apply(kind, wanted, dry_run=True, force=force)
-        differences = tuple(_differences(_kept(before), _kept(after))) if before else ()
+        differences = tuple(_differences(content(before), content(after))) if before else ()
         action: Action = "create" if before is None else "update" if differences else "unchanged"
         applied = apply and action != "unchanged"
         if applied:
@@ -146,7 +146,7 @@ class KServe:
         after = self.cluster.apply(
             kind, self.namespace, wanted, dry_run=not apply, force=True, manager=_SCALER
         )
-        differences = tuple(_differences(_kept(before), _kept(after)))
+        differences = tuple(_differences(content(before), content(after)))
         action: Action = "update" if differences else "unchanged"
         return Change(
             action, apply and bool(differences), kind.name, self.namespace, name, differences, before, after
@@ -234,10 +234,10 @@ def _replicas(kind: Kind, spec: Mapping[str, Any], replicas: int) -> dict[str, A
     return {"predictor": {key: value for key, value in bounds.items() if value is not None}}
 
 
-def _kept(found: Document | None) -> dict[str, Any]:
-    """What of an object somebody asked for."""
+def content(found: Document | None) -> dict[str, Any] | None:
+    """What of an object somebody asked for; None for none."""
     if found is None:
-        return {}
+        return None
     metadata = found.get("metadata", {})
     return {
         "metadata": {key: value for key, value in metadata.items() if key not in _VOLATILE},

@@ -62,7 +62,9 @@ def check_cluster(cluster: Callable[[], Cluster], namespace: str, document: Docu
                 f"{kind.api_version} is not served: install KServe 0.20 or later, with its CRDs",
             )
         )
-    checks.append(_looked_up(found, _Reference(_NAMESPACE, namespace), None, f"kubectl create namespace {namespace}"))
+    checks.append(
+        _looked_up(found, _Reference(_NAMESPACE, namespace), None, f"kubectl create namespace {namespace}")
+    )
     checks += _runtime(found, namespace, document)
     for reference in sorted(
         set(_references(document)), key=lambda item: (item.kind.name, item.name, item.key or "")
