@@ -1,0 +1,33 @@
+-- One row for each load that a deployment was measured under; seconds and tokens as the client saw them.
+CREATE TABLE benchmarks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  measured_at TEXT NOT NULL,
+  target TEXT NOT NULL,
+  server TEXT NOT NULL,
+  name TEXT NOT NULL,
+  model TEXT,
+  checkpoint TEXT,
+  revision TEXT,
+  gpu TEXT,
+  gpu_count INTEGER,
+  engine TEXT,
+  engine_version TEXT,
+  tensor_parallel INTEGER,
+  pipeline_parallel INTEGER,
+  concurrency INTEGER NOT NULL CHECK (concurrency >= 1),
+  prompt_tokens INTEGER,
+  output_tokens INTEGER,
+  requests INTEGER NOT NULL CHECK (requests >= 0),
+  failed INTEGER NOT NULL CHECK (failed >= 0),
+  seconds REAL NOT NULL CHECK (seconds > 0),
+  ttft_p10_s REAL,
+  ttft_p50_s REAL,
+  ttft_p90_s REAL,
+  itl_p10_s REAL,
+  itl_p50_s REAL,
+  itl_p90_s REAL,
+  throughput_tok_s REAL,
+  throughput_low_tok_s REAL,
+  throughput_high_tok_s REAL
+);
+CREATE INDEX benchmarks_by_checkpoint ON benchmarks (checkpoint, gpu, engine, tensor_parallel);
