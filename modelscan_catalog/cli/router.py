@@ -1,10 +1,15 @@
 """``modelscan router``: one OpenAI-compatible endpoint over everything that router.json lists."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
+
+if TYPE_CHECKING:
+    from modelscan_catalog.router.config import RouterConfig
 
 
 @click.command()
@@ -49,6 +54,12 @@ from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
     type=click.Choice(["litellm", "plano", "production-stack", "semantic-router", "envoy-ai-gateway"]),
     help="Print the configuration for another gateway instead of serving.",
 )
+@click.option(
+    "--chains",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your own order of models by class of query, and refiners, before those of --config.",
+)
+@click.option("--check", is_flag=True, help="Say what is wrong with the configuration instead of serving.")
 def router(
     config: Path,
     host: str,
@@ -58,9 +69,14 @@ def router(
     usage: Path | None,
     config_dir: Path | None,
     export_as: str | None,
+    chains: Path | None,
+    check: bool,
 ) -> None:
     """Serve one OpenAI-compatible endpoint from router.json."""
     config_dir = config_dir or load_settings().data_dir / "router"
+    if check:
+        _check(config, config_dir, chains)
+        return
     if export_as is not None:
         from modelscan_catalog.router.export import EXPORTS, export_yaml
         from modelscan_catalog.router.overlays import read_overlaid
@@ -73,8 +89,10 @@ def router(
     from modelscan_catalog.router.server import run
 
     usage = usage or config_dir / "usage.sqlite"
+    adapt = None if chains is None else partial(_with_chains, chains)
     run(
         config,
+        adapt=adapt,
         host=host,
         port=port,
         token_refs=tokens,
@@ -82,3 +100,29 @@ def router(
         config_dir=config_dir,
         admin_token_ref=admin_token,
     )
+
+
+def _with_chains(chains: Path, config: "RouterConfig") -> "RouterConfig":
+    from modelscan_catalog.router.chains import read_chains, with_chains
+
+    return with_chains(config, read_chains(chains), str(chains))
+
+
+def _check(config_path: Path, config_dir: Path, chains: Path | None) -> None:
+    """Print the faults of what would be served; exit with 1 when one of them is an error."""
+    from modelscan_catalog.router.chains import catalogue_statuses, lint_chains, read_chains
+    from modelscan_catalog.router.lint import lint_router
+    from modelscan_catalog.router.overlays import read_overlaid
+
+    config = read_overlaid(config_path, config_dir)
+    faults = lint_router(config)
+    if chains is not None:
+        statuses = catalogue_statuses(config_path.with_name("models.jsonl"))
+        faults += lint_chains(config, read_chains(chains), statuses)
+    for fault in faults:
+        click.echo(click.style(str(fault), fg="red" if fault.severity == "error" else "yellow"))
+    errors = sum(fault.severity == "error" for fault in faults)
+    routed = f"{len(config.models)} models of {len(config.providers)} providers"
+    click.echo(f"{routed}: {errors} errors, {len(faults) - errors} warnings")
+    if errors:
+        raise click.exceptions.Exit(1)

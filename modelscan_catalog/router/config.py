@@ -186,7 +186,8 @@ class RouterConfig(Part):
     models: tuple[RouterModel, ...] = ()
     default_model: str | None = None
     chains: dict[QueryClass, tuple[str, ...]] = Field(
-        default_factory=dict, description="models of a class in order, instead of the computed order"
+        default_factory=dict,
+        description="models of a class in order; where none of them can be called, all by weights",
     )
     refiners: tuple[str, ...] = ()
     splits: dict[str, Split] = Field(

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from modelscan_catalog.manifests.engines import canonical_engine, default_port
 from modelscan_catalog.records import Model, Offer, Provider
+from modelscan_catalog.router.chains import computed_chains
 from modelscan_catalog.router.config import (
     DirectRouting,
     Policy,
@@ -89,6 +90,7 @@ def router_config(
         for model in models
         if model.id in targets and model.category in _ROUTED_CATEGORIES
     ]
+    chains, refiners = computed_chains(routed, models)
     used = {target.provider for model in routed for target in model.targets}
     return RouterConfig(
         routing=Routing(
@@ -102,6 +104,8 @@ def router_config(
         ),
         models=tuple(_with_aliases(_with_fallbacks(routed, models, policy.max_fallbacks_per_model), models)),
         default_model=default_model,
+        chains=chains,
+        refiners=refiners,
         policy=policy,
         unroutable=tuple(unroutable),
     )

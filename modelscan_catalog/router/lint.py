@@ -1,7 +1,9 @@
 """Checks of a router configuration that its schema cannot express."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -27,7 +29,8 @@ class RouterFault:
 def lint_router(config: RouterConfig) -> list[RouterFault]:
     """Faults of ``config``, errors first.
 
-    A fallback never holds less context or fewer modalities than what it stands in for unless marked,
+    A fallback, in a chain too, never holds less context or fewer modalities than what it stands in for
+    unless marked,
     nothing deprecated is a default, a fallback or an arm of a split, and every seller has a key reference.
     """
     return sorted([*_providers(config), *_models(config), *_names(config), *_splits(config)])
@@ -39,6 +42,21 @@ def lost_by(primary: RouterModel, fallback: RouterModel) -> str | None:
         return f"context {fallback.context} after {primary.context} tokens"
     missing = {*primary.input} - {*fallback.input} or {*primary.output} - {*fallback.output}
     return f"no {', '.join(sorted(missing))}" if missing else None
+
+
+def chain_faults(where: str, chain: Sequence[RouterModel]) -> list[RouterFault]:
+    """What is wrong with models that are tried one after the other: deprecated ones, and what gets lost."""
+    faults = [
+        RouterFault("error", "deprecated", where, f"{model.id} is deprecated: remove it")
+        for model in chain
+        if model.deprecated
+    ]
+    for model, other in pairwise(chain):
+        lost = lost_by(model, other)
+        if lost and other.id not in model.lossy_fallbacks:
+            told = f"{other.id} after {model.id} has {lost}: reorder them, or mark it in lossy_fallbacks"
+            faults.append(RouterFault("error", "lossy_chain", where, told))
+    return faults
 
 
 def is_loopback(host: str) -> bool:
@@ -105,13 +123,9 @@ def _models(config: RouterConfig) -> list[RouterFault]:
                 faults.append(
                     RouterFault("error", "deprecated", where, f"fallback {name} is deprecated: remove it")
                 )
-    chosen: list[tuple[str, tuple[str, ...]]] = [*config.chains.items(), ("refiners", config.refiners)]
-    for where, names in chosen:
-        faults += [
-            RouterFault("error", "deprecated", where, f"{name} is deprecated: remove it")
-            for name in names
-            if models[name].deprecated
-        ]
+    for name, names in config.chains.items():
+        faults += chain_faults(f"chain {name}", [models[one] for one in names])
+    faults += chain_faults("refiners", [models[one] for one in config.refiners])
     default = models.get(config.default_model or "")
     if default and default.deprecated:
         faults.append(RouterFault("error", "deprecated", "default_model", f"{default.id} is deprecated"))

@@ -269,13 +269,12 @@ class RouteTable:
         return self._fit(routes, needs, name)
 
     def class_chain(self, query_class: QueryClass) -> tuple[RouterModel, ...]:
-        """Models for a class: the configured chain, else by the class's weights among the usable ones."""
+        """Models for a class: those of the configured chain that can be called, else all by its weights."""
         order = self._orders.get(query_class)
         if order is None:
-            named = self.config.chains.get(query_class)
-            if named is not None:
-                order = tuple(self._models[name] for name in named)
-            else:
+            named = self.config.chains.get(query_class, ())
+            order = tuple(self._models[name] for name in named if self._groups[name])
+            if not order:
                 weights = self.config.policy.classes[query_class].weights
                 seen = {
                     model.id: [r.health.first_byte_s for group in self._groups[model.id] for r in group]
