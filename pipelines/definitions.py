@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalogue import CATALOGUE_CHECKS, merge
+from assets.discovery import DISCOVERY_ASSETS
 from assets.feeds import FEED_ASSETS, FEED_CHECKS
 from assets.fit import fit_matrix
 from assets.launch import LAUNCH_ASSETS, LAUNCH_CHECKS
@@ -14,8 +15,22 @@ from assets.shared import Build
 from assets.site import explorer, explorer_files
 from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
 from assets.upgrade import UPGRADE_ASSETS
-from pipelines.jobs import evaluate_upgrades, rebuild_offline, refiner_sweep, refresh, runtime_router
-from pipelines.schedules import changed_overrides, daily, quarter_hourly_upgrades, weekly
+from pipelines.jobs import (
+    discover_models,
+    evaluate_upgrades,
+    rebuild_offline,
+    refiner_sweep,
+    refresh,
+    runtime_router,
+)
+from pipelines.schedules import (
+    changed_overrides,
+    daily,
+    daily_discovery,
+    quarter_hourly_upgrades,
+    weekly,
+    weekly_discovery,
+)
 
 
 def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions:
@@ -32,6 +47,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             router_smoke_test,
             router_usage,
             *UPGRADE_ASSETS,
+            *DISCOVERY_ASSETS,
         ],
         asset_checks=[
             *SOURCE_CHECKS,
@@ -42,8 +58,8 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             explorer_files,
             router_answers,
         ],
-        jobs=[refresh, rebuild_offline, runtime_router, evaluate_upgrades, refiner_sweep],
-        schedules=[daily, weekly, quarter_hourly_upgrades],
+        jobs=[refresh, rebuild_offline, runtime_router, evaluate_upgrades, refiner_sweep, discover_models],
+        schedules=[daily, weekly, daily_discovery, weekly_discovery, quarter_hourly_upgrades],
         sensors=[changed_overrides],
         resources={"build": Build()} | (resources or {}),
         executor=dg.in_process_executor,

@@ -11,7 +11,7 @@ ALL_GPUS = {
 """Run tags that make one run cover every GPU partition."""
 
 CATALOGUE = dg.AssetSelection.all() - dg.AssetSelection.groups(
-    "router", "upgrade", "onboarding", "deployments"
+    "router", "upgrade", "onboarding", "deployments", "discovery"
 )
 """All that a build makes; what runs beside it is looked after by jobs of its own."""
 
@@ -46,4 +46,10 @@ refiner_sweep = dg.define_asset_job(
     "refiner_sweep",
     selection=dg.AssetSelection.assets("refiner_figures"),
     description="Ask every refiner through a running router; costs some dozens of short requests each.",
+)
+
+discover_models = dg.define_asset_job(
+    "discover_models",
+    selection=dg.AssetSelection.groups("discovery"),
+    description="Ask sellers, a local Ollama and the hub for what the catalogue does not hold.",
 )

@@ -9,7 +9,7 @@ from modelscan_catalog.settings import load_settings
 from modelscan_catalog.state import open_state
 from modelscan_catalog.upgrade.local import is_automatic
 from modelscan_catalog.upgrade.records import upgrades
-from pipelines.jobs import evaluate_upgrades, rebuild_offline, refresh
+from pipelines.jobs import discover_models, evaluate_upgrades, rebuild_offline, refresh
 
 _STORED_HUBS = {"huggingface": "cached", "modelscope": "cached"}
 
@@ -32,6 +32,23 @@ weekly = dg.ScheduleDefinition(
     cron_schedule="0 3 * * 1",
     execution_timezone="UTC",
     description="Everything live, Mondays: new repositories and revisions on the hubs too.",
+)
+
+daily_discovery = dg.ScheduleDefinition(
+    name="daily_discovery",
+    job=discover_models,
+    cron_schedule="0 5 * * 2-7",
+    execution_timezone="UTC",
+    run_config={"ops": {"model_candidates": {"config": {"hub": False}}}},
+    description="Sellers' lists and the local Ollama, Tuesday to Sunday.",
+)
+
+weekly_discovery = dg.ScheduleDefinition(
+    name="weekly_discovery",
+    job=discover_models,
+    cron_schedule="0 5 * * 1",
+    execution_timezone="UTC",
+    description="The hub's newest repositories by watched authors and architectures too, Mondays.",
 )
 
 

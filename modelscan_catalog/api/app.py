@@ -8,11 +8,14 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 from modelscan_catalog import __version__
 from modelscan_catalog.api.auditing import Audited, audit_routes
 from modelscan_catalog.api.catalog import catalog_routes
+from modelscan_catalog.api.cluster import cluster_routes
 from modelscan_catalog.api.context import ApiContext, ServiceView, bearer
+from modelscan_catalog.api.discovery import discovery_routes
 from modelscan_catalog.api.document import document_routes, openapi_document
 from modelscan_catalog.api.errors import add_error_handlers
 from modelscan_catalog.api.figures import Counted
 from modelscan_catalog.api.hot import HotReads
+from modelscan_catalog.api.jobs import job_routes
 from modelscan_catalog.api.limiting import Limited
 from modelscan_catalog.api.models import model_routes
 from modelscan_catalog.api.registry_v1 import registry_routes
@@ -61,7 +64,10 @@ def create_app(
         usage_routes(context),
         model_routes(context),
         catalog_routes(context),
+        cluster_routes(context),
+        job_routes(context),
         upgrade_routes(context),
+        discovery_routes(context),
     ):
         for route in router.routes:
             if isinstance(route, APIRoute) and route.description:

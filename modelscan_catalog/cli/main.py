@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # name -> (module:attribute, one line for --help); nothing here is imported before it is called.
 _COMMANDS: dict[str, tuple[str, str]] = {
+    "backup": (
+        "modelscan_catalog.cli.backup:backup",
+        "State, usage and hand-kept data in one file, verified.",
+    ),
     "catalog": ("modelscan_catalog.cli.catalog:catalog", "Look things up in the published catalogue."),
     "changes": ("modelscan_catalog.cli.changes:changes", "What the last publish changed."),
     "compare": ("modelscan_catalog.cli.compare:compare", "Models side by side, on named cards too."),
@@ -28,6 +32,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "Run a model on a server: planned, started, checked, routed.",
     ),
     "deprecations": ("modelscan_catalog.cli.changes:deprecations", "Models that are deprecated or gone."),
+    "discover": (
+        "modelscan_catalog.cli.discover:discover",
+        "What sellers, Ollama and the hub have that the catalogue does not.",
+    ),
     "doctor": (
         "modelscan_catalog.cli.doctor:doctor",
         "What is missing on this machine, and what that costs.",
@@ -53,13 +61,14 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "modelscan_catalog.cli.deployments:remove",
         "Delete a deployment on its server and from the router.",
     ),
+    "restore": ("modelscan_catalog.cli.backup:restore", "Put back what a backup holds."),
     "router": (
         "modelscan_catalog.cli.router:router",
         "Serve one OpenAI-compatible endpoint from router.json.",
     ),
     "scale": ("modelscan_catalog.cli.deployments:scale", "Set the replicas of a deployment."),
     "schemas": ("modelscan_catalog.cli.schemas:schemas", "Write or check the generated JSON Schemas."),
-    "serve": ("modelscan_catalog.cli.serve:serve", "Serve the published registry over HTTP."),
+    "serve": ("modelscan_catalog.cli.serve:serve", "Serve registry, admin endpoints and router on one port."),
     "snapshot": ("modelscan_catalog.cli.snapshot:snapshot", "Save the embedded snapshot of the sources."),
     "status": ("modelscan_catalog.cli.deployments:status", "How a deployment is, and whether it answers."),
     "stop": ("modelscan_catalog.cli.deployments:stop", "Stop a deployment and keep its definition."),

@@ -59,7 +59,8 @@ class PoliteClient:
 
     At most ``settings.parallel_batch`` requests are open per host. ``Retry-After`` and ``RateLimit`` headers
     are obeyed up to ``max_retry_wait_s`` and the source deadline. Bodies are bounded as sent and as
-    decompressed. A token goes to the host it was meant for and to no other.
+    decompressed. A token goes to the host it was meant for and to no other: as a bearer token, or bare in
+    a ``key_header`` of its own.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class PoliteClient:
         *,
         token: str | None = None,
         token_host: str = "",
+        key_header: str | None = None,
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         self._limits: HttpLimits = settings.http
         self._parallel = settings.parallel_batch
         self._token = token
+        self._key_header = key_header
         self._token_origin = _origin(token_host) if token_host else None
         self._on_wait = on_wait or (lambda note: None)
         self._hosts: dict[str, _Host] = {}
@@ -93,7 +96,13 @@ class PoliteClient:
         await self._client.aclose()
 
     async def get(
-        self, url: str, *, etag: str | None = None, last_modified: str | None = None, quota: str = ""
+        self,
+        url: str,
+        *,
+        etag: str | None = None,
+        last_modified: str | None = None,
+        quota: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """GET ``url``, following redirects, retrying what may pass.
 
@@ -101,11 +110,11 @@ class PoliteClient:
         counts this request in. Any status outside the retried ones is an answer. Raises ``FetchError`` that
         says what was asked and how it failed.
         """
-        headers = {}
+        sent = dict(headers or {})
         if etag:
-            headers["If-None-Match"] = etag
+            sent["If-None-Match"] = etag
         if last_modified:
-            headers["If-Modified-Since"] = last_modified
+            sent["If-Modified-Since"] = last_modified
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_RetryableError),
             stop=self._stop,
@@ -114,7 +123,7 @@ class PoliteClient:
             reraise=True,
         )
         try:
-            answer: Answer = await attempts(self._follow, url, headers, quota)
+            answer: Answer = await attempts(self._follow, url, sent, quota)
         except _RetryableError as error:
             tried = attempts.statistics.get("attempt_number", 1)
             raise FetchError(f"{error} (tried {tried} times)" if tried > 1 else str(error)) from error
@@ -204,7 +213,10 @@ class PoliteClient:
     async def _exchange(self, host: _Host, url: str, headers: Mapping[str, str], quota: str) -> Answer:
         sent = dict(headers)
         if self._token and _origin(url) == self._token_origin:
-            sent["Authorization"] = f"Bearer {self._token}"
+            if self._key_header is None:
+                sent["Authorization"] = f"Bearer {self._token}"
+            else:
+                sent[self._key_header] = self._token
         async with self._client.stream("GET", url, headers=sent) as response:
             self._learn_quota(host, quota, response.headers)
             if response.status_code in RETRIED_STATUSES:

@@ -18,7 +18,7 @@ def test_the_definitions_load_and_every_run_config_of_a_schedule_is_valid(
     definitions: dg.Definitions,
 ) -> None:
     dg.Definitions.validate_loadable(definitions)
-    for name in ("daily_refresh", "weekly_refresh"):
+    for name in ("daily_refresh", "weekly_refresh", "daily_discovery", "weekly_discovery"):
         schedule = definitions.resolve_schedule_def(name)
         context = dg.build_schedule_context()
         job = definitions.resolve_job_def(schedule.job_name)
@@ -45,7 +45,7 @@ def test_sources_are_retried_when_a_step_breaks(definitions: dg.Definitions) -> 
 def test_the_arrow_from_sources_to_the_published_registry_goes_one_way(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     order = ["sources", "catalogue", "fit", "launch", "registry", "router"]
-    order += ["deployments", "onboarding", "upgrade"]
+    order += ["deployments", "onboarding", "upgrade", "discovery"]
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         for parent in node.parent_keys:
