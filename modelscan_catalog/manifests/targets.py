@@ -43,7 +43,7 @@ def emit(plan: LaunchPlan, target: Target, options: EmitOptions | None = None) -
     Raises ``ManifestError`` when ``target`` cannot serve the plan, saying why and what to do instead, and
     its subclass ``ManifestLintError`` when a document fails its own lint, which no plan should bring about.
     """
-    file_name, _ = _WRITERS[target]
+    file_name = file_name_of(target)
     documents = documents_of(plan, target, options or EmitOptions())
     findings = lint_documents(documents, plan.engine_version)
     faults = errors_of(findings)
@@ -56,6 +56,11 @@ def emit(plan: LaunchPlan, target: Target, options: EmitOptions | None = None) -
 def documents_of(plan: LaunchPlan, target: Target, options: EmitOptions) -> Documents:
     """The documents of ``target`` with their kinds, not linted. Raises ``ManifestError`` as ``emit`` does."""
     return _WRITERS[target][1](plan, options)
+
+
+def file_name_of(target: Target) -> str:
+    """The usual name of ``target``'s file; its suffix is its form."""
+    return _WRITERS[target][0]
 
 
 def lint_documents(documents: Documents, engine_version: str) -> list[Finding]:
