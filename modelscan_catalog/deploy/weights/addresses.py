@@ -1,9 +1,13 @@
 """How other programs name installed weights: a claim's URI, and the path inside a serving container."""
 
+import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from modelscan_catalog.deploy.weights.records import Install
 from modelscan_catalog.settings import Settings
+
+_LATER_PART = re.compile(r"-(?!00001-)\d{5}-of-\d{5}\.gguf$")
 
 
 def storage_uri(settings: Settings, name: str) -> str | None:
@@ -11,18 +15,16 @@ def storage_uri(settings: Settings, name: str) -> str | None:
     return f"pvc://{settings.weights_pvc}/{name}" if settings.weights_pvc else None
 
 
-def inference_model_path(settings: Settings, name: str, install: Install | None = None) -> str:
-    """Where a serving container finds the install: its folder, or its file where that is one GGUF model."""
+def inference_model_path(settings: Settings, name: str, paths: Iterable[str] = ()) -> str:
+    """Where a serving container finds the install: its folder, or its file where that is one GGUF model.
+
+    ``paths`` are the install's files.
+    """
     root = settings.inference_model_root or settings.weights_dir.as_posix()
     folder = PurePosixPath(root) / name
-    models = [file.path for file in install.files if file.path.endswith(".gguf")] if install else []
-    others = (
-        [file.path for file in install.files if file.path.endswith((".safetensors", ".bin"))]
-        if install
-        else []
-    )
-    first = [path for path in models if "-00001-of-" in path] or models
-    return str(folder / first[0]) if len(first) == 1 and not others else str(folder)
+    weights = [path for path in paths if path.endswith((".gguf", ".safetensors", ".bin"))]
+    first = [path for path in weights if not _LATER_PART.search(path)]
+    return str(folder / first[0]) if len(first) == 1 and first[0].endswith(".gguf") else str(folder)
 
 
 def described(settings: Settings, install: Install) -> dict[str, object]:
@@ -38,5 +40,7 @@ def described(settings: Settings, install: Install) -> dict[str, object]:
         "files": len(install.files),
         "bytes": install.bytes,
         "storageUri": storage_uri(settings, install.name),
-        "inferenceModelPath": inference_model_path(settings, install.name, install),
+        "inferenceModelPath": inference_model_path(
+            settings, install.name, (file.path for file in install.files)
+        ),
     }

@@ -1,0 +1,347 @@
+"""``modelscan weights``: install, list, inspect, verify and delete weights on this machine's disk."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelscan_catalog.cli.catalog import echo_json, json_option, plain_table
+from modelscan_catalog.errors import CheckFailedError, StateError, WeightsError
+from modelscan_catalog.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from modelscan_catalog.deploy.weights import Install, InstallRequest
+    from modelscan_catalog.state.jobs import Job
+
+ACTOR = "cli"
+
+
+@click.group()
+def weights() -> None:
+    """Install weights from a hub, and look after them.
+
+    They lie below WEIGHTS_STORAGE_PATH as hub/owner/name/revision; what is there already, in this or another
+    revision, is not fetched again.
+    """
+
+
+@weights.command()
+@click.argument("repo")
+@click.option(
+    "--hub", type=click.Choice(["huggingface", "modelscope"]), default="huggingface", show_default=True
+)
+@click.option("--revision", metavar="NAME", help="Branch, tag or commit.  [default: the hub's branch]")
+@click.option(
+    "--file", "files", multiple=True, metavar="PATTERN", help="Only these weights, such as '*Q4_K_M*'."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched.")
+@json_option
+def install(
+    repo: str, hub: str, revision: str | None, files: tuple[str, ...], dry_run: bool, as_json: bool
+) -> None:
+    """Install the weights of REPO (owner/name): what an engine needs, at one commit, checked.
+
+    Stopped at any time, the same command goes on where it was. Exit code 1 when it failed.
+    """
+    from modelscan_catalog.deploy.weights import InstallRequest
+
+    settings = load_settings()
+    request = InstallRequest.model_validate({"hub": hub, "repo": repo, "revision": revision, "files": files})
+    if dry_run:
+        _plan(settings, request, as_json)
+        return
+    job = _installed(settings, request, quiet=as_json)
+    if job.state != "succeeded":
+        raise CheckFailedError(job.error or f"the install ended as {job.state}")
+    assert job.result is not None
+    if as_json:
+        echo_json(job.result)
+        return
+    from modelscan_catalog.deploy.weights.install import gib
+
+    click.echo(f"{job.result['name']}: {job.result['files']} files, {gib(job.result['bytes'])}")
+    for title, key in (("storageUri", "storageUri"), ("model path", "inferenceModelPath")):
+        if job.result[key]:
+            click.echo(f"  {title:<11} {job.result[key]}")
+
+
+def _plan(settings: Settings, request: "InstallRequest", as_json: bool) -> None:
+    from modelscan_catalog.deploy.weights import plan_install, remote_repo
+    from modelscan_catalog.deploy.weights.install import gib
+
+    repo = remote_repo(settings, request, lambda: None)
+    plan = plan_install(settings, request, repo)
+    missing = {file.path for file in plan.missing}
+    reused = {file.path for file, _ in plan.reusable}
+    rows = [
+        (
+            file.path,
+            file.bytes,
+            "fetch" if file.path in missing else "link" if file.path in reused else "here",
+        )
+        for file in plan.selection.files
+    ]
+    if as_json:
+        keys = ("path", "bytes", "what")
+        echo_json(
+            {
+                "repo": repo.repo,
+                "revision": repo.revision,
+                "missing_bytes": plan.missing_bytes - plan.staged_bytes,
+                "free_bytes": plan.free_bytes,
+                "files": [dict(zip(keys, row, strict=True)) for row in rows],
+                "notes": list(plan.selection.notes),
+            }
+        )
+        return
+    from modelscan_catalog.cli.console import table_console
+
+    console = table_console()
+    shown = [(path, "?" if size is None else gib(size), what) for path, size, what in rows]
+    console.print(
+        plain_table(f"{repo.repo} at {repo.revision[:12]}", ("file", "size", "would"), shown, console.width,
+                    ("size",), "file")
+    )  # fmt: skip
+    for note in plan.selection.notes:
+        click.echo(f"note: {note}")
+    click.echo(f"to fetch: {gib(plan.missing_bytes - plan.staged_bytes)}; free: {gib(plan.free_bytes)}")
+    plan.refuse_without_space(settings.weights_dir)
+
+
+def _installed(settings: Settings, request: "InstallRequest", *, quiet: bool) -> "Job":
+    """The ended job; an interrupt cancels it."""
+    import threading
+
+    from modelscan_catalog.deploy.weights.operations import new_install_job, run_install_job
+    from modelscan_catalog.state import job as read_job
+    from modelscan_catalog.state import open_state
+    from modelscan_catalog.state.jobs import LOST_AFTER_S, cancel_job
+
+    job = new_install_job(settings, request)
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            run_install_job(settings, job, ACTOR)
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    step = None
+    with open_state(settings.state_file) as connection, _bar(quiet) as bar:
+        task = bar.add_task(request.repo, total=None)
+        try:
+            while thread.is_alive():
+                thread.join(0.2)
+                now = read_job(connection, job.id)
+                if bar.disable and not quiet and now.step != step:
+                    step = now.step
+                    click.echo(f"{request.repo}: {step}", err=True)
+                bar.update(task, description=f"{request.repo}: {now.step or 'starting'}", total=now.total,
+                           completed=now.done or 0)  # fmt: skip
+        except KeyboardInterrupt:
+            if read_job(connection, job.id).open:
+                cancel_job(connection, job.id)
+            thread.join(10)
+            raise
+        if failed and isinstance(failed[0], StateError) and read_job(connection, job.id).open:
+            raise StateError(
+                f"{request.repo}: is being installed by another process (`modelscan jobs show {job.id[:8]}`); "
+                f"when that one is gone, run this again {LOST_AFTER_S:.0f} s after its end"
+            )
+        if failed:
+            raise failed[0]
+        return read_job(connection, job.id)
+
+
+@contextmanager
+def _bar(quiet: bool) -> "Iterator[Progress]":
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TransferSpeedColumn as Speed
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        Speed(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
+        yield bar
+
+
+@weights.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """What is installed, and what interrupted installs keep."""
+    from modelscan_catalog.deploy.weights import described, list_installs
+    from modelscan_catalog.deploy.weights.install import gib
+    from modelscan_catalog.deploy.weights.library import partials
+
+    settings = load_settings()
+    installs, problems = list_installs(settings.weights_dir)
+    left = partials(settings.weights_dir)
+    if as_json:
+        rows = [described(settings, found) for found in installs]
+        interrupted = [{"name": name, "bytes": count} for name, count in left]
+        echo_json({"weights": rows, "interrupted": interrupted, "problems": problems})
+        return
+    if installs:
+        from modelscan_catalog.cli.console import table_console
+
+        console = table_console()
+        shown = [
+            (f"{found.hub}/{found.repo}", found.revision[:12], ", ".join(found.asked), str(len(found.files)),
+             gib(found.bytes), found.installed_at[:10])
+            for found in installs
+        ]  # fmt: skip
+        columns = ("weights", "revision", "branch", "files", "size", "installed")
+        console.print(
+            plain_table(
+                f"{settings.weights_dir}", columns, shown, console.width, ("files", "size"), "weights"
+            )
+        )
+    else:
+        click.echo(f"{settings.weights_dir}: nothing is installed; `modelscan weights install owner/name`")
+    for name, count in left:
+        click.echo(
+            f"interrupted: {name} keeps {gib(count)}; install it again, or delete it with --interrupted"
+        )
+    for problem in problems:
+        click.echo(f"problem: {problem}", err=True)
+
+
+@weights.command()
+@click.argument("name")
+@json_option
+def info(name: str, as_json: bool) -> None:
+    """One install with its files; NAME is [hub/]owner/name[/revision]."""
+    from modelscan_catalog.deploy.weights import described, find_install
+    from modelscan_catalog.deploy.weights.install import gib
+
+    settings = load_settings()
+    found = find_install(settings.weights_dir, name)
+    facts = described(settings, found)
+    if as_json:
+        echo_json(facts | {"files": [file.model_dump() for file in found.files]})
+        return
+    click.echo(found.name)
+    for key in ("source", "asked", "installed_at", "storageUri", "inferenceModelPath"):
+        value = facts[key]
+        click.echo(f"  {key:<19} {', '.join(value) if isinstance(value, list) else value or '-'}")
+    from modelscan_catalog.cli.console import table_console
+
+    console = table_console()
+    shown = [(file.path, gib(file.bytes), file.sha256[:16], file.checked) for file in found.files]
+    columns = ("file", "size", "sha256", "checked by")
+    console.print(plain_table(f"{gib(found.bytes)}", columns, shown, console.width, ("size",), "file"))
+
+
+@weights.command()
+@json_option
+def usage(as_json: bool) -> None:
+    """How much weights take, and how full their disk is; a notice is sent when it passes the threshold."""
+    from dataclasses import asdict
+
+    from modelscan_catalog.deploy.weights.install import gib
+    from modelscan_catalog.deploy.weights.operations import watch_usage
+
+    found = watch_usage(load_settings())
+    if as_json:
+        echo_json(
+            asdict(found) | {"path": str(found.path), "used_share": found.used_share, "alert": found.alert}
+        )
+        return
+    click.echo(f"{found.path}: {found.installs} installs, {gib(found.installed_bytes)}")
+    if found.partial_bytes:
+        click.echo(f"  interrupted installs keep {gib(found.partial_bytes)}")
+    verdict = f"at or above the threshold of {found.threshold:.0%}" if found.alert else "enough room"
+    free = f"{gib(found.disk_free_bytes)} of {gib(found.disk_bytes)} free"
+    click.echo(f"  the disk is {found.used_share:.0%} full, {free}: {verdict}")
+
+
+@weights.command()
+@click.argument("name", required=False)
+@click.option("--apply", is_flag=True, help="Drop damaged files, so that the next install fetches them.")
+@json_option
+def verify(name: str | None, apply: bool, as_json: bool) -> None:
+    """Read every byte of NAME's files (or of all) again and compare; exit code 1 when something differs."""
+    from dataclasses import asdict
+    from functools import partial
+
+    from modelscan_catalog.deploy.weights import find_install, list_installs
+    from modelscan_catalog.deploy.weights.install import gib
+    from modelscan_catalog.deploy.weights.library import drop_damaged, verify_install
+
+    root = load_settings().weights_dir
+    installs, problems = ([find_install(root, name)], []) if name else list_installs(root)
+    answers: dict[str, Any] = {}
+    with _bar(as_json) as bar:
+        for found in installs:
+            task = bar.add_task(f"reading {found.repo}", total=found.bytes)
+            damages = verify_install(root, found, partial(bar.advance, task))
+            answers[found.name] = {"bytes": found.bytes, "damages": [asdict(damage) for damage in damages]}
+            if damages and apply:
+                drop_damaged(root, found, damages)
+    wrong = [name for name, answer in answers.items() if answer["damages"]]
+    if as_json:
+        echo_json({"weights": answers, "problems": problems, "applied": apply and bool(wrong)})
+    else:
+        for found_name, answer in answers.items():
+            what = f"{len(answer['damages'])} files damaged" if answer["damages"] else "as installed"
+            click.echo(f"{found_name}: {gib(answer['bytes'])} read, {what}")
+            for damage in answer["damages"]:
+                click.echo(f"  {damage['path']}: {damage['what']}")
+    if wrong:
+        hint = "install them again" if apply else "--apply drops the damaged files"
+        raise CheckFailedError(f"{', '.join(wrong)}: damaged; {hint}")
+    if problems:
+        raise CheckFailedError("; ".join(problems))
+
+
+@weights.command()
+@click.argument("name")
+@click.option("--interrupted", is_flag=True, help="NAME is an interrupted install.")
+@click.option("--apply", is_flag=True, help="Delete it; without this only what would go is said.")
+@json_option
+def delete(name: str, interrupted: bool, apply: bool, as_json: bool) -> None:
+    """Delete an install that no deployment serves from; dry unless told otherwise."""
+    from modelscan_catalog.deploy.weights import find_install
+    from modelscan_catalog.deploy.weights.install import gib
+    from modelscan_catalog.deploy.weights.operations import remove_install
+
+    settings = load_settings()
+    if interrupted:
+        _delete_interrupted(settings, name, apply=apply)
+        return
+    removal = remove_install(settings, find_install(settings.weights_dir, name), ACTOR, apply=apply)
+    found: Install = removal.install
+    if as_json:
+        answer = {"name": found.name, "bytes": found.bytes, "applied": removal.applied}
+        echo_json(answer | {"used_by": list(removal.used_by)})
+        return
+    click.echo(f"{found.name}: {gib(found.bytes)} {'deleted' if removal.applied else 'would be deleted'}")
+    for user in removal.used_by:
+        click.echo(f"  {user} serves from it: stop that first")
+    if not removal.applied:
+        click.echo("dry run: nothing was changed; add --apply to delete it")
+
+
+def _delete_interrupted(settings: Settings, name: str, *, apply: bool) -> None:
+    from modelscan_catalog.deploy.weights.install import gib
+    from modelscan_catalog.deploy.weights.library import delete_partial, partials
+
+    kept = dict(partials(settings.weights_dir))
+    if name not in kept:
+        raise WeightsError(
+            f"{name[:200]}: no interrupted install has that name; there is {', '.join(kept) or 'none'}"
+        )
+    if apply:
+        delete_partial(settings.weights_dir, name)
+    click.echo(f"{name}: {gib(kept[name])} {'deleted' if apply else 'would be deleted; add --apply'}")
