@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.router.added_keys import with_keys
 from modelscan_catalog.router.app import Router
-from modelscan_catalog.router.config import RouterConfig, changed
+from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.lint import is_loopback
 from modelscan_catalog.router.overlays import overlay_files, read_overlaid
 from modelscan_catalog.router.usage import UsageStore
@@ -88,12 +89,7 @@ def _with_keys(config: RouterConfig, settings: Settings) -> RouterConfig:
     unknown = sorted(set(settings.api_keys) - set(config.providers))
     if unknown:
         raise SettingsError(f"setting api_keys.{unknown[0]}: the router has no such provider")
-    providers = []
-    for provider in config.routing.direct.providers:
-        added = [key for key in settings.api_keys.get(provider.name, ()) if key not in provider.keys]
-        providers.append(changed(provider, keys=(*provider.keys, *added)) if added else provider)
-    direct = changed(config.routing.direct, providers=tuple(providers))
-    return changed(config, routing=changed(config.routing, direct=direct))
+    return with_keys(config, settings.api_keys)
 
 
 def watched_files(settings: Settings, published: Path) -> tuple[Path, ...]:

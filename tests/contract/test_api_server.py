@@ -17,10 +17,9 @@ from modelscan_catalog.api.app import create_app
 from modelscan_catalog.api.catalogue import twin_path
 from modelscan_catalog.api.document import OPENAPI_VERSION
 from modelscan_catalog.api.hot import MOST_BODY_BYTES
-from modelscan_catalog.api.server import api_token, is_loopback, serve
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.static import static_documents
-from modelscan_catalog.errors import PublishError, SettingsError
+from modelscan_catalog.errors import PublishError
 
 
 @pytest.fixture
@@ -236,18 +235,6 @@ def test_metrics_count_answers_by_status(client: TestClient) -> None:
     text = client.get("/metrics").text
     assert 'modelscan_api_requests_total{method="GET",status="200"} 1.0' in text
     assert 'modelscan_api_requests_total{method="GET",status="404"} 1.0' in text
-
-
-def test_a_reachable_bind_needs_a_token(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MODEL_MANAGER_API_TOKEN", raising=False)
-    for host in ("0.0.0.0", "192.0.2.7", "::", "example.org"):
-        with pytest.raises(SettingsError, match="others could reach"):
-            serve(published, host, 18080)
-    assert all(map(is_loopback, ("127.0.0.1", "::1", "localhost", "127.9.9.9")))
-    monkeypatch.setenv("A_TOKEN", "x")
-    assert api_token("env:A_TOKEN") == "x"
-    with pytest.raises(SettingsError, match="by reference"):
-        api_token("literal-secret")
 
 
 def test_an_applied_entry_is_a_commit_on_its_branch_and_nothing_else_moves(
