@@ -61,11 +61,12 @@ def cards(text: str | None) -> tuple[GpuProfile, int, str]:
 
     found = detect_gpus()
     group = found.group()
-    if not group:
-        seen = ", ".join(gpu.name for gpu in found.gpus)
-        why = f"nothing is known of {seen}" if seen else f"this machine has no GPU ({found.note})"
+    if not group or group[0].profile is None:
+        seen = ", ".join(dict.fromkeys(gpu.name for gpu in found.gpus))
+        why = f"no profile is known for {seen}" if seen else f"this machine has no GPU ({found.note})"
+        own = "; `modelscan plan` takes a card by its memory" if group else ""
         raise FitInputError(
-            f"gpu: {why}; name the cards, such as --gpu rtx-4090 or --gpu h100-80gb:8 (`modelscan gpus`)",
+            f"gpu: {why}; name the cards, such as --gpu rtx-4090 or h100-80gb:8 (`modelscan gpus`){own}",
             field="gpu",
         )
     others = len(found.gpus) - len(group)

@@ -18,7 +18,7 @@ class DetectedGpu:
     """A GPU or MIG instance as its driver or cluster describes it; memory in GiB, null where nothing says."""
 
     index: str
-    """As the engine's environment names it: `0`, and `0:1` for the second MIG instance of the first card."""
+    """`0`, and `0:1` for the second MIG instance of the first card."""
     name: str
     uuid: str | None
     driver: str | None
@@ -37,6 +37,11 @@ class DetectedGpu:
     """The worker or node of an inventory; null for this machine."""
     seen_by: str | None = None
     """The tool or document that told of it."""
+
+    @property
+    def device_id(self) -> str:
+        """As `CUDA_VISIBLE_DEVICES` and its like name it: the index, of a MIG instance its UUID."""
+        return self.uuid if self.mig and self.uuid else self.index
 
     @property
     def custom(self) -> bool:

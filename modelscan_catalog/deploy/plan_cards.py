@@ -89,7 +89,9 @@ def _by_ids(detection: Detection, ids: Sequence[str]) -> Cards:
             f"the cards differ, so all are planned as the smallest, {smallest.id} "
             f"({smallest.memory.gib:.1f} GiB): {', '.join(profile.id for profile in profiles)}"
         )
-    return Cards(smallest, len(chosen), tuple(ids), chosen, (*remarks, *_unknown(chosen)))
+    return Cards(
+        smallest, len(chosen), tuple(gpu.device_id for gpu in chosen), chosen, (*remarks, *_unknown(chosen))
+    )
 
 
 def _largest_group(detection: Detection) -> Cards:
@@ -97,12 +99,16 @@ def _largest_group(detection: Detection) -> Cards:
     group = detection.group()
     if not group:
         detection.gpus[0].planning_profile()  # says what is not known of it
+    profile, count = group[0].planning_profile(), len(group)
     others = [gpu for gpu in detection.gpus if gpu not in group]
     remarks = []
     if others:
         names = ", ".join(f"{gpu.index} ({gpu.name})" for gpu in others)
         remarks.append(f"left out, being other cards: {names}; --gpu-ids names the cards to use")
-    return Cards(group[0].planning_profile(), len(group), (), group, (*remarks, *_unknown(group)))
+    if profile.interconnect == "none" and count > 1:
+        remarks.append(f"one of {count} is used: {profile.id} cannot work as one with others")
+        count = 1
+    return Cards(profile, count, (), group, (*remarks, *_unknown(group)))
 
 
 def _unknown(gpus: Sequence[DetectedGpu]) -> list[str]:

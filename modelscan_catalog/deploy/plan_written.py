@@ -211,7 +211,7 @@ def _cards(cards: Cards, count: int) -> dict[str, Any]:
         "gpu_name": cards.profile.name,
         "gpu_vendor": cards.profile.vendor,
         "gpu_count": count,
-        "gpu_ids": cards.ids[:count] or tuple(sorted(gpu.index for gpu in taken)),
+        "gpu_ids": cards.ids[:count] or tuple(gpu.device_id for gpu in cards.found if gpu in taken),
         "detected": bool(cards.found),
     }
 

@@ -83,6 +83,26 @@ def test_a_mig_instance_is_chosen_by_its_uuid() -> None:
     assert cards.profile.id == "h100-80gb-mig-3g.40gb"
 
 
+def test_mig_instances_are_used_one_at_a_time(published: Path) -> None:
+    name = "NVIDIA H100 80GB HBM3 MIG 3g.40gb"
+    slices = [
+        observed(f"0:{i}", name, mig=True, total_gib=39.5, free_gib=39.0 + i, uuid=f"MIG-{i}")
+        for i in range(2)
+    ]
+    plan = _plan(published, *slices)
+    assert (plan.verdict, plan.gpu_count, plan.gpu_ids) == ("fits", 1, ("MIG-1",))
+    assert any("cannot work as one" in reason for reason in plan.reasons)
+
+
+def test_a_board_with_unified_memory_is_planned_by_it(published: Path) -> None:
+    board = observed(
+        "0", "Orin (nvgpu)", vendor="nvidia", total_gib=61.3, unified=True, compute_capability="8.7"
+    )
+    plan = _plan(published, board)
+    assert (plan.verdict, plan.expected.card_gib) == ("fits", 61.3)
+    assert any("unified memory" in reason for reason in plan.reasons)
+
+
 def test_a_custom_card_is_planned_and_said_to_be_one(published: Path) -> None:
     card = observed("0", "Quantum Abacus", vendor="nvidia", total_gib=48.0, compute_capability="9.0")
     plan = _plan(published, card)
