@@ -20,7 +20,8 @@ from modelscan_catalog.deploy.kserve import Change, KServe, named
 from modelscan_catalog.deploy.kserve_api import Cluster, connect
 from modelscan_catalog.deploy.kserve_checks import Check, check_cluster
 from modelscan_catalog.deploy.plan import DeploymentPlan
-from modelscan_catalog.errors import ConflictError, DeployError, ServerUnreachableError
+from modelscan_catalog.errors import ConflictError, DeployError, FitInputError, ServerUnreachableError
+from modelscan_catalog.manifests.options import Target
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import job, open_state
 from modelscan_catalog.state.jobs import create_job
@@ -29,6 +30,7 @@ from modelscan_catalog.state.runner import Report, run_in_thread
 Apply = Annotated[
     bool | None, Query(description="1 changes the cluster, 0 never; the server's setting decides without it")
 ]
+_SERVICES: tuple[Target, ...] = ("kserve-vllm", "kserve-isvc", "kserve-llmisvc", "llm-d")
 _NO_TOKEN = "a server without a token changes no cluster: start it with MODEL_MANAGER_API_TOKEN set"  # noqa: S105
 _DRY = "nothing was changed: ask with ?apply=1, or start the server with MODELSCAN_ALLOW_APPLY=1"
 
@@ -172,6 +174,10 @@ def _document(context: ApiContext, body: _ModelBody) -> tuple[DeploymentPlan, di
     model = snapshot.registry.model_id(body.id)
     cards = body.profile or reference_cards(snapshot, model)
     target = known_target(body.target)
+    if target not in _SERVICES:
+        raise FitInputError(
+            f"target: {body.target} is no service of KServe; use one of {', '.join(_SERVICES)}", "target"
+        )
     plan, manifest = planned_manifest(snapshot, model, target, cards, body.storage, settings.active_namespace)
     document = named(manifest.documents[0], settings.active_service, settings.active_namespace)
     return plan, document, yaml_text(document)

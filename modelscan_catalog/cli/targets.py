@@ -15,6 +15,14 @@ from modelscan_catalog.settings import Settings, load_settings
 from modelscan_catalog.state import Deployment, deployments, open_state, state_path
 from modelscan_catalog.state.deployments import Target
 
+_IN_CONTEXT = "modelscan.cluster."
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Options of Kubernetes alone are kept for ``opened``; commands need not know them."""
+    context.meta[f"{_IN_CONTEXT}{parameter.name}"] = value
+
+
 _WHERE = (
     click.option(
         "--target",
@@ -32,11 +40,15 @@ _WHERE = (
         help="Its API key, as env:NAME or file:PATH. [default: MODELSCAN_GPUSTACK_KEY]",
     ),
     click.option("--cluster", metavar="NAME", help="GPUStack's cluster. [default: its default]"),
-)
+    click.option("--kubeconfig", metavar="FILE", expose_value=False, callback=_keep,
+                 help="Of KServe's cluster. [default: KUBECONFIG, ~/.kube/config]"),
+    click.option("--namespace", metavar="NAME", expose_value=False, callback=_keep,
+                 help="Of KServe's services. [default: ACTIVE_NAMESPACE, ai]"),
+)  # fmt: skip
 
 
 def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--target``, ``--server``, ``--key`` and ``--cluster``."""
+    """``--target``, ``--server``, ``--key``, ``--cluster``, ``--kubeconfig`` and ``--namespace``."""
     for option in reversed(_WHERE):
         command = option(command)
     return command
@@ -55,12 +67,14 @@ def opened(
     target: Target | None, server: str | None, key: str | None, cluster: str | None = None
 ) -> Iterator[Deployer]:
     """The deployer of a server; raises ``SettingsError`` when none is named."""
-    settings = load_settings(gpustack_server=server, gpustack_key=key)
     if target == "kserve":
         from modelscan_catalog.deploy.kserve_deployer import kserve_deployer
 
-        yield kserve_deployer(settings)
+        kept = {name: _kept(name) for name in ("kubeconfig", "namespace")}
+        settings = load_settings(kubeconfig=kept["kubeconfig"], active_namespace=kept["namespace"])
+        yield kserve_deployer(settings, None if kept["namespace"] else server)
         return
+    settings = load_settings(gpustack_server=server, gpustack_key=key)
     from modelscan_catalog.deploy.gpustack import GPUStackApi, GPUStackDeployer
 
     if settings.gpustack_server is None:
@@ -93,6 +107,12 @@ def find_known(name: str, where: Places, target: Target | None, server: str | No
     return found[0] if found else None
 
 
+def _kept(name: str) -> str | None:
+    context = click.get_current_context(silent=True)
+    value = context.meta.get(f"{_IN_CONTEXT}{name}") if context else None
+    return None if value is None else str(value)
+
+
 @contextmanager
 def opened_for(
     name: str, where: Places, target: Target | None, server: str | None, key: str | None
@@ -100,7 +120,7 @@ def opened_for(
     """The deployer of the server that has ``name`` by the state file, else of the named or configured one."""
     known = find_known(name, where, target, server)
     if known is not None:
-        target, server = known.target, known.server if known.target == "gpustack" else server
+        target, server = known.target, known.server
     with opened(target, server, key) as deployer:
         yield deployer
 

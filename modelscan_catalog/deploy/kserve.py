@@ -92,7 +92,7 @@ class KServe:
         if before is not None:
             if before.get("kind") != kind.name:
                 raise ConflictError(
-                    f"{self.namespace}/{name} is a {before.get('kind')} now: deactivate it first"
+                    f"{self.namespace}/{name} is of kind {before.get('kind')} now: deactivate it first"
                 )
             self._must_be_ours(before, force)
             wanted["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]

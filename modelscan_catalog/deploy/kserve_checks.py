@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from modelscan_catalog.deploy.kserve import kind_of
 from modelscan_catalog.deploy.kserve_api import Cluster, Document, Kind
+from modelscan_catalog.deploy.kserve_nodes import NODE, takes_pods
 from modelscan_catalog.errors import DeployError
 
 CheckStatus = Literal["ok", "warn", "fail"]
@@ -20,7 +21,6 @@ _CLAIM = Kind("v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 _SECRET = Kind("v1", "secrets", "Secret")
 _CONFIG_MAP = Kind("v1", "configmaps", "ConfigMap")
 _ACCOUNT = Kind("v1", "serviceaccounts", "ServiceAccount")
-_NODE = Kind("v1", "nodes", "Node")
 _RUNTIME = Kind("serving.kserve.io/v1alpha1", "servingruntimes", "ServingRuntime")
 _CLUSTER_RUNTIME = Kind("serving.kserve.io/v1alpha1", "clusterservingruntimes", "ClusterServingRuntime")
 
@@ -167,15 +167,15 @@ def _capacity(cluster: Cluster, document: Document) -> Iterator[Check]:
         return
     wanted = ", ".join(f"{count:g} {name}" for name, count in sorted(cards.items()))
     try:
-        if not cluster.serves(_NODE):
+        if not cluster.serves(NODE):
             yield Check("capacity", "warn", f"{wanted}: not checked, {cluster.server} serves no nodes")
             return
-        nodes = cluster.list(_NODE, None)
+        nodes = cluster.list(NODE, None)
     except DeployError as error:
         yield Check("capacity", "warn", f"{wanted}: not checked: {error}")
         return
     selector = _selector(document)
-    fitting = [node for node in nodes if _usable(node, selector)]
+    fitting = [node for node in nodes if takes_pods(node, selector)]
     enough = [
         str(node["metadata"]["name"])
         for node in fitting
@@ -215,16 +215,6 @@ def _selector(document: Document) -> dict[str, str]:
     spec = document.get("spec", {})
     pod = spec.get("predictor") or spec.get("template") or {}
     return dict(pod.get("nodeSelector") or {})
-
-
-def _usable(node: Mapping[str, Any], selector: Mapping[str, str]) -> bool:
-    labels = node.get("metadata", {}).get("labels") or {}
-    ready = any(
-        row.get("type") == "Ready" and row.get("status") == "True"
-        for row in node.get("status", {}).get("conditions") or []
-    )
-    held = node.get("spec", {}).get("unschedulable")
-    return ready and not held and all(labels.get(name) == value for name, value in selector.items())
 
 
 def _quantity(value: Any) -> Decimal:

@@ -6,11 +6,12 @@ from typing import Any
 
 from modelscan_catalog.deploy.deployer import Cards, Health, Judgement, Sighting, Wanted
 from modelscan_catalog.deploy.kserve import KServe, kind_of, named
-from modelscan_catalog.deploy.kserve_api import Cluster, Kind, connect
+from modelscan_catalog.deploy.kserve_api import Cluster, connect
 from modelscan_catalog.deploy.kserve_checks import check_cluster
+from modelscan_catalog.deploy.kserve_nodes import cards_of, node_selector, usable_nodes
 from modelscan_catalog.deploy.kserve_probe import try_model
 from modelscan_catalog.deploy.kserve_status import BODY_HASH, sighting
-from modelscan_catalog.errors import ConflictError, DeployError, DocumentRefusedError
+from modelscan_catalog.errors import ConflictError, DocumentRefusedError, ManifestError, SettingsError
 from modelscan_catalog.manifests.options import EmitOptions
 from modelscan_catalog.manifests.options import Target as ManifestTarget
 from modelscan_catalog.manifests.targets import emit
@@ -18,12 +19,7 @@ from modelscan_catalog.settings import Settings
 from modelscan_catalog.state.audit import content_sha256
 from modelscan_catalog.state.deployments import Target
 
-_NODE = Kind("v1", "nodes", "Node")
-_PRODUCTS = {
-    "nvidia.com/gpu.product": "nvidia.com/gpu",
-    "amd.com/gpu.product-name": "amd.com/gpu",
-}
-"""Label of a node that names its cards (GPU feature discovery, AMD's node labeller), and their resource."""
+_FORM: ManifestTarget = "kserve-vllm"
 _RESTART = "modelscan.io/restart"
 """Pod annotation whose change makes new pods of an unchanged service."""
 
@@ -34,31 +30,25 @@ class KServeDeployer:
     target: Target = "kserve"
     key_reference: str | None = None
 
-    def __init__(self, cluster: Cluster, namespace: str, form: ManifestTarget = "kserve-vllm") -> None:
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._services = KServe(cluster, namespace)
-        self._form = form
         self.server = f"{cluster.server}/{namespace}"
 
     def cards(self) -> tuple[Cards, ...]:
         """Cards that nodes offer, by their labels; empty where nodes cannot be listed."""
-        try:
-            nodes = self._services.cluster.list(_NODE, None)
-        except DeployError:
-            return ()
-        found = []
-        for node in nodes:
-            labels = node["metadata"].get("labels") or {}
-            offered = (node.get("status") or {}).get("allocatable") or {}
-            for label, resource in _PRODUCTS.items():
-                count = str(offered.get(resource, "0"))
-                if label in labels and count.isdigit() and int(count):
-                    found.append(Cards(str(labels[label]), int(count), str(node["metadata"]["name"])))
-        return tuple(found)
+        return cards_of(usable_nodes(self._services.cluster))
 
     def body(self, wanted: Wanted) -> dict[str, Any]:
         """The service that would serve ``wanted``; raises ``ManifestError`` for what KServe cannot serve."""
-        options = EmitOptions(namespace=self._services.namespace, replicas=wanted.replicas)
-        document = emit(wanted.plan.launch_plan(), self._form, options).documents[-1]
+        if wanted.card_ids:
+            raise ManifestError("gpu: Kubernetes chooses the cards of a pod itself; name their kind instead")
+        nodes = usable_nodes(self._services.cluster)
+        options = EmitOptions(
+            namespace=self._services.namespace,
+            replicas=wanted.replicas,
+            node_selector=node_selector(nodes, wanted.plan.gpu_profile_id),
+        )
+        document = emit(wanted.plan.launch_plan(), _FORM, options).documents[-1]
         return named(document, wanted.name, self._services.namespace)
 
     def evaluate(self, wanted: Wanted, body: Mapping[str, Any]) -> Judgement:
@@ -111,9 +101,22 @@ class KServeDeployer:
         return self._services.deactivate(name, apply=True).applied
 
 
-def kserve_deployer(settings: Settings, form: ManifestTarget = "kserve-vllm") -> KServeDeployer:
-    """Of the cluster and namespace in ``settings``; raises ``ServerUnreachableError`` where there is none."""
-    return KServeDeployer(connect(settings.kubeconfig), settings.active_namespace, form)
+def kserve_deployer(settings: Settings, server: str | None = None) -> KServeDeployer:
+    """Of the cluster in ``settings``; in the namespace of ``server`` (``KServeDeployer.server``) where given.
+
+    Raises ``ServerUnreachableError`` where there is no cluster, ``SettingsError`` where ``server`` is in
+    another one.
+    """
+    cluster = connect(settings.kubeconfig)
+    if server is None:
+        return KServeDeployer(cluster, settings.active_namespace)
+    root, _, namespace = server.rpartition("/")
+    if root != cluster.server:
+        raise SettingsError(
+            f"server: {server} is not in the kubeconfig's cluster ({cluster.server}); name its kubeconfig "
+            "with --kubeconfig or KUBECONFIG"
+        )
+    return KServeDeployer(cluster, namespace)
 
 
 def _hashed(body: Mapping[str, Any]) -> dict[str, Any]:

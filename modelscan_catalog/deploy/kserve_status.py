@@ -132,14 +132,16 @@ def _state(
     if model.get("transitionStatus") in _FAILED:
         reason = ": ".join(str(failure[key]) for key in ("reason", "message") if failure.get(key))
         return "failed", model["transitionStatus"], reason or model["transitionStatus"]
+    if conditions.get("Stopped", {}).get("status") == "True":
+        return "starting", "Stopped", "KServe's controller has not started it again yet"
     ready = conditions.get("Ready", {})
     if ready.get("status") == "True":
         return "running", "Ready", None
     for condition in _unready(conditions):
-        reason = ": ".join(str(condition[key]) for key in ("type", "reason", "message") if condition.get(key))
+        reason = ": ".join(str(condition[key]) for key in ("reason", "message") if condition.get(key))
         if condition.get("reason") == _GAVE_UP:
-            return "failed", str(condition["reason"]), reason
-        return "starting", str(condition["type"]), reason
+            return "failed", str(condition["type"]), reason
+        return "starting", str(condition["type"]), reason or None
     loading = (model.get("states") or {}).get("targetModelState")
     return "starting", loading or None, None
 

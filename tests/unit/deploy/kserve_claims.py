@@ -201,7 +201,7 @@ def what_modelscan_did_not_make_is_neither_changed_nor_deleted(cluster: Cluster,
 def a_service_of_the_other_kind_keeps_its_name(cluster: Cluster, at: str) -> None:
     services = KServe(cluster, at)
     services.activate(LLM, apply=True)
-    with pytest.raises(ConflictError, match="is a LLMInferenceService now: deactivate it first"):
+    with pytest.raises(ConflictError, match="is of kind LLMInferenceService now: deactivate it first"):
         services.activate(SERVICE, apply=True)
 
 
@@ -258,7 +258,7 @@ def readiness_is_the_controllers_word_about_this_generation(cluster: Cluster, at
         services, NAME, timeout_s=60, seen=seen.append, sleep=lambda _: write_status(cluster, at, next(walk))
     )
     assert [look.state for look in seen] == ["creating", "starting", "running"]
-    assert seen[1].message == "PredictorReady: ImagePullBackOff: no such image"
+    assert (seen[1].step, seen[1].message) == ("PredictorReady", "ImagePullBackOff: no such image")
     assert (end.url, end.served_model) == ("http://active-llm.example.com/v1", "qwen3-8b")
     assert (end.replicas, end.ours, end.source) == (1, True, "hf://Qwen/Qwen3-8B")
 
@@ -291,7 +291,7 @@ def a_wait_ends_in_time_and_says_what_was_missing(cluster: Cluster, at: str) -> 
     }
     write_status(cluster, at, waiting, LLM_INFERENCE_SERVICE)
     moments = iter(range(0, 1000, 4))
-    with pytest.raises(DeployError, match=r"not ready after 10 s: WorkloadsReady: Progressing: 0 of 1 pods"):
+    with pytest.raises(DeployError, match=r"not ready after 10 s: Progressing: 0 of 1 pods"):
         await_ready(services, NAME, timeout_s=10, sleep=lambda _: None, clock=lambda: next(moments))
     with pytest.raises(DeployError, match="was deleted while it was waited for"):
         await_ready(services, NAME, timeout_s=60, sleep=lambda _: services.deactivate(NAME, apply=True))
