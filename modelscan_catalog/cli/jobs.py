@@ -71,9 +71,9 @@ def _progress(one: "Job") -> str:
     if one.done is None:
         return "-"
     if one.unit == "bytes":
-        from modelscan_catalog.deploy.weights.install import gib
+        from modelscan_catalog.deploy.weights.records import size_text
 
-        return gib(int(one.done)) + (f" of {gib(int(one.total))}" if one.total else "")
+        return size_text(int(one.done)) + (f" of {size_text(int(one.total))}" if one.total else "")
     return (
         f"{one.done:g}" + (f" of {one.total:g}" if one.total else "") + (f" {one.unit}" if one.unit else "")
     )

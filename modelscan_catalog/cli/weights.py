@@ -60,9 +60,9 @@ def install(
     if as_json:
         echo_json(job.result)
         return
-    from modelscan_catalog.deploy.weights.install import gib
+    from modelscan_catalog.deploy.weights.records import size_text
 
-    click.echo(f"{job.result['name']}: {job.result['files']} files, {gib(job.result['bytes'])}")
+    click.echo(f"{job.result['name']}: {job.result['files']} files, {size_text(job.result['bytes'])}")
     for title, key in (("storageUri", "storageUri"), ("model path", "inferenceModelPath")):
         if job.result[key]:
             click.echo(f"  {title:<11} {job.result[key]}")
@@ -70,7 +70,7 @@ def install(
 
 def _plan(settings: Settings, request: "InstallRequest", as_json: bool) -> None:
     from modelscan_catalog.deploy.weights import plan_install, remote_repo
-    from modelscan_catalog.deploy.weights.install import gib
+    from modelscan_catalog.deploy.weights.records import size_text
 
     repo = remote_repo(settings, request, lambda: None)
     plan = plan_install(settings, request, repo)
@@ -100,14 +100,16 @@ def _plan(settings: Settings, request: "InstallRequest", as_json: bool) -> None:
     from modelscan_catalog.cli.console import table_console
 
     console = table_console()
-    shown = [(path, "?" if size is None else gib(size), what) for path, size, what in rows]
+    shown = [(path, "?" if size is None else size_text(size), what) for path, size, what in rows]
     console.print(
         plain_table(f"{repo.repo} at {repo.revision[:12]}", ("file", "size", "would"), shown, console.width,
                     ("size",), "file")
     )  # fmt: skip
     for note in plan.selection.notes:
         click.echo(f"note: {note}")
-    click.echo(f"to fetch: {gib(plan.missing_bytes - plan.staged_bytes)}; free: {gib(plan.free_bytes)}")
+    click.echo(
+        f"to fetch: {size_text(plan.missing_bytes - plan.staged_bytes)}; free: {size_text(plan.free_bytes)}"
+    )
     plan.refuse_without_space(settings.weights_dir)
 
 
@@ -118,7 +120,7 @@ def _installed(settings: Settings, request: "InstallRequest", *, quiet: bool) ->
     from modelscan_catalog.deploy.weights.operations import new_install_job, run_install_job
     from modelscan_catalog.state import job as read_job
     from modelscan_catalog.state import open_state
-    from modelscan_catalog.state.jobs import LOST_AFTER_S, cancel_job
+    from modelscan_catalog.state.jobs import LOST_AFTER_S, cancel_job, end_job
 
     job = new_install_job(settings, request)
     failed: list[BaseException] = []
@@ -144,13 +146,16 @@ def _installed(settings: Settings, request: "InstallRequest", *, quiet: bool) ->
                 bar.update(task, description=f"{request.repo}: {now.step or 'starting'}", total=now.total,
                            completed=now.done or 0)  # fmt: skip
         except KeyboardInterrupt:
-            if read_job(connection, job.id).open:
-                cancel_job(connection, job.id)
-            thread.join(10)
+            try:
+                if read_job(connection, job.id).open:
+                    cancel_job(connection, job.id)
+                thread.join(10)
+            finally:  # also when the next interrupt is too impatient for that
+                end_job(connection, job.id, "cancelled", error="interrupted")
             raise
         if failed and isinstance(failed[0], StateError) and read_job(connection, job.id).open:
             raise StateError(
-                f"{request.repo}: is being installed by another process (`modelscan jobs show {job.id[:8]}`); "
+                f"{request.repo}: another process installs it (`modelscan jobs show {job.id[:8]}`); "
                 f"when that one is gone, run this again {LOST_AFTER_S:.0f} s after its end"
             )
         if failed:
@@ -181,8 +186,8 @@ def _bar(quiet: bool) -> "Iterator[Progress]":
 def list_command(as_json: bool) -> None:
     """What is installed, and what interrupted installs keep."""
     from modelscan_catalog.deploy.weights import described, list_installs
-    from modelscan_catalog.deploy.weights.install import gib
     from modelscan_catalog.deploy.weights.library import partials
+    from modelscan_catalog.deploy.weights.records import size_text
 
     settings = load_settings()
     installs, problems = list_installs(settings.weights_dir)
@@ -198,7 +203,7 @@ def list_command(as_json: bool) -> None:
         console = table_console()
         shown = [
             (f"{found.hub}/{found.repo}", found.revision[:12], ", ".join(found.asked), str(len(found.files)),
-             gib(found.bytes), found.installed_at[:10])
+             size_text(found.bytes), found.installed_at[:10])
             for found in installs
         ]  # fmt: skip
         columns = ("weights", "revision", "branch", "files", "size", "installed")
@@ -211,7 +216,7 @@ def list_command(as_json: bool) -> None:
         click.echo(f"{settings.weights_dir}: nothing is installed; `modelscan weights install owner/name`")
     for name, count in left:
         click.echo(
-            f"interrupted: {name} keeps {gib(count)}; install it again, or delete it with --interrupted"
+            f"interrupted: {name} keeps {size_text(count)}; install it again, or delete it with --interrupted"
         )
     for problem in problems:
         click.echo(f"problem: {problem}", err=True)
@@ -223,7 +228,7 @@ def list_command(as_json: bool) -> None:
 def info(name: str, as_json: bool) -> None:
     """One install with its files; NAME is [hub/]owner/name[/revision]."""
     from modelscan_catalog.deploy.weights import described, find_install
-    from modelscan_catalog.deploy.weights.install import gib
+    from modelscan_catalog.deploy.weights.records import size_text
 
     settings = load_settings()
     found = find_install(settings.weights_dir, name)
@@ -238,9 +243,9 @@ def info(name: str, as_json: bool) -> None:
     from modelscan_catalog.cli.console import table_console
 
     console = table_console()
-    shown = [(file.path, gib(file.bytes), file.sha256[:16], file.checked) for file in found.files]
+    shown = [(file.path, size_text(file.bytes), file.sha256[:16], file.checked) for file in found.files]
     columns = ("file", "size", "sha256", "checked by")
-    console.print(plain_table(f"{gib(found.bytes)}", columns, shown, console.width, ("size",), "file"))
+    console.print(plain_table(f"{size_text(found.bytes)}", columns, shown, console.width, ("size",), "file"))
 
 
 @weights.command()
@@ -249,8 +254,8 @@ def usage(as_json: bool) -> None:
     """How much weights take, and how full their disk is; a notice is sent when it passes the threshold."""
     from dataclasses import asdict
 
-    from modelscan_catalog.deploy.weights.install import gib
     from modelscan_catalog.deploy.weights.operations import watch_usage
+    from modelscan_catalog.deploy.weights.records import size_text
 
     found = watch_usage(load_settings())
     if as_json:
@@ -258,11 +263,11 @@ def usage(as_json: bool) -> None:
             asdict(found) | {"path": str(found.path), "used_share": found.used_share, "alert": found.alert}
         )
         return
-    click.echo(f"{found.path}: {found.installs} installs, {gib(found.installed_bytes)}")
+    click.echo(f"{found.path}: installs: {found.installs}, {size_text(found.installed_bytes)}")
     if found.partial_bytes:
-        click.echo(f"  interrupted installs keep {gib(found.partial_bytes)}")
+        click.echo(f"  interrupted installs keep {size_text(found.partial_bytes)}")
     verdict = f"at or above the threshold of {found.threshold:.0%}" if found.alert else "enough room"
-    free = f"{gib(found.disk_free_bytes)} of {gib(found.disk_bytes)} free"
+    free = f"{size_text(found.disk_free_bytes)} of {size_text(found.disk_bytes)} free"
     click.echo(f"  the disk is {found.used_share:.0%} full, {free}: {verdict}")
 
 
@@ -276,8 +281,8 @@ def verify(name: str | None, apply: bool, as_json: bool) -> None:
     from functools import partial
 
     from modelscan_catalog.deploy.weights import find_install, list_installs
-    from modelscan_catalog.deploy.weights.install import gib
     from modelscan_catalog.deploy.weights.library import drop_damaged, verify_install
+    from modelscan_catalog.deploy.weights.records import size_text
 
     root = load_settings().weights_dir
     installs, problems = ([find_install(root, name)], []) if name else list_installs(root)
@@ -295,7 +300,7 @@ def verify(name: str | None, apply: bool, as_json: bool) -> None:
     else:
         for found_name, answer in answers.items():
             what = f"{len(answer['damages'])} files damaged" if answer["damages"] else "as installed"
-            click.echo(f"{found_name}: {gib(answer['bytes'])} read, {what}")
+            click.echo(f"{found_name}: {size_text(answer['bytes'])} read, {what}")
             for damage in answer["damages"]:
                 click.echo(f"  {damage['path']}: {damage['what']}")
     if wrong:
@@ -313,8 +318,8 @@ def verify(name: str | None, apply: bool, as_json: bool) -> None:
 def delete(name: str, interrupted: bool, apply: bool, as_json: bool) -> None:
     """Delete an install that no deployment serves from; dry unless told otherwise."""
     from modelscan_catalog.deploy.weights import find_install
-    from modelscan_catalog.deploy.weights.install import gib
     from modelscan_catalog.deploy.weights.operations import remove_install
+    from modelscan_catalog.deploy.weights.records import size_text
 
     settings = load_settings()
     if interrupted:
@@ -326,7 +331,9 @@ def delete(name: str, interrupted: bool, apply: bool, as_json: bool) -> None:
         answer = {"name": found.name, "bytes": found.bytes, "applied": removal.applied}
         echo_json(answer | {"used_by": list(removal.used_by)})
         return
-    click.echo(f"{found.name}: {gib(found.bytes)} {'deleted' if removal.applied else 'would be deleted'}")
+    click.echo(
+        f"{found.name}: {size_text(found.bytes)} {'deleted' if removal.applied else 'would be deleted'}"
+    )
     for user in removal.used_by:
         click.echo(f"  {user} serves from it: stop that first")
     if not removal.applied:
@@ -334,8 +341,8 @@ def delete(name: str, interrupted: bool, apply: bool, as_json: bool) -> None:
 
 
 def _delete_interrupted(settings: Settings, name: str, *, apply: bool) -> None:
-    from modelscan_catalog.deploy.weights.install import gib
     from modelscan_catalog.deploy.weights.library import delete_partial, partials
+    from modelscan_catalog.deploy.weights.records import size_text
 
     kept = dict(partials(settings.weights_dir))
     if name not in kept:
@@ -344,4 +351,4 @@ def _delete_interrupted(settings: Settings, name: str, *, apply: bool) -> None:
         )
     if apply:
         delete_partial(settings.weights_dir, name)
-    click.echo(f"{name}: {gib(kept[name])} {'deleted' if apply else 'would be deleted; add --apply'}")
+    click.echo(f"{name}: {size_text(kept[name])} {'deleted' if apply else 'would be deleted; add --apply'}")

@@ -25,6 +25,7 @@ from modelscan_catalog.deploy.weights.records import (
     InstallRequest,
     RemoteFile,
     RemoteRepo,
+    size_text,
 )
 from modelscan_catalog.deploy.weights.selection import Selection, select_files
 from modelscan_catalog.errors import StateError, WeightsError
@@ -61,14 +62,9 @@ class InstallPlan:
         need = self.missing_bytes - self.staged_bytes
         if need > self.free_bytes:
             raise WeightsError(
-                f"{self.repo.repo}: {gib(need)} are missing and {root} has {gib(self.free_bytes)} free; "
+                f"{self.repo.repo}: {size_text(need)} are missing and {root} has {size_text(self.free_bytes)} free; "
                 "remove something (`modelscan weights list`) or set WEIGHTS_STORAGE_PATH to another disk"
             )
-
-
-def gib(count: int) -> str:
-    """Bytes as people read them."""
-    return f"{count / 2**30:.2f} GiB" if count >= 2**30 / 10 else f"{count / 2**20:.2f} MiB"
 
 
 def free_bytes(root: Path) -> int:

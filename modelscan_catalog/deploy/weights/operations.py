@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelscan_catalog.deploy.weights.addresses import described
-from modelscan_catalog.deploy.weights.install import gib, install_weights
+from modelscan_catalog.deploy.weights.install import install_weights
 from modelscan_catalog.deploy.weights.library import Usage, delete_install, directory_of, usage
-from modelscan_catalog.deploy.weights.records import Install, InstallRequest
+from modelscan_catalog.deploy.weights.paths import checked_repo, checked_revision
+from modelscan_catalog.deploy.weights.records import Install, InstallRequest, size_text
 from modelscan_catalog.errors import StateError, WeightsError
 from modelscan_catalog.notify import Notice, notify
 from modelscan_catalog.settings import Settings
@@ -21,7 +22,13 @@ _USAGE = "weights.usage"
 
 
 def new_install_job(settings: Settings, request: InstallRequest) -> Job:
-    """A pending job for ``request``, or the open one that already does the same."""
+    """A pending job for ``request``, or the open one that already does the same.
+
+    Raises ``WeightsError`` for what cannot name a repository or a revision.
+    """
+    checked_repo(request.repo)
+    if request.revision is not None:
+        checked_revision(request.revision)
     with open_state(settings.state_file) as connection:
         subject = f"{request.hub}/{request.repo}"
         return create_job(connection, KIND, subject, request.model_dump(mode="json"))
@@ -124,7 +131,7 @@ def watch_usage(settings: Settings) -> Usage:
         }
         write_event(connection, _USAGE, subject, detail)
     how = f"at or above the threshold of {threshold}" if found.alert else f"below {threshold} again"
-    room = f"{gib(found.disk_free_bytes)} are free and weights take {gib(found.installed_bytes)}"
+    room = f"{size_text(found.disk_free_bytes)} are free and weights take {size_text(found.installed_bytes)}"
     text = f"the disk is {share} full, {how}; {room}"
     notify(settings, Notice(_USAGE, subject, text, detail))
     return found

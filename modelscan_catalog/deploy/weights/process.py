@@ -41,6 +41,7 @@ def carry_out(order: Order, tick: Callable[[], None], *, timeout_s: float) -> It
             env=_environment(Path(home), timeout_s),
             text=True,
             encoding="utf-8",
+            process_group=0,  # an interrupt at the terminal is for us: we end it in good order
         )
         heard: queue.Queue[str | None] = queue.Queue()
         ear = threading.Thread(target=_listen, args=(process, heard), daemon=True)

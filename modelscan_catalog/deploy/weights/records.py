@@ -83,3 +83,11 @@ class Install(Record):
     def bytes(self) -> int:
         """All files together."""
         return sum(file.bytes for file in self.files)
+
+
+def size_text(count: int) -> str:
+    """Bytes as people read them: ``15.27 GiB``, ``512 B``."""
+    for unit, exponent in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 2**exponent:
+            return f"{count / 2**exponent:.2f} {unit}"
+    return f"{count} B"

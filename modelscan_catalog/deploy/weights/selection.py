@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from modelscan_catalog.deploy.weights.paths import checked_file
-from modelscan_catalog.deploy.weights.records import RemoteFile, RemoteRepo
+from modelscan_catalog.deploy.weights.records import RemoteFile, RemoteRepo, size_text
 from modelscan_catalog.errors import WeightsError
 
 _SIDE = (
@@ -116,15 +116,15 @@ def _only_gguf(repo: RemoteRepo) -> list[RemoteFile]:
     for file in files:
         models.setdefault(_GGUF_PART.sub("", file.path), []).append(file)
     if len(models) > 1:
-        sizes = ", ".join(f"{parts[0].path} ({_gib(parts)})" for _, parts in sorted(models.items()))
+        sizes = ", ".join(f"{parts[0].path} ({_size(parts)})" for _, parts in sorted(models.items()))
         raise WeightsError(f"{repo.repo}: holds several GGUF models, choose one with --file: {sizes[:1500]}")
     return files
 
 
-def _gib(parts: list[RemoteFile]) -> str:
+def _size(parts: list[RemoteFile]) -> str:
     sizes = [part.bytes for part in parts]
     known = [size for size in sizes if size is not None]
-    return f"{sum(known) / 2**30:.1f} GiB" if len(known) == len(sizes) else "unknown size"
+    return size_text(sum(known)) if len(known) == len(sizes) else "unknown size"
 
 
 def _side(repo: RemoteRepo) -> list[RemoteFile]:

@@ -85,7 +85,7 @@ def test_pickled_weights_are_taken_when_there_are_no_others_and_it_is_said() -> 
 def test_one_gguf_model_is_taken_whole_and_of_several_one_must_be_chosen() -> None:
     split = {"m-00001-of-00002.gguf", "m-00002-of-00002.gguf"}
     assert chosen(*split) == split
-    with pytest.raises(WeightsError, match=r"choose one with --file: a-Q4\.gguf \(0\.0 GiB\), a-Q8\.gguf"):
+    with pytest.raises(WeightsError, match=r"choose one with --file: a-Q4\.gguf \(10 B\), a-Q8\.gguf"):
         chosen("a-Q4.gguf", "a-Q8.gguf")
     assert chosen("a-Q4.gguf", "a-Q8.gguf", "config.json", wanted=("*Q8*",)) == {"a-Q8.gguf", "config.json"}
 
