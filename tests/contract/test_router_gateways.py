@@ -1,6 +1,6 @@
-"""LiteLLM as a client, LiteLLM's proxy on our export, and the Anthropic SDK: unmodified, beside the router.
+"""LiteLLM as a client, and LiteLLM's proxy on our export: unmodified, beside the router.
 
-They live in an environment of their own (``make test-gateways``); without it these claims are skipped.
+It lives in an environment of its own (``make test-gateways``); without it these claims are skipped.
 """
 
 import asyncio
@@ -15,14 +15,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from test_router_openai_more import Upstream
+from router_engines import router_before_engines
 
-from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.emit import default_policy
 from modelscan_catalog.router.export import litellm
 from modelscan_catalog.router.local_upstream import LocalUpstream
-from modelscan_catalog.router.server import serving
 
 GATEWAYS = os.environ.get("MODELSCAN_GATEWAYS")
 
@@ -32,43 +30,47 @@ pytestmark = [
 ]
 
 CLIENT = """
-import json, sys, litellm
+import asyncio, json, sys, litellm
 base, seen = sys.argv[1], {}
 messages = [{"role": "user", "content": "hello"}]
-ask = dict(model="openai/lab/echo", api_base=base, api_key="any", messages=messages)
-seen["plain"] = litellm.completion(**ask).choices[0].message.content
-stream = litellm.completion(**ask, stream=True)
-seen["streamed"] = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
-try:
-    litellm.completion(**{**ask, "model": "openai/lab/none"})
-except litellm.NotFoundError as error:
-    seen["refused"] = "model_not_found" in str(error) or "no model" in str(error)
-print(json.dumps(seen))
-"""
-
-ANTHROPIC = """
-import json, sys, anthropic
-client = anthropic.Anthropic(base_url=sys.argv[1], api_key="any", max_retries=0, timeout=20)
+image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 schema = {"type": "object", "properties": {"city": {"type": "string"}}}
-tools = [{"name": "weather", "description": "now", "input_schema": schema}]
-source = {"type": "base64", "media_type": "image/png", "data": "AA=="}
-seen = {}
+tool = {"type": "function", "function": {"name": "weather", "parameters": schema}}
+def ask(model, **more):
+    asked = dict(model=f"openai/{model}", api_base=base, api_key="any", messages=messages, num_retries=0)
+    return asked | more
+async def leave(model):
+    stream = await litellm.acompletion(**ask(model, stream=True, max_tokens=9000))
+    async for _ in stream:
+        break
 for model in ("lab/engine", "lab/claude"):
-    content = [{"type": "text", "text": "weather?"}, {"type": "image", "source": source}]
-    ask = dict(model=model, max_tokens=50, messages=[{"role": "user", "content": content}])
-    plain = client.messages.create(**ask)
-    called = client.messages.create(**ask, tools=tools)
-    call = next(block for block in called.content if block.type == "tool_use")
-    seen[model] = [plain.content[0].text, plain.usage.output_tokens, called.stop_reason, call.input["city"]]
-for model in ("lab/echo", "lab/claude"):
-    ask = dict(model=model, max_tokens=50, messages=[{"role": "user", "content": "hello"}])
-    with client.messages.stream(**ask) as stream:
-        seen[f"{model} streamed"] = ["".join(stream.text_stream), stream.get_final_message().stop_reason]
-for model, kind in (("lab/none", anthropic.NotFoundError), ("lab/broken", anthropic.InternalServerError)):
+    plain = litellm.completion(**ask(model))
+    stream = litellm.completion(**ask(model, stream=True, max_tokens=50))
+    called = litellm.completion(**ask(model, tools=[tool]))
+    content = [{"type": "text", "text": "?"}, image]
+    looked = litellm.completion(**ask(model, messages=[{"role": "user", "content": content}]))
+    seen[model] = [
+        plain.choices[0].message.content,
+        plain.usage.completion_tokens,
+        "".join(chunk.choices[0].delta.content or "" for chunk in stream),
+        json.loads(called.choices[0].message.tool_calls[0].function.arguments)["city"],
+        looked.choices[0].message.content,
+    ]
+found = litellm.embedding(
+    model="openai/lab/engine", api_base=base, api_key="any", input=["a", "b"], encoding_format="float"
+)
+seen["embedded"] = [row["embedding"] for row in found.data]
+errors = {
+    "lab/none": litellm.NotFoundError,
+    "lab/broken": litellm.BadGatewayError,
+    "lab/limited": litellm.RateLimitError,
+}
+for model, kind in errors.items():
     try:
-        client.messages.create(model=model, max_tokens=5, messages=[{"role": "user", "content": "x"}])
-    except kind as error:
-        seen[model] = error.body["type"]
+        litellm.completion(**ask(model))
+    except Exception as error:
+        seen[model] = isinstance(error, kind) or f"{type(error).__name__}: {error}"
+asyncio.run(leave("lab/engine"))
 print(json.dumps(seen))
 """
 
@@ -117,53 +119,20 @@ async def run_script(script, *arguments):
     return json.loads(out.decode().splitlines()[-1])
 
 
-def test_given_litellm_as_a_client_when_it_asks_then_chat_stream_and_error_are_understood():
+def test_given_litellm_as_a_client_when_it_asks_then_answers_calls_and_errors_are_understood():
     async def asking():
-        async with (
-            LocalUpstream().running() as base_url,
-            serving(Router(lambda: configuration(base_url))) as port,
-        ):
-            return await run_script(CLIENT, f"http://127.0.0.1:{port}/v1")
-
-    seen = asyncio.run(asking())
-    assert seen == {"plain": "hello", "streamed": "".join(f"hello{n}" for n in range(5)), "refused": True}
-
-
-def test_given_the_anthropic_sdk_when_it_asks_both_kinds_of_target_then_all_answers_are_its_own_types():
-    async def asking():
-        other = Upstream()
-        async with other.running() as engine, LocalUpstream().running() as local:
-            providers = [
-                {"name": "engine", "type": "local", "base_url": engine},
-                {"name": "claude", "type": "local", "base_url": engine, "format": "anthropic"},
-                {"name": "local", "type": "local", "base_url": local},
-            ]
-            named = {
-                "lab/engine": ("engine", "e"),
-                "lab/claude": ("claude", "c"),
-                "lab/echo": ("local", "echo"),
-                "lab/broken": ("local", "status-500"),
-            }
-            config = RouterConfig.model_validate(
-                {
-                    "routing": {"direct": {"providers": providers}},
-                    "models": [
-                        {"id": name, "targets": [{"provider": provider, "model": model}]}
-                        for name, (provider, model) in named.items()
-                    ],
-                    "policy": default_policy().model_dump(),
-                }
-            )
-            async with serving(Router(lambda: config)) as port:
-                return await run_script(ANTHROPIC, f"http://127.0.0.1:{port}")
+        async with router_before_engines() as (port, upstream):
+            seen = await run_script(CLIENT, f"http://127.0.0.1:{port}/v1")
+            await asyncio.wait_for(upstream.cancelled.wait(), 10)
+            return seen
 
     assert asyncio.run(asking()) == {
-        "lab/engine": ["seen", 2, "tool_use", "Bern"],
-        "lab/claude": ["Looking.", 2, "tool_use", "Bern"],
-        "lab/echo streamed": ["".join(f"hello{n}" for n in range(5)), "end_turn"],
-        "lab/claude streamed": ["Looking.", "end_turn"],
-        "lab/none": "error",
-        "lab/broken": "error",
+        "lab/engine": ["seen", 2, "seen", "Bern", "seen"],
+        "lab/claude": ["Looking.", 2, "Looking.", "Bern", "Looking."],
+        "embedded": [[0.5, 0.0], [0.5, 1.0]],
+        "lab/none": True,
+        "lab/broken": True,
+        "lab/limited": True,
     }
 
 
