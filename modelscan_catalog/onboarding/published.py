@@ -4,10 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from modelscan_catalog.errors import SourceError
 from modelscan_catalog.onboarding.rules import interface_by_rules
 from modelscan_catalog.onboarding.tables import InterfaceTables, interface_tables
 from modelscan_catalog.sdk.interface import ProviderInterface, facts, faults
 from modelscan_catalog.sdk.render import GeneratedClient, Language, check_names, generate
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.sources.runner import latest
 from modelscan_catalog.sources.staged import ModelsDevOffer, ModelsDevProvider
 from modelscan_catalog.store import json_bytes
 
@@ -50,6 +53,16 @@ def interfaces_of(
         served[offer.provider].append(offer)
     found = [interface_by_rules(provider, served[provider.id], rules) for provider in providers]
     return tuple(sorted(found, key=lambda interface: interface.provider))
+
+
+def stored_interfaces(settings: Settings) -> tuple[ProviderInterface, ...]:
+    """The same from what models.dev gave last, without a socket; raises ``SourceError`` without any."""
+    result = latest("models_dev", settings)
+    if result is None:
+        raise SourceError("models_dev: neither cached nor in the snapshot; run `modelscan build`")
+    providers = [row for row in result.tables["providers"] if isinstance(row, ModelsDevProvider)]
+    offers = [row for row in result.tables["offers"] if isinstance(row, ModelsDevOffer)]
+    return interfaces_of(providers, offers, interface_tables(settings.registry_dir))
 
 
 def catalogue_of(interfaces: Sequence[ProviderInterface], language: Language = "python") -> Catalogue:

@@ -97,14 +97,17 @@ def import_clients(paths: Iterable[Path]) -> Mapping[str, list[str] | str]:
     names = [str(path) for path in paths]
     if not names:
         return {}
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", _IMPORTER, *names],
-        capture_output=True,
-        text=True,
-        timeout=_IMPORT_TIMEOUT_S,
-        env={"PATH": os.environ.get("PATH", "")},
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _IMPORTER, *names],
+            capture_output=True,
+            text=True,
+            timeout=_IMPORT_TIMEOUT_S,
+            env={"PATH": os.environ.get("PATH", "")},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return dict.fromkeys(names, f"the importing process took more than {_IMPORT_TIMEOUT_S:g} s")
     try:
         found: Mapping[str, list[str] | str] = json.loads(done.stdout)
     except ValueError:

@@ -70,17 +70,8 @@ def roll_back(
     ``UnknownIdError`` when there is none.
     """
     with transaction(connection):
-        known = versions(connection, provider, language)
-        present = next((one for one in known if one.active), None)
-        older = known[known.index(present) + 1 :] if present else known
-        wanted = [one for one in (known if to else older) if one.sha256.startswith(to) and not one.active]
-        if not wanted or (to and len(wanted) > 1):
-            raise UnknownIdError(
-                f"{provider}: no {'one ' if to else 'older '}version {to or 'to go back to'}; "
-                f"known are {', '.join(one.sha256[:12] for one in known) or 'none'}",
-                [one.sha256[:12] for one in known],
-            )
-        chosen = wanted[0]
+        chosen = find_older(connection, provider, to, language)
+        present = active_version(connection, provider, language)
         if present is not None:
             connection.execute(
                 "UPDATE sdk_versions SET withdrawn = 1 WHERE provider = ? AND language = ? AND sha256 = ?",
@@ -90,6 +81,24 @@ def roll_back(
     current = active_version(connection, provider, language)
     assert current is not None
     return current
+
+
+def find_older(
+    connection: sqlite3.Connection, provider: str, to: str = "", language: Language = "python"
+) -> Version:
+    """The version that ``roll_back`` would go to; raises ``UnknownIdError``."""
+    known = versions(connection, provider, language)
+    present = next((one for one in known if one.active), None)
+    older = known[known.index(present) + 1 :] if present else known
+    wanted = [one for one in (known if to else older) if one.sha256.startswith(to) and not one.active]
+    if not wanted or (to and len(wanted) > 1):
+        hashes = [one.sha256[:12] for one in known]
+        raise UnknownIdError(
+            f"{provider}: no {'one ' if to else 'older '}version {to or 'to go back to'}; "
+            f"known are {', '.join(hashes) or 'none'}",
+            hashes,
+        )
+    return wanted[0]
 
 
 def versions(

@@ -1,0 +1,46 @@
+"""One harmless request without a key: does an inferred address answer as the interface says?"""
+
+from urllib.parse import urlsplit
+
+import httpx
+
+from modelscan_catalog.onboarding.hosts import is_public
+from modelscan_catalog.records import Record
+from modelscan_catalog.sdk.access import VARIABLE
+from modelscan_catalog.sdk.interface import ProviderInterface
+
+_TIMEOUT_S = 5.0
+_ANSWERS_OF_AN_ENDPOINT = frozenset({400, 401, 402, 403, 415, 422, 429})
+"""What an endpoint says to an empty request without a key; 404 and 405 say that it is elsewhere."""
+
+
+class Probe(Record):
+    """Whether the endpoint is there; null while nobody could ask."""
+
+    answers: bool | None
+    detail: str
+
+
+def probe(interface: ProviderInterface, *, live: bool, allow_loopback: bool = False) -> Probe:
+    """Post an empty object to the first endpoint, without a key. Only public hosts are asked.
+
+    ``allow_loopback`` is for servers that a test started itself.
+    """
+    base_url = interface.base_url or ""
+    if not live:
+        return Probe(answers=None, detail="not asked: offline")
+    if VARIABLE.search(base_url):
+        return Probe(answers=None, detail="not asked: the address depends on account variables")
+    endpoint = next((one for one in interface.endpoints if one.method == "POST"), None)
+    if endpoint is None:
+        return Probe(answers=None, detail="not asked: no endpoint takes a request")
+    host = urlsplit(base_url).hostname or ""
+    if not (allow_loopback and host in ("127.0.0.1", "localhost")) and not is_public(host):
+        return Probe(answers=False, detail=f"{host} has no public address")
+    url = base_url.rstrip("/") + endpoint.path.replace("{model}", "probe")
+    try:
+        answer = httpx.post(url, json={}, timeout=_TIMEOUT_S, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Probe(answers=None, detail=f"no answer: {type(error).__name__}")
+    known = answer.status_code in _ANSWERS_OF_AN_ENDPOINT
+    return Probe(answers=known, detail=f"POST {endpoint.path} without a key: HTTP {answer.status_code}")
