@@ -109,7 +109,8 @@ def detect(source: Path | None, as_json: bool) -> None:
     else:
         click.echo(f"No GPU in {source}: {found.note}.")
     for problem in found.problems:
-        click.echo(f"note: {problem}")
+        if problem not in (found.note or ""):
+            click.echo(f"note: {problem}")
 
 
 def _document(found: Detection) -> dict[str, Any]:

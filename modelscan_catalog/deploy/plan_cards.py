@@ -11,6 +11,7 @@ from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.profiles import GpuProfile, resolve_gpu
 
 DETECTED = "detected"
+"""What a person writes for this machine's cards."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def choose_cards(request: PlanRequest, look: Callable[[], Detection] = detect_gp
         raise FitInputError(
             f"gpu_ids: {','.join(request.gpu_ids)} names a card twice; name each once", field="gpu_ids"
         )
-    if request.gpu is not None and request.gpu.strip().lower() != DETECTED:
+    if request.gpu is not None:
         return _named(request.gpu, request.gpu_ids)
     detection = look()
     if not detection.gpus:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelscan_catalog.deploy.gpu import Detection, detect_gpus
 from modelscan_catalog.deploy.plan import DeploymentPlan, PlanAlternative, PlanRequest
-from modelscan_catalog.deploy.plan_cards import Cards, choose_cards
+from modelscan_catalog.deploy.plan_cards import DETECTED, Cards, choose_cards
 from modelscan_catalog.deploy.plan_choice import Choice, checkpoints
 from modelscan_catalog.deploy.plan_routes import api_routes, open_alternatives
 from modelscan_catalog.deploy.plan_written import alternative_of, overrides, refused, written
@@ -54,6 +54,7 @@ def make_plan(
             "engine": engine,
             "engine_version": version,
             "source": "local" if request.local_path else request.source,
+            "gpu": None if (request.gpu or DETECTED).strip().lower() == DETECTED else request.gpu,
         }
     )
     model = _model(registry, request)
@@ -90,14 +91,22 @@ def _without_weights(
         else f"the catalogue knows no weights of {model_id} on HuggingFace or ModelScope"
     )
     routes, total = api_routes(registry, row)
+    reasons, instead = [why], open_alternatives(registry, row, request, cards)
+    if cards is not None and not instead:
+        elsewhere = request.model_copy(update={"gpu": None, "gpu_ids": ()})
+        instead = open_alternatives(registry, row, elsewhere, None)
+        where = f"{cards.count} x {cards.profile.id}"
+        reasons += [f"none of the open models with its abilities runs on {where}; see their plans"] * bool(
+            instead
+        )
     return refused(
         row,
         request,
         cards,
         verdict="no_checkpoint",
         binding="weights",
-        reasons=(why,),
-        alternatives=open_alternatives(registry, row, request, cards),
+        reasons=tuple(reasons),
+        alternatives=instead,
         offers=routes,
         offers_total=total,
     )

@@ -15,6 +15,8 @@ from deployment_plan_samples import (
     VISION,
     publish,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from modelscan_catalog.deploy.detect.mapping import observed
 from modelscan_catalog.deploy.gpu import Detection
@@ -238,3 +240,35 @@ def test_a_detected_card_can_be_asked_what_it_runs(published: Path) -> None:
     variant = next(one for one in model.variants if one.variant_id == QWEN)
     assert observed("0", "NVIDIA L40S", total_gib=44.4).can_run(variant).verdict == "fits"
     assert observed("0", "NVIDIA GeForce RTX 3060", total_gib=12.0).can_run(variant).verdict == "does_not_fit"
+
+
+def test_a_closed_model_on_cards_too_small_for_open_ones_still_names_them(make: Make) -> None:
+    plan = make(CLOSED, gpu="rtx-3050-6gb")
+    assert "runs on 1 x rtx-3050-6gb" in plan.reasons[1]
+    assert plan.alternatives[0].text.startswith(VISION)
+    assert plan.alternatives[0].request is not None
+    assert plan.alternatives[0].request.gpu is None
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    gpu=st.sampled_from(["t4", "rtx-4090", "l40s", "h100-80gb", "mi300x", "gb10", "a100-80gb-mig-3g.40gb"]),
+    count=st.integers(1, 8),
+    quantization=st.sampled_from([None, "bf16", "fp8", "awq"]),
+    engine=st.sampled_from([None, "vllm", "sglang"]),
+    context=st.sampled_from([None, 2048, 40960]),
+    concurrency=st.sampled_from([1, 8, 64]),
+)
+def test_every_plan_holds_its_own_sum_or_says_why_not(make: Make, gpu: str, count: int, **asked: Any) -> None:
+    plan = make(gpu=f"{gpu}:{count}", **asked)
+    assert plan.reasons
+    if plan.starts:
+        assert (plan.expected.per_gpu.total_gib or 0) <= (plan.expected.budget_gib or 0) * 1.05
+        assert (plan.tensor_parallel or 0) * (plan.pipeline_parallel or 0) == plan.gpu_count
+        assert plan.gpu_count is not None
+        assert plan.gpu_count <= count
+        assert tuple(engine_parameters(plan.launch_plan())) == plan.flags
+        assert asked["quantization"] != "awq" or plan.quantization == "awq"
+        assert asked["engine"] in (None, plan.engine)
+    else:
+        assert plan.flags == ()
