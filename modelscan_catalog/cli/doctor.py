@@ -13,7 +13,7 @@ from typing import Literal
 import click
 
 from modelscan_catalog.cli.catalog import echo_json, json_option, registry_option
-from modelscan_catalog.errors import PublishError
+from modelscan_catalog.errors import PublishError, SettingsError, StateError
 
 _STALE_DAYS = 30
 _LEAST_FREE_GB = 2
@@ -40,31 +40,52 @@ class Finding:
 
 @click.command()
 @registry_option
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The service's YAML file: what it says and nothing follows is listed.",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write what somebody who helps needs to know to a zip, without secrets.",
+)
 @json_option
-def doctor(registry: Path, as_json: bool) -> None:
+def doctor(registry: Path, config: Path | None, bundle: Path | None, as_json: bool) -> None:
     """What is missing on this machine, and what that costs.
 
     Exit code 1 when something is wrong; things that are only missing are listed.
     """
-    found = list(findings(registry))
+    found = list(findings(registry, config))
+    if bundle is not None:
+        from modelscan_catalog.service.bundle import write_bundle
+
+        names = write_bundle(bundle, registry, [asdict(one) for one in found], config)
+        click.echo(f"{bundle}: {', '.join(names)}", err=True)
     if as_json:
         echo_json([asdict(one) for one in found])
     else:
+        width = max(len(one.what) for one in found)
+        indent = " " * (width + 9)
         colours = {"ok": "green", "missing": "yellow", "wrong": "red"}
         for one in found:
-            click.echo(f"{click.style(f'{one.status:<8}', fg=colours[one.status])}{one.what:<18} {one.seen}")
+            click.echo(
+                f"{click.style(f'{one.status:<8}', fg=colours[one.status])}{one.what:<{width}} {one.seen}"
+            )
             if one.costs:
-                click.echo(f"{'':<27}costs: {one.costs}")
+                click.echo(f"{indent}costs: {one.costs}")
             if one.fix:
-                click.echo(f"{'':<27}fix:   {one.fix}")
+                click.echo(f"{indent}fix:   {one.fix}")
     if any(one.status == "wrong" for one in found):
         click.get_current_context().exit(1)
 
 
-def findings(registry: Path) -> Iterator[Finding]:
+def findings(registry: Path, config: Path | None = None) -> Iterator[Finding]:
     """Each thing that ModelScan uses, looked at once; nothing is changed and no socket is opened."""
     yield Finding("Python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
     yield from _registry(registry)
+    yield from _settings(config)
     yield _gpus()
     yield _disk(registry)
     for module, (feature, fix) in _OPTIONAL.items():
@@ -107,6 +128,33 @@ def _registry(registry: Path) -> Iterator[Finding]:
         yield Finding("data", "missing", seen, "newer models and prices", "modelscan build")
     else:
         yield Finding("data", "ok", f"of {str(as_of)[:10]}")
+
+
+def _settings(config: Path | None) -> Iterator[Finding]:
+    from modelscan_catalog.settings import load_tolerant
+    from modelscan_catalog.state import open_state, schema_version
+
+    try:
+        loaded = load_tolerant(config)
+    except SettingsError as error:
+        yield Finding("settings", "wrong", str(error), "nothing starts", "mend it")
+        return
+    for warning in loaded.warnings:
+        name, _, why = warning.partition(": ")
+        yield Finding("settings", "missing", f"{name}: {why}", "it is not followed", "mend or remove it")
+    if not loaded.warnings:
+        yield Finding("settings", "ok", "nothing in them is passed over")
+    path = loaded.settings.state_file
+    if not path.is_file():
+        yield Finding("state", "ok", f"none yet; it will lie at {path}")
+        return
+    try:
+        with open_state(path) as state:
+            yield Finding("state", "ok", f"{path}: schema {schema_version(state)}")
+    except StateError as error:
+        yield Finding(
+            "state", "wrong", str(error), "jobs, deployments, audit", "modelscan restore FILE --apply"
+        )
 
 
 def _gpus() -> Finding:

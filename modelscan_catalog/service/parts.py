@@ -79,7 +79,7 @@ def make_router(settings: Settings, published: Path, tokens: Tokens) -> tuple[Ro
     def load() -> RouterConfig:
         return _with_keys(read_overlaid(config_path, folder), settings)
 
-    return Router(load, tokens.client, folder / "usage.sqlite", tokens.admin), None
+    return Router(load, tokens.client, folder / "usage.sqlite", tokens.admin, folder), None
 
 
 def _with_keys(config: RouterConfig, settings: Settings) -> RouterConfig:
