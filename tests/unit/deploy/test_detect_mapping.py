@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelscan_catalog.deploy.detect import sysfs
@@ -57,6 +57,7 @@ def test_every_pci_id_names_profiles_of_its_vendor_that_memory_tells_apart() -> 
     assert pci_profiles("nvidia", "2330") == ["h100-80gb"]
 
 
+@settings(deadline=None)
 @given(
     name=st.text(),
     gib=st.none() | st.floats(),
@@ -71,6 +72,7 @@ def test_whatever_a_tool_says_is_a_card(
     assert card.profile is None or card.profile in load_profiles()
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(load_profiles())), st.floats(0.93, 1.0))
 def test_every_profile_is_found_by_its_name_and_size(profile: str, share: float) -> None:
     expected = load_profiles()[profile]

@@ -228,14 +228,14 @@ def _cards_or_problem(name: str, text: str) -> tuple[DetectedGpu, ...]:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(text=st.text() | DOCUMENTS)
 def test_any_text_gives_cards_or_a_named_problem(name: str, text: str) -> None:
     assert all(isinstance(one, DetectedGpu) for one in _cards_or_problem(name, text))
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_damaged_output_gives_cards_or_a_named_problem(name: str, data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(RECORDED))

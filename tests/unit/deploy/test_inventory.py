@@ -165,7 +165,7 @@ KEYS = st.sampled_from(
 SCALARS = st.none() | st.booleans() | st.integers(-5, 3000) | st.floats() | st.text(max_size=8)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=12))
 def test_any_document_is_an_inventory_or_refused(document: Any) -> None:
     try:

@@ -250,7 +250,7 @@ def test_a_closed_model_on_cards_too_small_for_open_ones_still_names_them(make: 
     assert plan.alternatives[0].request.gpu is None
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     gpu=st.sampled_from(["t4", "rtx-4090", "l40s", "h100-80gb", "mi300x", "gb10", "a100-80gb-mig-3g.40gb"]),
     count=st.integers(1, 8),
