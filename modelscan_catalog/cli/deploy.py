@@ -15,6 +15,7 @@ from modelscan_catalog.cli.deploy_report import Narrator, judgement_lines, plan_
 from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.cli.targets import has_server, opened, places, published, where_options
 from modelscan_catalog.errors import FitInputError
+from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
     from modelscan_catalog.deploy.deployer import Cards, Deployer
@@ -67,6 +68,7 @@ def deploy(**asked: Any) -> None:
                3  it does not fit, or the server refuses it
                4  it was created and does not run yet
     """
+    from modelscan_catalog.deploy.benchmark_evidence import measured_here
     from modelscan_catalog.deploy.gpu import Detection
     from modelscan_catalog.deploy.planner import make_plan
     from modelscan_catalog.deploy.server_cards import detection_of
@@ -87,7 +89,8 @@ def deploy(**asked: Any) -> None:
 
             return detection_of(cards, deployer.server) if deployer and cards else detect_gpus()
 
-        plan = make_plan(published(asked["registry"]), request, look)
+        with measured_here(load_settings().data_dir):
+            plan = make_plan(published(asked["registry"]), request, look)
         code = _go(plan, deployer, cards, asked)
     click.get_current_context().exit(code)
 

@@ -20,6 +20,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "State, usage and hand-kept data in one file, verified.",
     ),
     "add": ("modelscan_catalog.cli.add:add", "Find out how a provider is called, and make a checked client."),
+    "bench": ("modelscan_catalog.cli.bench:bench", "How fast a running deployment is, at several loads."),
     "catalog": ("modelscan_catalog.cli.catalog:catalog", "Look things up in the published catalogue."),
     "changes": ("modelscan_catalog.cli.changes:changes", "What the last publish changed."),
     "compare": ("modelscan_catalog.cli.compare:compare", "Models side by side, on named cards too."),

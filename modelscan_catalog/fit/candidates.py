@@ -23,6 +23,7 @@ from modelscan_catalog.fit.legality import (
 )
 from modelscan_catalog.fit.matrix_cells import LARGEST_SPREAD
 from modelscan_catalog.fit.matrix_terms import FitVariant, choose_split, resident_gib, served_terms
+from modelscan_catalog.fit.measured import better_known, measured_speed
 from modelscan_catalog.fit.memory import Plan, contradictions
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.quant_formats import expert_padding
@@ -379,9 +380,11 @@ def _with_speed(found: Candidate, place: Placement, kv_bytes: float, sequences: 
     single = decode_band(speed, machine, weights, kv_gib, 1.0)
     many = decode_band(speed, machine, weights, kv_gib, full)
     first = ttft_band(speed, machine, context)
+    seen = measured_speed(variant.variant_id, place.profile.id, found.engine, found.tp, found.pp)
+    alone, together = better_known(single, many, seen)
     return replace(
         found,
-        decode_tok_s=single if single.known else None,
-        throughput_tok_s=many if many.known else None,
+        decode_tok_s=alone,
+        throughput_tok_s=together,
         ttft_s=first if first.known and np.isfinite(first.point) else None,
     )
