@@ -79,6 +79,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "modelscan_catalog.cli.upgrade:upgrade",
         "Try a model's successor on real requests, and decide by evidence.",
     ),
+    "hf": ("modelscan_catalog.cli.hf:hf", "The HuggingFace hub: search it, describe a repository."),
     "weights": ("modelscan_catalog.cli.weights:weights", "Weights on this disk: install, verify, delete."),
     "jobs": ("modelscan_catalog.cli.jobs:jobs", "Installs and other long work: look and stop."),
     "what-fits": ("modelscan_catalog.cli.what_fits:what_fits", "What of the catalogue runs on these GPUs?"),
