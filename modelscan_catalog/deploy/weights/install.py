@@ -62,8 +62,8 @@ class InstallPlan:
         need = self.missing_bytes - self.staged_bytes
         if need > self.free_bytes:
             raise WeightsError(
-                f"{self.repo.repo}: {size_text(need)} are missing and {root} has {size_text(self.free_bytes)} free; "
-                "remove something (`modelscan weights list`) or set WEIGHTS_STORAGE_PATH to another disk"
+                f"{self.repo.repo}: {size_text(need)} are missing, {root} has {size_text(self.free_bytes)} free; "
+                "remove some (`modelscan weights list`) or set WEIGHTS_STORAGE_PATH to another disk"
             )
 
 
