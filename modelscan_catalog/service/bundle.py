@@ -20,16 +20,9 @@ from modelscan_catalog.state import events, jobs, open_state, schema_version
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _SECRET_WORDS = ("token", "key", "secret", "password", "credential", "webhook")
-_OWN_NAMES = (
-    "MODELSCAN_",
-    "HF_",
-    "HUGGINGFACE_",
-    "MODELSCOPE_",
-    "CATALOG_",
-    "WEIGHTS_",
-    "GIT_",
-    "DATASTORE_",
-)
+_OWN_NAMES = ("MODELSCAN_", "HF_", "HUGGINGFACE_", "MODELSCOPE_", "CATALOG_", "WEIGHTS_", "DATASTORE_")
+_SHORTEST_SECRET = 6
+"""Shorter values would be found in the middle of words."""
 
 
 def write_bundle(
