@@ -66,6 +66,8 @@ def create_app(
         catalog_routes(context),
         cluster_routes(context),
         job_routes(context),
+        weight_routes(context),
+        hub_routes(context),
         upgrade_routes(context),
         discovery_routes(context),
     ):
