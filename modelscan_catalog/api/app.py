@@ -15,6 +15,7 @@ from modelscan_catalog.api.document import document_routes, openapi_document
 from modelscan_catalog.api.errors import add_error_handlers
 from modelscan_catalog.api.figures import Counted
 from modelscan_catalog.api.hot import HotReads
+from modelscan_catalog.api.hub import hub_routes
 from modelscan_catalog.api.jobs import job_routes
 from modelscan_catalog.api.limiting import Limited
 from modelscan_catalog.api.models import model_routes
