@@ -24,6 +24,7 @@ from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.system import admin_routes, system_routes
 from modelscan_catalog.api.upgrade import upgrade_routes
 from modelscan_catalog.api.usage import usage_routes
+from modelscan_catalog.api.weights import weight_routes
 from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.settings import Settings
 
