@@ -7,8 +7,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from types import ModuleType
 
 from modelscan_catalog.errors import ClientGenerationError
@@ -19,6 +22,7 @@ from modelscan_catalog.sdk.render import GeneratedClient, generate
 
 _IMPORT_TIMEOUT_S = 60.0
 _TYPES_TIMEOUT_S = 300.0
+_CONTRACTS_AT_ONCE = 4
 _IMPORTER = """
 import importlib.util, json, sys
 found = {}
@@ -73,12 +77,29 @@ def check_clients(
             wrong = type_errors(sound)
             checked = [_with_types(one, path, wrong) for path, one in zip(paths, checked, strict=True)]
         if contract:
-            with LocalProvider().running() as provider:
-                checked = [
-                    _with_contract(one, interface, provider, directory)
-                    for one, (_, interface) in zip(checked, clients, strict=True)
-                ]
+            interfaces = [interface for _, interface in clients]
+            checked = _with_contracts(checked, interfaces, directory)
         return checked
+
+
+def _with_contracts(
+    checked: Sequence[Checked], interfaces: Sequence[ProviderInterface], keys: Path
+) -> list[Checked]:
+    """Several local servers at once, one client each at a time: most of a contract is waiting."""
+    idle: SimpleQueue[LocalProvider] = SimpleQueue()
+
+    def held(one: Checked, interface: ProviderInterface) -> Checked:
+        provider = idle.get()
+        try:
+            return _with_contract(one, interface, provider, keys)
+        finally:
+            idle.put(provider)
+
+    workers = max(1, min(_CONTRACTS_AT_ONCE, len(checked)))
+    with ExitStack() as servers, ThreadPoolExecutor(workers, thread_name_prefix="contract") as pool:
+        for _ in range(workers):
+            idle.put(servers.enter_context(LocalProvider().running()))
+        return list(pool.map(held, checked, interfaces))
 
 
 def _compiled(client: GeneratedClient) -> Checked:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from modelscan_catalog.sdk import errors
 from modelscan_catalog.sdk.interface import ProviderInterface
 from modelscan_catalog.sdk.local_provider import LocalProvider
+from modelscan_catalog.store import write_bytes
 
 KEY = "contract-key-0123456789"
 TEXT = "Grüezi 漢字 🙂 'quoted' \u2028 end"
@@ -231,7 +232,8 @@ def generated(module: ModuleType, interface: ProviderInterface, keys: Path) -> C
 
     def connect(base_url: str, key: str, silence_s: float) -> Driver:
         path = keys / f"{key}.txt"
-        path.write_text(key, "utf-8")
+        if not path.exists():
+            write_bytes(path, key.encode())
         return GeneratedDriver(module, interface, base_url, f"file:{path}", silence_s)
 
     return connect
