@@ -15,6 +15,8 @@ from modelscan_catalog.fit.quantization import Scheme, scheme_of
 
 APPLE_ONLY = "mlx"
 """Quantization method of a runtime's own file format that none of the engines here reads."""
+ASCEND_ONLY = "modelslim"
+"""Quantization method of Ascend's own format: eight-bit integers that no engine reads on other cards."""
 
 _STORAGE = frozenset(
     {"quantization_config", "compression_config", "torch_dtype", "dtype", "transformers_version", "use_cache"}
@@ -107,7 +109,7 @@ def _scheme(facts: CheckpointFacts, stored: StoredConfig | None) -> Scheme | Non
     if facts.scheme is None and (stored is None or stored.borrowed_from is not None):
         return None
     try:
-        return scheme_of(
+        scheme = scheme_of(
             stored.config if stored else {},
             label=facts.scheme,
             quant_config=stored.quant_config if stored else None,
@@ -115,3 +117,4 @@ def _scheme(facts: CheckpointFacts, stored: StoredConfig | None) -> Scheme | Non
         )
     except FitInputError:
         return None
+    return replace(scheme, label=ASCEND_ONLY) if facts.method == ASCEND_ONLY else scheme

@@ -67,7 +67,7 @@ def scheme_of(label: str | None) -> str:
 def rule_scheme(scheme: Scheme) -> str:
     """The name that the rules know a checkpoint's own scheme by.
 
-    The quantizer's name decides where it names a kernel family (awq, gptq, gguf, bitsandbytes); containers
+    The quantizer's name decides where it names a kernel family (awq, gptq, gguf, modelslim, ...); containers
     such as compressed-tensors and ModelOpt are judged by the format inside, mixed ones by their narrowest.
     """
     document = legality_document()
@@ -82,7 +82,9 @@ def rule_scheme(scheme: Scheme) -> str:
     if len(known) > 1 and "nvfp4" in known:
         return "modelopt_mixed"
     named = document["labels"].get(scheme.label.lower())
-    if named in ("awq", "gptq", "autoround", "bitsandbytes", "gguf", "mxfp4") or (named and len(known) > 1):
+    if named in ("awq", "gptq", "autoround", "bitsandbytes", "gguf", "modelslim", "mxfp4") or (
+        named and len(known) > 1
+    ):
         return str(named)
     if named == "modelopt_fp8" and known == {"fp8"}:
         return "modelopt_fp8"
