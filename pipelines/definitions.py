@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalogue import CATALOGUE_CHECKS, merge
+from assets.deployments import benchmark_evidence, live_deployments
 from assets.discovery import DISCOVERY_ASSETS
 from assets.feeds import FEED_ASSETS, FEED_CHECKS
 from assets.fit import fit_matrix
@@ -31,6 +32,7 @@ from pipelines.schedules import (
     weekly,
     weekly_discovery,
 )
+from pipelines.sensors import deployment_status
 
 
 def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions:
@@ -48,6 +50,8 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             router_usage,
             *UPGRADE_ASSETS,
             *DISCOVERY_ASSETS,
+            live_deployments,
+            benchmark_evidence,
         ],
         asset_checks=[
             *SOURCE_CHECKS,
@@ -60,7 +64,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
         ],
         jobs=[refresh, rebuild_offline, runtime_router, evaluate_upgrades, refiner_sweep, discover_models],
         schedules=[daily, weekly, daily_discovery, weekly_discovery, quarter_hourly_upgrades],
-        sensors=[changed_overrides],
+        sensors=[changed_overrides, deployment_status],
         resources={"build": Build()} | (resources or {}),
         executor=dg.in_process_executor,
     )

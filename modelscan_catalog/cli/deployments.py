@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelscan_catalog.cli.catalog import echo_json, json_option
-from modelscan_catalog.cli.deploy import outcome_lines
+from modelscan_catalog.cli.deploy import EXIT_CODES, outcome_lines
 from modelscan_catalog.cli.deploy_report import Narrator
 from modelscan_catalog.cli.fit_inputs import Number
 from modelscan_catalog.cli.targets import find_known, has_server, opened, opened_for, places, where_options
@@ -162,7 +162,7 @@ def _scale(name: str, replicas: int, asked: dict[str, Any]) -> None:
         finally:
             narrator.close()
     click.echo("\n".join(outcome_lines(outcome, name, deployer.server)))
-    click.get_current_context().exit(0 if outcome.ended == "running" else 1)
+    click.get_current_context().exit(EXIT_CODES[outcome.ended])
 
 
 def _deployer(name: str, where: "Places", asked: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Options that name a server, and the target behind them; the one place that knows every kind of target."""
+"""Options of every command that talks to a server, and the server behind them."""
 
 import getpass
 from collections.abc import Callable, Iterator
@@ -10,9 +10,10 @@ import click
 
 from modelscan_catalog.deploy.deployer import Deployer
 from modelscan_catalog.deploy.flow import Places
-from modelscan_catalog.errors import DeployError, SettingsError
-from modelscan_catalog.settings import Settings, load_settings
-from modelscan_catalog.state import Deployment, deployments, open_state, state_path
+from modelscan_catalog.deploy.targets import open_places, open_target
+from modelscan_catalog.errors import DeployError
+from modelscan_catalog.settings import load_settings
+from modelscan_catalog.state import Deployment, deployments
 from modelscan_catalog.state.deployments import Target
 
 _IN_CONTEXT = "modelscan.cluster."
@@ -55,35 +56,20 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def places(settings: Settings | None = None) -> Iterator[Places]:
+def places() -> Iterator[Places]:
     """The state file, the router's folder and who runs this command."""
-    settings = settings or load_settings()
-    with open_state(state_path(settings.data_dir)) as connection:
-        yield Places(connection, settings.data_dir / "router", f"cli:{_user()}")
+    with open_places(load_settings(), f"cli:{_user()}") as opened:
+        yield opened
 
 
 @contextmanager
 def opened(
     target: Target | None, server: str | None, key: str | None, cluster: str | None = None
 ) -> Iterator[Deployer]:
-    """The deployer of a server; raises ``SettingsError`` when none is named."""
-    if target == "kserve":
-        from modelscan_catalog.deploy.kserve_deployer import kserve_deployer
-
-        kept = {name: _kept(name) for name in ("kubeconfig", "namespace")}
-        settings = load_settings(kubeconfig=kept["kubeconfig"], active_namespace=kept["namespace"])
-        yield kserve_deployer(settings, None if kept["namespace"] else server)
-        return
+    """The deployer of the server that the options name, else of the settings' one."""
     settings = load_settings(gpustack_server=server, gpustack_key=key)
-    from modelscan_catalog.deploy.gpustack import GPUStackApi, GPUStackDeployer
-
-    if settings.gpustack_server is None:
-        raise SettingsError(
-            "server: none is named; give --server http://HOST and --key env:NAME, or set "
-            "MODELSCAN_GPUSTACK_SERVER and MODELSCAN_GPUSTACK_KEY"
-        )
-    with GPUStackApi(settings.gpustack_server, settings.gpustack_key, limits=settings.http) as api:
-        yield GPUStackDeployer(api, cluster)
+    with open_target(settings, target, cluster) as deployer:
+        yield deployer
 
 
 def has_server(target: Target | None, server: str | None) -> bool:

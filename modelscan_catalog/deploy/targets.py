@@ -1,0 +1,61 @@
+"""Which kinds of server there are, and how one is reached: the one place that knows every deployer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from modelscan_catalog.deploy.deployer import Deployer
+from modelscan_catalog.deploy.flow import Places, refresh
+from modelscan_catalog.errors import ModelScanError, SettingsError
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.state import deployments, open_state, put_deployment, state_path
+from modelscan_catalog.state.deployments import Target
+
+
+@contextmanager
+def open_places(settings: Settings, actor: str) -> Iterator[Places]:
+    """The state file and the router's folder; ``actor`` goes to the audit log."""
+    with open_state(state_path(settings.data_dir)) as connection:
+        yield Places(connection, settings.data_dir / "router", actor)
+
+
+@contextmanager
+def open_target(settings: Settings, target: Target | None, cluster: str | None = None) -> Iterator[Deployer]:
+    """The deployer of the server in ``settings``; raises ``SettingsError`` when none is named.
+
+    ``cluster`` is a cluster of GPUStack, by name or id.
+    """
+    if target == "kserve":
+        from modelscan_catalog.deploy.kserve_deployer import kserve_deployer
+
+        yield kserve_deployer(settings)
+        return
+    from modelscan_catalog.deploy.gpustack import GPUStackApi, GPUStackDeployer
+
+    if settings.gpustack_server is None:
+        raise SettingsError(
+            "server: none is named; give --server http://HOST and --key env:NAME, or set "
+            "MODELSCAN_GPUSTACK_SERVER and MODELSCAN_GPUSTACK_KEY"
+        )
+    with GPUStackApi(settings.gpustack_server, settings.gpustack_key, limits=settings.http) as api:
+        yield GPUStackDeployer(api, cluster)
+
+
+def refresh_all(settings: Settings, actor: str) -> None:
+    """Look at every deployment of the state file on its server; what cannot be asked says so in its row."""
+    with open_places(settings, actor) as places:
+        known = deployments(places.connection)
+        for target, server in dict.fromkeys((row.target, row.server) for row in known):
+            here = settings
+            if target == "gpustack":
+                here = settings.model_copy(update={"gpustack_server": server})
+            try:
+                with open_target(here, target) as deployer:
+                    if deployer.server != server:
+                        raise SettingsError(f"{server}: the settings name another server, {deployer.server}")
+                    refresh(deployer, places)
+            except ModelScanError as error:
+                for row in known:
+                    if (row.target, row.server) == (target, server):
+                        put_deployment(
+                            places.connection, target, server, row.name, "unreachable", message=str(error)
+                        )

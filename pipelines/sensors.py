@@ -1,0 +1,24 @@
+"""What looks at running things outside the pipeline, and tells it."""
+
+import dagster as dg
+
+from assets.deployments import observations
+from modelscan_catalog.deploy.targets import refresh_all
+from modelscan_catalog.settings import load_settings
+from modelscan_catalog.state import state_path
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    description="Looks at every known deployment on its server; each change of state becomes an observation.",
+)
+def deployment_status(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """The cursor is the id of the last event that was observed."""
+    settings = load_settings()
+    if not state_path(settings.data_dir).exists():
+        return dg.SkipReason("nothing has been deployed from here")
+    refresh_all(settings, "sensor:deployment_status")
+    seen, last = observations(settings, int(context.cursor or 0))
+    if not seen:
+        return dg.SkipReason("no deployment changed")
+    return dg.SensorResult(asset_events=seen, cursor=str(last))
