@@ -262,7 +262,7 @@ def _follow(
                 name,
                 _places(context, connection, actor),
                 lambda line, _: report(step=line),
-                WaitLimits(start_s=wait_s, poll_s=2.0),
+                WaitLimits(start_s=wait_s),
             )
         if outcome.ended != "running":
             raise DeployError(f"{name}: {outcome.message}")

@@ -125,7 +125,9 @@ class Cluster:
             return self.apply(kind, namespace, document, dry_run=dry_run, force=True, manager=manager)
         return self._good(status, answer, f"{kind.name} {namespace}/{name}")
 
-    def delete(self, kind: Kind, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> bool:
+    def delete(
+        self, kind: Kind, namespace: str | None, name: str, uid: str, *, dry_run: bool = False
+    ) -> bool:
         """Delete the object with that ``uid``; False when it is gone already.
 
         Raises ``ConflictError`` when another one has its name by now.

@@ -22,7 +22,7 @@ _SECRET = Kind("v1", "secrets", "Secret")
 _CONFIG_MAP = Kind("v1", "configmaps", "ConfigMap")
 _ACCOUNT = Kind("v1", "serviceaccounts", "ServiceAccount")
 _RUNTIME = Kind("serving.kserve.io/v1alpha1", "servingruntimes", "ServingRuntime")
-_CLUSTER_RUNTIME = Kind("serving.kserve.io/v1alpha1", "clusterservingruntimes", "ClusterServingRuntime")
+CLUSTER_RUNTIME = Kind("serving.kserve.io/v1alpha1", "clusterservingruntimes", "ClusterServingRuntime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _runtime(cluster: Cluster, namespace: str, document: Document) -> Iterator[C
     if not name:
         return
     try:
-        for kind, where in ((_RUNTIME, namespace), (_CLUSTER_RUNTIME, None)):
+        for kind, where in ((_RUNTIME, namespace), (CLUSTER_RUNTIME, None)):
             found = cluster.get(kind, where, str(name))
             if found is None:
                 continue

@@ -46,20 +46,21 @@ def cards_of(nodes: Iterable[Node]) -> tuple[Cards, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.count, row.node, row.name)))
 
 
-def node_selector(nodes: Sequence[Node], profile: str) -> dict[str, str]:
-    """The label of the nodes whose cards are of ``profile``; empty where no pod could land elsewhere.
+def node_selector(nodes: Sequence[Node], profile: str | None) -> dict[str, str]:
+    """The label of the nodes whose cards are of ``profile`` (None for a custom card).
 
-    Also empty where one label does not tell those nodes from the others.
+    Empty where no pod could land elsewhere, and where one label does not tell those nodes from the others.
     """
     kinds: dict[tuple[str, str] | None, set[str | None]] = {}
     for node in nodes:
         profiles = {gpu.profile for gpu in node_gpus(node)[0]}
         if profiles:
             kinds.setdefault(_product(node), set()).update(profiles)
-    here = [label for label, profiles in kinds.items() if profiles == {profile}]
+    here = [label for label, profiles in kinds.items() if profile and profiles == {profile}]
     if len(kinds) < 2 or len(here) != 1 or here[0] is None:
         return {}
-    return dict(here)
+    name, product = here[0]
+    return {name: product}
 
 
 def _product(node: Node) -> tuple[str, str] | None:

@@ -14,14 +14,21 @@ from typing import Any
 
 import pytest
 
-from modelscan_catalog.deploy.kserve import KINDS
+from modelscan_catalog.deploy.kserve import KINDS, KServe
 from modelscan_catalog.deploy.kserve_api import Cluster, connect
-from modelscan_catalog.settings import REPOSITORY_ROOT
+from modelscan_catalog.deploy.kserve_checks import CLUSTER_RUNTIME
+from modelscan_catalog.deploy.plan import PlanRequest
+from modelscan_catalog.deploy.planner import make_plan
+from modelscan_catalog.manifests.options import EmitOptions
+from modelscan_catalog.manifests.targets import emit
+from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
 
-# The claims lie beside the unit tests, which are no package.
-sys.path.append(str(REPOSITORY_ROOT / "tests" / "unit" / "deploy"))
-pytest.register_assert_rewrite("kserve_claims")
+# The claims lie beside the tests of parts, which are no packages.
+sys.path += [str(REPOSITORY_ROOT / "tests" / part) for part in ("unit/deploy", "contract")]
+pytest.register_assert_rewrite("kserve_claims", "cluster_claims")
 _claims = import_module("kserve_claims")
+_endpoints = import_module("cluster_claims")
+_samples = import_module("api_samples")
 _exchanges = import_module("kserve_exchanges")
 
 SHARED = Path(os.environ.get("MODELSCAN_SHARED", REPOSITORY_ROOT.parent / "shared"))
@@ -48,9 +55,9 @@ def at(server: str) -> Iterator[str]:
 
 
 def _empty(cluster: Cluster, namespace: str) -> None:
-    for kind in (*KINDS, _claims.RUNTIME):
-        for found in cluster.list(kind, namespace):
-            cluster.delete(kind, namespace, found["metadata"]["name"], found["metadata"]["uid"])
+    for kind, where in [*((kind, namespace) for kind in (*KINDS, _claims.RUNTIME)), (CLUSTER_RUNTIME, None)]:
+        for found in cluster.list(kind, where):
+            cluster.delete(kind, where, found["metadata"]["name"], found["metadata"]["uid"])
 
 
 @pytest.mark.parametrize("claim", _claims.CLAIMS, ids=lambda claim: claim.__name__)
@@ -62,3 +69,73 @@ def test_on_the_real_server(claim: Any, server: str, at: str, tmp_path: Path) ->
     with recorder.running():
         claim(connect(_exchanges.kubeconfig(tmp_path, recorder.url)), at)
     recorder.write(claim.__name__)
+
+
+@pytest.fixture
+def stage(server: str, at: str, tmp_path: Path) -> Iterator[Any]:
+    """The endpoints over the real server, with the runtime that they need."""
+    cluster = connect(server)
+    runtime = {
+        "apiVersion": _claims.RUNTIME.api_version,
+        "kind": _claims.RUNTIME.name,
+        "metadata": {"name": "kserve-vllmserver"},
+        "spec": {"supportedModelFormats": [{"name": "vLLM"}], "containers": [{"name": "c", "image": "i"}]},
+    }
+    cluster.apply(_claims.RUNTIME, at, runtime)
+    known = {"kubeconfig": server, "active_namespace": at}
+    with _samples.serving_state(tmp_path, _samples.TOKEN, **known) as client:
+        yield _endpoints.Stage(client, cluster)
+
+
+@pytest.mark.parametrize("claim", _endpoints.CLAIMS, ids=lambda claim: claim.__name__)
+def test_endpoints_on_the_real_server(claim: Any, stage: Any) -> None:
+    claim(stage)
+
+
+@pytest.mark.parametrize("claim", _endpoints.WITH_AN_ENGINE, ids=lambda claim: claim.__name__)
+def test_endpoints_with_an_engine_behind_it(claim: Any, stage: Any) -> None:
+    with _endpoints.loopback_engine() as engine:
+        claim(stage, engine)
+
+
+@pytest.mark.parametrize("target", ["kserve-vllm", "kserve-isvc", "kserve-llmisvc", "llm-d"])
+@pytest.mark.parametrize(
+    "request_", [{"model": "qwen3-8b", "gpu": "l40s"}, {"model": "deepseek-r1", "gpu": "h200:8"},
+                 {"model": "gpt-oss-120b", "gpu": "h100-80gb"}], ids=lambda request: request["model"],
+)  # fmt: skip
+def test_every_emitted_service_passes_strict_validation(
+    server: str, at: str, target: Any, request_: dict[str, str]
+) -> None:
+    plan = make_plan(load_settings().published_dir, PlanRequest(**request_, engine="vllm"))
+    [document] = emit(plan.launch_plan(), target, EmitOptions(namespace=at)).documents
+    change = KServe(connect(server), at).activate(document)
+    assert (change.action, change.applied) == ("create", False)
+
+
+def test_the_command_deploys_follows_stops_and_removes(
+    server: str, at: str, stage: Any, tmp_path: Path
+) -> None:
+    def modelscan(*words: str) -> tuple[int, str]:
+        environment = {**os.environ, "MODELSCAN_DATA_DIR": str(tmp_path / "cli"), "KUBECONFIG": server,
+                       "ACTIVE_NAMESPACE": at}  # fmt: skip
+        command = [str(Path(sys.executable).with_name("modelscan")), *words]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    asked = ("deploy", "qwen3-8b", "--target", "kserve", "--gpu", "l40s", "--name", "active-llm")
+    code, text = modelscan(*asked)
+    assert (code, "nothing was changed" in text) == (0, True), text
+    assert stage.get("/active")["service"] is None
+    code, text = modelscan(*asked, "--apply", "--wait", "1")
+    assert (code, "active-llm does not run yet" in text) == (4, True), text
+    with _endpoints.loopback_engine() as engine:
+        stage.ready(engine)
+        code, text = modelscan(*asked, "--apply", "--wait", "20")
+        assert (code, f"Deployed at {engine}/v1 as qwen3-8b" in text) == (0, True), text
+        assert "running" in modelscan("status", "active-llm")[1]
+    assert modelscan("stop", "active-llm", "--apply")[0] == 0
+    assert stage.get("/active")["service"]["state"] == "stopped"
+    assert modelscan("remove", "active-llm", "--apply")[0] == 0
+    assert stage.get("/active")["service"] is None

@@ -155,3 +155,61 @@ def kubeconfig(folder: Path, url: str) -> str:
         )
     )
     return str(path)
+
+
+class FakeApi(_Server):
+    """Objects by path, kept as they were applied: an API server without rules, for what is not about those.
+
+    It has KServe's kinds, the namespace that is asked for, ``runtimes``, and no nodes, secrets or claims.
+    """
+
+    def __init__(self, runtimes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.runtimes = runtimes
+        self.objects: dict[str, dict[str, Any]] = {}
+        self._made = 0
+
+    def answer(self, exchange: Exchange) -> tuple[int, Any]:
+        method, _, asked = exchange["asked"].partition(" ")
+        path, _, query = asked.partition("?")
+        dry = "dryRun" in query or "dryRun" in exchange.get("body", {})
+        if method == "GET":
+            return self._read(path)
+        if method == "DELETE":
+            found = self.objects.get(path) if dry else self.objects.pop(path, None)
+            return (200, found) if found else (404, {"message": "not found"})
+        if method == "POST":
+            return 201, exchange["body"]
+        if path.endswith("/status"):
+            self.objects[path.removesuffix("/status")]["status"] = exchange["body"]["status"]
+            return 200, self.objects[path.removesuffix("/status")]
+        made = json.loads(json.dumps(exchange["body"]))
+        before = self.objects.get(path)
+        self._made += 1
+        own = {"uid": f"uid-{self._made}", "generation": 1, "resourceVersion": str(self._made)}
+        made["metadata"] |= {key: before["metadata"][key] for key in ("uid", "generation")} if before else own
+        made["metadata"]["resourceVersion"] = str(self._made)
+        if before and "status" in before:
+            made["status"] = before["status"]
+        if not dry:
+            self.objects[path] = made
+        return 200, made
+
+    def _read(self, path: str) -> tuple[int, Any]:
+        kinds = {
+            "/apis/serving.kserve.io/v1beta1": "inferenceservices",
+            "/apis/serving.kserve.io/v1alpha2": "llminferenceservices",
+            "/api/v1": "namespaces",
+        }
+        if path in kinds:
+            return 200, {"resources": [{"name": kinds[path]}]}
+        if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
+            return 200, {"metadata": {"name": path.rpartition("/")[2]}}
+        if "/clusterservingruntimes/" in path and path.rpartition("/")[2] in self.runtimes:
+            return 200, {"spec": {"supportedModelFormats": [{"name": "vLLM"}]}}
+        if path.endswith(("/inferenceservices", "/llminferenceservices")):
+            return 200, {
+                "items": [found for key, found in self.objects.items() if key.startswith(path + "/")]
+            }
+        found = self.objects.get(path)
+        return (200, found) if found else (404, {"message": "not found", "details": {"name": "it"}})
