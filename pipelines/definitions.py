@@ -10,6 +10,7 @@ from assets.discovery import DISCOVERY_ASSETS
 from assets.feeds import FEED_ASSETS, FEED_CHECKS
 from assets.fit import fit_matrix
 from assets.launch import LAUNCH_ASSETS, LAUNCH_CHECKS
+from assets.onboarding import ONBOARDING_ASSETS, Onboarding
 from assets.registry import REGISTRY_ASSETS, REGISTRY_CHECKS
 from assets.router import router_answers, router_smoke_test, router_usage
 from assets.shared import Build
@@ -17,6 +18,7 @@ from assets.site import explorer, explorer_files
 from assets.sources import SOURCE_ASSETS, SOURCE_CHECKS
 from assets.upgrade import UPGRADE_ASSETS
 from pipelines.jobs import (
+    add_provider,
     discover_models,
     evaluate_upgrades,
     rebuild_offline,
@@ -50,6 +52,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             router_usage,
             *UPGRADE_ASSETS,
             *DISCOVERY_ASSETS,
+            *ONBOARDING_ASSETS,
             live_deployments,
             benchmark_evidence,
         ],
@@ -62,10 +65,18 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             explorer_files,
             router_answers,
         ],
-        jobs=[refresh, rebuild_offline, runtime_router, evaluate_upgrades, refiner_sweep, discover_models],
+        jobs=[
+            refresh,
+            rebuild_offline,
+            runtime_router,
+            evaluate_upgrades,
+            refiner_sweep,
+            discover_models,
+            add_provider,
+        ],
         schedules=[daily, weekly, daily_discovery, weekly_discovery, quarter_hourly_upgrades],
         sensors=[changed_overrides, deployment_status],
-        resources={"build": Build()} | (resources or {}),
+        resources={"build": Build(), "onboarding": Onboarding()} | (resources or {}),
         executor=dg.in_process_executor,
     )
 

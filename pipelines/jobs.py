@@ -53,3 +53,9 @@ discover_models = dg.define_asset_job(
     selection=dg.AssetSelection.groups("discovery"),
     description="Ask sellers, a local Ollama and the hub for what the catalogue does not hold.",
 )
+
+add_provider = dg.define_asset_job(
+    "add_provider",
+    selection=dg.AssetSelection.groups("onboarding"),
+    description="From a provider's name to a checked client that routers serve, in eleven steps.",
+)

@@ -19,6 +19,7 @@ from modelscan_catalog.api.hub import hub_routes
 from modelscan_catalog.api.jobs import job_routes
 from modelscan_catalog.api.limiting import Limited
 from modelscan_catalog.api.models import model_routes
+from modelscan_catalog.api.onboarding import onboarding_routes
 from modelscan_catalog.api.registry_v1 import registry_routes
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.system import admin_routes, system_routes
@@ -62,6 +63,7 @@ def create_app(
         system_routes(context),
         admin_routes(context),
         audit_routes(context),
+        onboarding_routes(context),
         registry_routes(context),
         usage_routes(context),
         model_routes(context),

@@ -14,7 +14,7 @@ from modelscan_catalog.errors import CheckFailedError, UnknownIdError
 from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
-    from modelscan_catalog.onboarding.published import Catalogue
+    from modelscan_catalog.onboarding.generation import Generation
     from modelscan_catalog.sdk.history import Version
     from modelscan_catalog.sdk.render import Language
 
@@ -64,41 +64,19 @@ def generate(
     """Generate clients from what the last build knows; rules only, no network."""
     if not providers and not everyone:
         raise click.UsageError("name PROVIDERS, or give --all")
-    from modelscan_catalog.sdk.check import check_clients
-    from modelscan_catalog.sdk.history import record_version, write_active
-    from modelscan_catalog.state import open_state
+    from modelscan_catalog.onboarding.generation import generate_clients
 
     started = time.monotonic()
-    settings = load_settings()
-    catalogue = _catalogue(providers, language)
-    checked = check_clients(catalogue.pairs) if check and language == "python" else []
-    failed = {one.client.provider: one.findings for one in checked if not one.passed}
-    kept = [client for client in catalogue.clients if client.provider not in failed]
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for client in kept:
-            (out / client.file).write_text(client.text, "utf-8")
-    if apply:
-        with open_state(settings.state_file) as connection:
-            for client in kept:
-                record_version(connection, client)
-            write_active(connection, settings.output_dir or settings.data_dir / "sdk")
+    made = generate_clients(load_settings(), providers, language, check=check, apply=apply, out=out)
     took = time.monotonic() - started
     if as_json:
-        claims = sum(len(one.claims) for one in checked)
-        click.echo(
-            json.dumps(
-                {**catalogue.summary(), "claims_held": claims, "failed": failed, "seconds": round(took, 2)}
-            )
-        )
+        click.echo(json.dumps({**made.document(), "seconds": round(took, 2)}))
     else:
-        _tell(catalogue, len(kept), sum(len(one.claims) for one in checked), took)
-        for provider, findings in failed.items():
-            click.echo(f"failed    {provider}: {findings[0]}")
+        _tell(made, took)
         if not apply:
             click.echo("nothing is kept: add --apply")
-    if failed:
-        raise CheckFailedError(f"{len(failed)} clients did not pass their checks")
+    if made.failed:
+        raise CheckFailedError(f"{len(made.failed)} clients did not pass their checks")
 
 
 @sdk.command()
@@ -127,7 +105,7 @@ def history(provider: str, as_json: bool) -> None:
 @click.option("--apply", is_flag=True, help="Do it; without it this only says what would happen.")
 def rollback(provider: str, to: str, apply: bool) -> None:
     """Make an older version the active one; the present one is not taken up by itself again."""
-    from modelscan_catalog.sdk.history import find_older, roll_back, write_active
+    from modelscan_catalog.sdk.history import clients_dir, find_older, roll_back, write_active
     from modelscan_catalog.state import open_state
 
     settings = load_settings()
@@ -137,40 +115,28 @@ def rollback(provider: str, to: str, apply: bool) -> None:
             click.echo(f"{provider}: would go back to {older.sha256[:12]}; nothing is changed: add --apply")
             return
         active = roll_back(connection, provider, to)
-        write_active(connection, settings.output_dir or settings.data_dir / "sdk")
+        write_active(connection, clients_dir(settings))
     click.echo(f"{provider}: {active.sha256[:12]} of {active.created_at[:19]} is active")
 
 
-def _catalogue(providers: tuple[str, ...], language: "Language") -> "Catalogue":
-    from modelscan_catalog.onboarding.published import catalogue_of, stored_interfaces
-
-    found = stored_interfaces(load_settings())
-    known = {interface.provider for interface in found}
-    unknown = sorted(set(providers) - known)
-    if unknown:
-        from difflib import get_close_matches
-
-        near = get_close_matches(unknown[0], sorted(known), n=5)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise UnknownIdError(f"{unknown[0]}: no provider of the catalogue{hint}", near)
-    wanted = [one for one in found if not providers or one.provider in providers]
-    return catalogue_of(wanted, language)
-
-
-def _tell(catalogue: "Catalogue", kept: int, claims: int, seconds: float) -> None:
-    kinds = Counter(one.api_type or "unknown" for one in catalogue.interfaces)
+def _tell(made: "Generation", seconds: float) -> None:
+    catalogue = made.catalogue
+    formats = {one.provider: one.api_type or "unknown" for one in catalogue.interfaces}
+    clients = Counter(formats[client.provider] for client in catalogue.clients)
     table = Table(box=None, pad_edge=False)
     for column in ("format", "providers", "clients"):
         table.add_column(column, justify="left" if column == "format" else "right")
-    by_id = {one.provider: one.api_type for one in catalogue.interfaces}
-    made = Counter(by_id[client.provider] or "unknown" for client in catalogue.clients)
-    for kind, count in kinds.most_common():
-        table.add_row(kind, str(count), str(made[kind]))
+    for kind, count in Counter(formats.values()).most_common():
+        table.add_row(kind, str(count), str(clients[kind]))
     table_console().print(table)
-    click.echo(f"{kept} of {len(catalogue.interfaces)} have a client; {claims} claims held; {seconds:.1f} s")
+    click.echo(
+        f"{made.kept} of {len(formats)} have a client; {made.claims_held} claims held; {seconds:.1f} s"
+    )
     for interface in catalogue.interfaces:
         if interface.missing:
             click.echo(f"needs more  {interface.provider}: {interface.missing[0]}")
+    for provider, findings in made.failed.items():
+        click.echo(f"failed      {provider}: {findings[0]}")
 
 
 def _row(one: "Version") -> dict[str, object]:

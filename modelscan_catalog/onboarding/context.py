@@ -6,6 +6,7 @@ from pathlib import Path
 
 from modelscan_catalog.errors import OnboardingError, SettingsError
 from modelscan_catalog.onboarding.settings import SynthesisSettings
+from modelscan_catalog.sdk.history import clients_dir
 from modelscan_catalog.secret_refs import SecretRef, check_reference
 from modelscan_catalog.settings import Settings
 
@@ -54,7 +55,7 @@ class Context:
     @property
     def sdk_dir(self) -> Path:
         """Where active clients lie as files."""
-        return self.settings.output_dir or self.settings.data_dir / "sdk"
+        return clients_dir(self.settings)
 
     @property
     def router_dir(self) -> Path:

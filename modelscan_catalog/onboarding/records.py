@@ -146,7 +146,14 @@ class OnboardingReport(Record):
     @property
     def passed(self) -> bool:
         """Whether every step went through."""
-        return all(step.outcome in ("done", "cached", "planned") for step in self.steps)
+        return self.passed_until("store")
+
+    def passed_until(self, last: StepName) -> bool:
+        """Whether every step up to ``last`` went through."""
+        wanted = STEPS[: STEPS.index(last) + 1]
+        return all(
+            step.outcome in ("done", "cached", "planned") for step in self.steps if step.step in wanted
+        )
 
     def document(self) -> dict[str, Any]:
         """As JSON."""

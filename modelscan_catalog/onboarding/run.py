@@ -89,8 +89,10 @@ def run_step(context: Context, step: StepName, *, force: bool = False) -> tuple[
         return found, StepReport(step=step, outcome="done", seconds=took, summary=said)
 
 
-def add_provider(context: Context, on_step: OnStep | None = None) -> OnboardingReport:
-    """All eleven steps and the report; the four sources side by side.
+def add_provider(
+    context: Context, on_step: OnStep | None = None, last: StepName = "store"
+) -> OnboardingReport:
+    """All eleven steps, or those up to ``last``, and the report; the four sources side by side.
 
     A step that does not pass ends the run: the report says which and why, the steps behind it are not run.
     Nothing is raised for that; only an identifier that is none raises ``OnboardingError``.
@@ -117,7 +119,8 @@ def add_provider(context: Context, on_step: OnStep | None = None) -> OnboardingR
         outcomes = list(pool.map(attempt, GATHER))
     for step in STEPS:
         if step not in GATHER:
-            if any(report.outcome == "failed" for report in reports.values()):
+            behind = STEPS.index(step) > STEPS.index(last)
+            if behind or any(report.outcome == "failed" for report in reports.values()):
                 reports[step] = StepReport(step=step, outcome="not_run")
                 told(reports[step])
                 continue

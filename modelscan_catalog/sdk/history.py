@@ -6,6 +6,7 @@ from pathlib import Path
 
 from modelscan_catalog.errors import UnknownIdError
 from modelscan_catalog.sdk.render import GeneratedClient, Language
+from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import write_event
 from modelscan_catalog.state.database import now, transaction
 from modelscan_catalog.store import write_bytes
@@ -27,6 +28,11 @@ class Version:
 
 
 _COLUMNS = "provider, language, sha256, interface_sha256, file, text, created_at, active, withdrawn"
+
+
+def clients_dir(settings: Settings) -> Path:
+    """Where active clients lie as files."""
+    return settings.output_dir or settings.data_dir / "sdk"
 
 
 def record_version(connection: sqlite3.Connection, client: GeneratedClient) -> Version:
