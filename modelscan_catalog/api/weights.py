@@ -1,6 +1,7 @@
 """Weights on the server's disk: what is there, installs as jobs, removal."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -25,6 +26,9 @@ from modelscan_catalog.state import open_state
 
 ASK_TIMEOUT_S = 30.0
 """How long a request waits for the hub to say which commit a branch is at."""
+
+COMMIT = 40
+"""Characters of a commit's name."""
 
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="as the answer that started it says")]
 Apply = Annotated[bool, Query(description="remove it; without this only what would be removed is said")]
@@ -88,26 +92,27 @@ def weight_routes(context: ApiContext) -> APIRouter:
     def install(body: InstallBody, request: Request) -> Any:
         """Start a job that installs weights at the commit that the revision is at now.
 
-        The same request while a job is open is that job; an interrupted one goes on.
+        The same request while a job is open is that job; an interrupted one goes on. Where the hub does not
+        answer, the commit is the catalogue's, and the job says how the hub was.
         """
         if context.state is None:
             raise StateError("weights: this server keeps no state; start it with `modelscan serve`")
-        deadline = time.monotonic() + ASK_TIMEOUT_S
-
-        def tick() -> None:
-            if time.monotonic() > deadline:
-                raise FetchError(f"{wanted.repo}: {wanted.hub} gave no listing within {ASK_TIMEOUT_S:.0f} s")
-
-        wanted = body.request()
-        repo = remote_repo(settings, wanted, tick)
-        plan = plan_install(settings, wanted, repo)
-        plan.refuse_without_space(settings.weights_dir)
-        told = _told(context, plan)
+        wanted, note = body.request(), None
+        try:
+            repo = remote_repo(settings, wanted, _patience(wanted))
+            plan = plan_install(settings, wanted, repo)
+            plan.refuse_without_space(settings.weights_dir)
+            wanted, told = pinned(wanted, repo), _told(context, plan)
+        except FetchError as error:
+            if body.dry_run:
+                raise
+            wanted, note = _of_catalogue(context, wanted), str(error)
+            told = _addresses(context, wanted)
         if body.dry_run:
             return JSONResponse(envelope(told | {"dry_run": True, "job": None}))
-        job = new_install_job(settings, pinned(wanted, repo))
+        job = new_install_job(settings, wanted)
         threads.start(job, actor_of(request.scope))
-        return envelope(told | {"job": asdict(job)})
+        return envelope(told | {"job": asdict(job), "note": note})
 
     @router.get("/weights/install/status/{job_id}", **guarded)
     def status(job_id: JobId) -> Any:
@@ -133,6 +138,16 @@ def weight_routes(context: ApiContext) -> APIRouter:
     return router
 
 
+def _patience(wanted: InstallRequest) -> Callable[[], None]:
+    deadline = time.monotonic() + ASK_TIMEOUT_S
+
+    def tick() -> None:
+        if time.monotonic() > deadline:
+            raise FetchError(f"{wanted.repo}: {wanted.hub} gave no listing within {ASK_TIMEOUT_S:.0f} s")
+
+    return tick
+
+
 def _told(context: ApiContext, plan: InstallPlan) -> dict[str, Any]:
     repo = plan.repo
     name = f"{repo.hub}/{repo.repo}/{repo.revision}"
@@ -145,4 +160,28 @@ def _told(context: ApiContext, plan: InstallPlan) -> dict[str, Any]:
         "bytes": sum(file.bytes or 0 for file in plan.selection.files),
         "missing_bytes": plan.missing_bytes - plan.staged_bytes,
         "notes": list(plan.selection.notes),
+    }
+
+
+def _of_catalogue(context: ApiContext, wanted: InstallRequest) -> InstallRequest:
+    """``wanted`` at the commit that the catalogue has of its repository, where it has one."""
+    if wanted.revision is not None or wanted.hub != "huggingface":
+        return wanted
+    rows = context.served.current().registry.files.rows("variants.jsonl")
+    row = next((row for row in rows if row["hub"] == wanted.hub and row["repo"] == wanted.repo), {})
+    return wanted.model_copy(update={"revision": row.get("revision")})
+
+
+def _addresses(context: ApiContext, wanted: InstallRequest) -> dict[str, Any]:
+    """What can be said before the hub is asked: addresses of a commit, null for a branch."""
+    name = f"{wanted.hub}/{wanted.repo}/{wanted.revision}" if len(wanted.revision or "") >= COMMIT else None
+    settings = context.settings
+    return {
+        "name": name,
+        "storageUri": storage_uri(settings, name) if name else None,
+        "inferenceModelPath": inference_model_path(settings, name) if name else None,
+        "files": None,
+        "bytes": None,
+        "missing_bytes": None,
+        "notes": [],
     }

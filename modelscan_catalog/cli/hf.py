@@ -62,7 +62,10 @@ def search(
     if as_json:
         echo_json(asdict(found))
     else:
-        _show(found.rows, f"{len(found.rows)} repositories, {_said(found.origin)}")
+        if found.rows:
+            _show(found.rows, f"{len(found.rows)} repositories, {_said(found.origin)}")
+        else:
+            click.echo(f"nothing that vLLM serves is found for {text[:80]!r}, {_said(found.origin)}")
         if found.problem:
             click.echo(f"note: {found.problem}", err=True)
     if not found.rows:
@@ -153,7 +156,7 @@ def info(repo: str, gpu: str, draft: bool, registry: Path, as_json: bool) -> Non
     entry, launch, fit = told["draft"]["entry"], told["draft"]["launch"], told["compatibility"]
     facts = told["repo"]
     since = {row["name"]: row["versions"][0] for row in fit["architectures"] if row["versions"]}
-    quantization = entry["quantization"]["method"] or ("unknown" if told["draft"]["note"] else "none")
+    quantization = entry["quantization"]["method"] or ("yes" if "quantized" in entry["tags"] else None)
     lines = {
         "kind": entry["category"],
         "parameters": entry["parameters"],

@@ -151,7 +151,7 @@ def _category(task: str | None, words: dict[str, Any]) -> str:
 
 
 def _long(context: int | None) -> list[str]:
-    least = table("merge/tags.json")["computed"]["long-context"]["at_least"]
+    least = table("merge/tags.json")["tags"]["long-context"]["at_least"]
     return ["long-context"] if context and context >= least else []
 
 

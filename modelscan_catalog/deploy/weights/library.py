@@ -107,9 +107,12 @@ def list_installs(root: Path) -> tuple[list[Install], list[str]]:
 def find_install(root: Path, name: str) -> Install:
     """The install that ``[hub/]owner/name[/revision]`` means; a revision may be shortened, or a branch.
 
-    Raises ``UnknownIdError`` or ``AmbiguousIdError`` with candidates, ``WeightsError`` for no name at all.
+    Raises ``UnknownIdError`` or ``AmbiguousIdError`` with candidates.
     """
-    hub, repo, revision = parsed_name(name)
+    try:
+        hub, repo, revision = parsed_name(name)
+    except WeightsError as error:
+        raise UnknownIdError(str(error)) from error
     installs, _ = list_installs(root)
     found = [
         install
