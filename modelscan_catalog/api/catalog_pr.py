@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from modelscan_catalog.errors import FetchError, SettingsError
+from modelscan_catalog.errors import FetchError, FitInputError, SettingsError
 from modelscan_catalog.registry.entries import overlay_of
 from modelscan_catalog.secret_refs import check_reference, resolve_secret
 
@@ -28,10 +28,12 @@ def commit_entry(entry: Mapping[str, Any], branch: str, message: str, *, apply: 
 
     ``CATALOG_REPO_DIR`` names the repository and ``CATALOG_BASE_BRANCH`` (main) what a new branch starts
     from; ``GIT_AUTHOR_NAME`` and ``GIT_AUTHOR_EMAIL`` are the author. Where ``CATALOG_TOKEN`` is a reference
-    to a token (``env:NAME``, ``file:PATH``), the branch is pushed to ``CATALOG_REMOTE`` (origin) and a pull
-    request is opened for ``CATALOG_REPO`` (owner/name) at ``CATALOG_API_URL`` (GitHub's API).
+    to a token (``env:NAME``, ``file:PATH``), or ``GITHUB_TOKEN`` is set, the branch is pushed to
+    ``CATALOG_REMOTE`` (origin) and a pull request is opened for ``CATALOG_REPO`` (owner/name) at
+    ``CATALOG_API_URL`` (GitHub's API).
 
-    Raises ``SettingsError`` naming the setting, ``FetchError`` when the host does not open the request.
+    Raises ``FitInputError`` for a branch that git refuses, ``SettingsError`` naming the setting,
+    ``FetchError`` when the host does not open the request.
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", str(entry["id"]).lower()).strip("-.") or "entry"
     branch = branch or f"catalog/{name}"
@@ -46,9 +48,14 @@ def commit_entry(entry: Mapping[str, Any], branch: str, message: str, *, apply: 
         raise SettingsError("CATALOG_REPO_DIR: name the git repository that keeps catalogue entries")
     commit = _commit(Path(root), branch, path, message, content)
     request = None
-    if reference := os.environ.get("CATALOG_TOKEN"):
+    if reference := os.environ.get("CATALOG_TOKEN") or _github_token():
         request = _pull_request(Path(root), branch, message, _token(reference))
     return {"applied": True, "commit": commit, "pull_request": request, **planned}
+
+
+def _github_token() -> str | None:
+    """A reference to ``GITHUB_TOKEN``, where a repository is named that it could be for."""
+    return "env:GITHUB_TOKEN" if os.environ.get("GITHUB_TOKEN") and os.environ.get("CATALOG_REPO") else None
 
 
 def _token(reference: str) -> str:
@@ -82,7 +89,10 @@ def _pull_request(root: Path, branch: str, title: str, token: str) -> str:
 
 def _commit(root: Path, branch: str, path: str, message: str, content: str) -> str:
     """Write blob, tree, commit and branch with a throwaway index."""
-    _git(root, "check-ref-format", "--branch", branch)
+    try:
+        _git(root, "check-ref-format", "--branch", branch)
+    except SettingsError as error:
+        raise FitInputError(f"branch: {branch[:60]!r} is no name of a branch", "branch") from error
     reference = f"refs/heads/{branch}"
     base = os.environ.get("CATALOG_BASE_BRANCH", "main")
     known = _git(root, "for-each-ref", "--format=%(objectname)", reference)

@@ -20,21 +20,31 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             openapi_version=OPENAPI_VERSION,
             routes=app.routes,
         )
-        app.openapi_schema = _nullable(made)
+        app.openapi_schema = _older(made)
     return app.openapi_schema
 
 
-def _nullable(part: Any) -> Any:
-    """Optional fields as that version writes them: ``nullable``, where a newer one has a type ``null``."""
+def _older(part: Any) -> Any:
+    """What pydantic writes for the newer version, as the older one spells it.
+
+    A type ``null`` among others is ``nullable``, an exclusive bound is a bound and a flag, a constant is a
+    choice of one.
+    """
     if isinstance(part, list):
-        return [_nullable(one) for one in part]
+        return [_older(one) for one in part]
     if not isinstance(part, dict):
         return part
-    choices = part.get("anyOf")
+    made = {key: _older(value) for key, value in part.items()}
+    for flag, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(made.get(flag), int | float) and not isinstance(made[flag], bool):
+            made |= {bound: made[flag], flag: True}
+    if "const" in made and isinstance(made.get("type"), str):
+        made["enum"] = [made.pop("const")]
+    choices = made.get("anyOf")
     if not isinstance(choices, list) or {"type": "null"} not in choices:
-        return {key: _nullable(value) for key, value in part.items()}
-    left = [_nullable(one) for one in choices if one != {"type": "null"}]
-    rest = {key: _nullable(value) for key, value in part.items() if key != "anyOf"}
+        return made
+    left = [one for one in choices if one != {"type": "null"}]
+    rest = {key: value for key, value in made.items() if key != "anyOf"}
     if len(left) == 1 and "$ref" not in left[0]:
         return {**left[0], **rest, "nullable": True}
     return {"anyOf": left, **rest, "nullable": True}

@@ -23,6 +23,7 @@ from modelscan_catalog.errors import (
     OverrideError,
     PublishError,
     ServerUnreachableError,
+    SettingsError,
     StateConflictError,
     StateError,
     UnknownIdError,
@@ -38,6 +39,7 @@ _STATUSES: tuple[tuple[type[ModelScanError], int, str], ...] = (
     (ManifestError, 400, "no_manifest"),
     (FetchError, 502, "host_refused"),
     (PublishError, 503, "registry_unavailable"),
+    (SettingsError, 503, "not_configured"),
     (StateConflictError, 409, "conflict"),
     (StateError, 503, "state_unavailable"),
     (DocumentRefusedError, 400, "document_refused"),
@@ -51,6 +53,7 @@ _CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
+    429: "too_many_requests",
 }
 
 
