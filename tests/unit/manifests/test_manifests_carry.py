@@ -1,9 +1,18 @@
 """Only structure and facts of a recorded contract are carried, never its prose."""
 
+import json
+import zipfile
+
+import pytest
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from modelscan_catalog.manifests.carry import carry_vllm, compact_schema
+from modelscan_catalog.cli.contracts import contracts
+from modelscan_catalog.errors import ManifestError
+from modelscan_catalog.manifests.carry import carry_vllm
+from modelscan_catalog.manifests.carry_schemas import carry_kubernetes_model, compact_schema
 from modelscan_catalog.manifests.carry_vllm_types import carry_types
+from modelscan_catalog.settings import REPOSITORY_ROOT
 
 
 def test_given_a_crd_schema_when_compacted_then_unknown_fields_are_refused_and_prose_is_gone():
@@ -102,3 +111,44 @@ def test_given_vllms_sources_when_read_then_flags_get_the_types_and_choices_of_t
         "--share": {"type": "float"},
         "--wide": {"choices": ["auto", "x", "y"]},
     }
+
+
+def test_given_a_kubernetes_object_when_carried_then_it_is_the_committed_one_and_refuses_slips():
+    schema = carry_kubernetes_model("V1NetworkPolicy")
+    committed = REPOSITORY_ROOT / "registry" / "contracts" / "kubernetes_networkpolicy.json"
+    assert json.loads(committed.read_text()) == schema
+    policy = {"podSelector": {}, "egress": [{"ports": [{"port": "dns"}], "to": [{"ipBlock": {"cidr": "x"}}]}]}
+    validator = Draft202012Validator(schema)
+    assert validator.is_valid({"spec": policy})
+    assert not validator.is_valid({"spec": {**policy, "egres": []}})
+
+
+def test_given_a_released_wheel_when_its_types_are_asked_for_then_they_are_written_with_its_version(tmp_path):
+    wheel = tmp_path / "vllm-9.8.7-cp38-abi3-linux_x86_64.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("vllm/engine/arg_utils.py", ARG_UTILS)
+        archive.writestr("vllm/config/x.py", CONFIG)
+    out = tmp_path / "types.json"
+    done = CliRunner().invoke(contracts, ["vllm-types", str(wheel), "--out", str(out)])
+    assert done.output.endswith(": 7 flags\n"), done.output
+    document = json.loads(out.read_text())
+    assert (document["version"], document["flags"]["--count"]) == ("9.8.7", {"type": "int"})
+
+
+@pytest.mark.parametrize("name", ["vllm-1.0-py3-none-any.whl", "other-1.0-py3-none-any.whl", "absent.whl"])
+def test_given_what_is_no_vllm_wheel_when_its_types_are_asked_for_then_nothing_is_written(tmp_path, name):
+    if name != "absent.whl":
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("setup.py", "")
+    out = tmp_path / "types.json"
+    done = CliRunner().invoke(contracts, ["vllm-types", str(tmp_path / name), "--out", str(out)])
+    assert isinstance(done.exception, ManifestError)
+    assert name in str(done.exception)
+    assert not out.exists()
+
+
+def test_given_a_folder_without_recorded_contracts_when_carried_then_the_missing_file_is_named(tmp_path):
+    done = CliRunner().invoke(contracts, ["carry", str(tmp_path), "--registry", str(tmp_path / "out")])
+    assert isinstance(done.exception, ManifestError)
+    assert str(tmp_path / "gpustack" / "openapi-2.3.0.json") in str(done.exception)
+    assert not (tmp_path / "out").exists()
