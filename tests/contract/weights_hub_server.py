@@ -29,6 +29,8 @@ class Repo:
     commits: dict[str, dict[str, bytes]]
     branches: dict[str, str]
     gated: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the hub says of it beside its files: downloads, tags, config."""
 
 
 @dataclass
@@ -105,6 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if path.startswith("/api/v1/models/"):
                 self.modelscope(path.removeprefix("/api/v1/models/"), query)
+            elif path == "/api/models":
+                self.listing(query)
             elif path.startswith("/api/models/"):
                 self.describe(path.removeprefix("/api/models/"))
             elif path.startswith("/cdn/"):
@@ -134,6 +138,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(status, b"", {"X-Error-Code": code, "X-Error-Message": message})
 
     # HuggingFace
+    def listing(self, query: dict[str, list[str]]) -> None:
+        words = query.get("search", [""])[0].lower().split()
+        owner = query.get("author", [""])[0]
+        found = [
+            {"id": name, **repo.facts}
+            for name, repo in self.state.repos.items()
+            if all(word in name.lower() for word in words) and name.startswith(owner)
+        ]
+        found.sort(key=lambda row: -row.get(query["sort"][0], 0))
+        self.json(found[: int(query["limit"][0])])
+
     def describe(self, rest: str) -> None:
         name, _, revision = rest.partition("/revision/")
         repo = self.state.repos.get(name)
