@@ -94,6 +94,8 @@ class KServe:
                 raise ConflictError(
                     f"{self.namespace}/{name} is of kind {before.get('kind')} now: deactivate it first"
                 )
+            if before["metadata"].get("deletionTimestamp"):
+                raise ConflictError(f"{self.namespace}/{name} is being deleted: ask again once it is gone")
             self._must_be_ours(before, force)
             wanted["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
         after = self._apply(kind, wanted, dry_run=True, force=force)

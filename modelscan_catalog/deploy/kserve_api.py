@@ -23,7 +23,7 @@ Document = Mapping[str, Any]
 _JSON = dict[str, Any]
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 30.0
-_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _STRICT = re.compile(r'(unknown|duplicate) field "([^"]+)"')
 _TYPED = re.compile(r"^failed to create typed patch object .*?\): \.(\S+): (.*)$", re.S)
 _NO_ROUTE, _CONFLICT = 404, 409
@@ -47,7 +47,7 @@ class Kind:
     def path(self, namespace: str | None, name: str = "") -> str:
         """Of one object, or of all in ``namespace``; raises ``SettingsError`` for what is no name."""
         for label in (namespace, name):
-            if label and not _NAME.match(label):
+            if label and not _NAME.fullmatch(label):
                 raise SettingsError(
                     f"{label[:80]!r} is no Kubernetes name: use lower case letters, digits, dashes"
                 )
@@ -235,6 +235,10 @@ def connect(kubeconfig: str | None = None) -> Cluster:
 def _refusal(status: int, answer: Any, what: str, server: str) -> DeployError:
     """What the server's Status object says, as an error of ours."""
     if not isinstance(answer, dict):
+        if status == _NO_ROUTE:  # how API servers answer below a group that they do not have
+            return NotServedError(
+                f"{what}: {server} has nothing there: is KServe installed, is it an API server?"
+            )
         return DeployError(f"{what}: {server} answered {status} {str(answer)[:120]!r}: is it an API server?")
     message = str(answer.get("message", ""))
     details = answer.get("details") or {}

@@ -126,7 +126,7 @@ def _ask(
             client.stream(method, url, headers=headers, json=body, extensions=extensions) as answer,
         ):
             text = b""
-            for piece in answer.iter_raw(8192):
+            for piece in answer.iter_raw():
                 text += piece
                 if len(text) > _MOST_BYTES or time.monotonic() - begun > timeout_s:
                     break

@@ -216,6 +216,22 @@ def a_service_that_was_replaced_is_not_deleted_for_the_one_that_was_seen(cluster
     assert services.find(NAME) is not None
 
 
+def a_service_that_is_being_deleted_is_not_activated(cluster: Cluster, at: str) -> None:
+    services = KServe(cluster, at)
+    services.activate(SERVICE, apply=True)
+    held = {**INFERENCE_TYPE, "metadata": {"name": NAME, "finalizers": ["example.com/hold"]}}
+    cluster.apply(INFERENCE_SERVICE, at, held, manager="controller")
+    assert services.deactivate(NAME, apply=True).applied
+    deleting = services.find(NAME)
+    assert deleting is not None
+    assert sighting(deleting).state == "removed"
+    with pytest.raises(ConflictError, match="is being deleted: ask again once it is gone"):
+        services.activate(SERVICE, apply=True)
+    free = {**INFERENCE_TYPE, "metadata": {"name": NAME}}
+    cluster.apply(INFERENCE_SERVICE, at, free, manager="controller")
+    assert services.find(NAME) is None
+
+
 def a_stopped_service_keeps_its_definition_and_an_activation_starts_it(cluster: Cluster, at: str) -> None:
     services = KServe(cluster, at)
     services.activate(SERVICE, apply=True)
@@ -376,6 +392,7 @@ CLAIMS: tuple[Callable[[Cluster, str], None], ...] = (
     what_modelscan_did_not_make_is_neither_changed_nor_deleted,
     a_service_of_the_other_kind_keeps_its_name,
     a_service_that_was_replaced_is_not_deleted_for_the_one_that_was_seen,
+    a_service_that_is_being_deleted_is_not_activated,
     a_stopped_service_keeps_its_definition_and_an_activation_starts_it,
     a_service_that_a_person_stopped_is_not_started_behind_their_back,
     readiness_is_the_controllers_word_about_this_generation,

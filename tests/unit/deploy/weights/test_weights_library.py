@@ -200,7 +200,10 @@ def test_addresses_name_the_claim_and_the_path_in_the_container(tmp_path: Path) 
     settings = load_settings(data_dir=tmp_path, weights_pvc="models", inference_model_root="/mnt/models")
     made = install(tmp_path)
     assert storage_uri(settings, made.name) == f"pvc://models/huggingface/Qwen/Qwen3-8B/{ONE}"
-    assert inference_model_path(settings, made.name, [file.path for file in made.files]) == f"/mnt/models/huggingface/Qwen/Qwen3-8B/{ONE}"
+    assert (
+        inference_model_path(settings, made.name, [file.path for file in made.files])
+        == f"/mnt/models/huggingface/Qwen/Qwen3-8B/{ONE}"
+    )
     unclaimed = settings.model_copy(update={"weights_pvc": ""})
     assert described(unclaimed, made)["storageUri"] is None
 
@@ -219,4 +222,7 @@ def test_an_engine_is_given_the_file_of_a_gguf_model(
 ) -> None:
     made = install(tmp_path, **files)
     settings = load_settings(inference_model_root="/m")
-    assert inference_model_path(settings, made.name, [file.path for file in made.files]) == f"/m/{made.name}{tail}"
+    assert (
+        inference_model_path(settings, made.name, [file.path for file in made.files])
+        == f"/m/{made.name}{tail}"
+    )
