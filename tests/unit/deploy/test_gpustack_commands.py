@@ -1,0 +1,247 @@
+"""The deployment commands over recorded exchanges with a real GPUStack: what is said, sent and left."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from deployment_plan_samples import MODEL, publish
+from gpustack_replay import Replay, write_weights
+
+from modelscan_catalog.cli.main import main
+from modelscan_catalog.deploy import flow, flow_wait
+from modelscan_catalog.deploy.gpustack import api
+from modelscan_catalog.state import audit_rows, deployment, events, open_state, state_path
+
+SERVER = "http://127.0.0.1:18081"
+KEY = "gpustack_0123456789abcdef_secret"
+
+
+@dataclass
+class Answer:
+    code: int
+    out: str
+    err: str
+
+
+class Command:
+    """``modelscan`` in this process against a replay."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], data: Path, replay: Replay, local: str) -> None:
+        self._capsys, self._data, self.replay, self._local = capsys, data, replay, local
+
+    def __call__(self, *arguments: str) -> Answer:
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said = self._capsys.readouterr()
+        assert KEY not in said.out + said.err
+        return Answer(int(ended.value.code or 0), said.out, said.err)
+
+    def deploy(self, *more: str) -> Answer:
+        registry = str(self._data / "published")
+        source = ("--gpu", "h100:2", "--source", f"local={self._local}", "--registry", registry)
+        return self("deploy", MODEL, *source, *more)
+
+    def state(self, name: str = "qwen3-8b") -> tuple[str, str | None] | None:
+        with open_state(state_path(self._data)) as connection:
+            row = deployment(connection, "gpustack", SERVER, name)
+        return None if row is None else (row.state, row.message)
+
+    def routed(self) -> list[dict[str, Any]]:
+        path = self._data / "router" / "deployments.json"
+        return list(json.loads(path.read_text()).get("deployments", ())) if path.exists() else []
+
+    def history(self) -> list[str]:
+        with open_state(state_path(self._data)) as connection:
+            return [event.kind for event in events(connection)]
+
+    def audited(self) -> list[tuple[str, str]]:
+        with open_state(state_path(self._data)) as connection:
+            return [(row.action, row.outcome) for row in reversed(audit_rows(connection))]
+
+
+@pytest.fixture
+def replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], Command]:
+    """A command whose server answers as it did in the recording of that name."""
+    publish(tmp_path / "published")
+    local = write_weights(tmp_path / "weights")
+    monkeypatch.setenv("MODELSCAN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("MODELSCAN_GPUSTACK_SERVER", SERVER)
+    monkeypatch.setenv("MODELSCAN_GPUSTACK_KEY", "env:TEST_KEY")
+    monkeypatch.setenv("TEST_KEY", KEY)
+    patient, client = flow.WaitLimits, httpx.Client
+
+    def impatient(**limits: float) -> flow_wait.WaitLimits:
+        return patient(**{**limits, "poll_s": 0.0, "stuck_s": 0.05, "settle_s": 0.05, "answer_s": 1.0})
+
+    monkeypatch.setattr(flow_wait, "WaitLimits", impatient)
+
+    def start(name: str) -> Command:
+        replay = Replay(name)
+
+        def connected(**options: Any) -> httpx.Client:
+            return client(**{**options, "transport": replay})
+
+        monkeypatch.setattr(api.httpx, "Client", connected)
+        return Command(capsys, tmp_path, replay, str(local))
+
+    return start
+
+
+def test_given_a_model_when_deployed_then_it_is_judged_created_awaited_asked_and_routed(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("flow")
+    dry = modelscan.deploy()
+    assert dry.code == 0, dry
+    assert f"Server: {SERVER} accepts it, would reserve 144.0 GiB" in dry.out
+    assert "dry run: nothing was changed" in dry.out
+    assert [ask for ask, _ in modelscan.replay.sent] == ["POST /v2/model-evaluations"]
+    assert modelscan.state() is None
+
+    applied = modelscan.deploy("--apply")
+    assert applied.code == 0, applied
+    assert "scheduled" in applied.out
+    assert "starting" in applied.out
+    assert f"Deployed at {SERVER}/v1 as qwen3-8b" in applied.out
+    assert modelscan.state() == ("running", None)
+    (routed,) = modelscan.routed()
+    assert routed["model"] == MODEL
+    assert (routed["base_url"], routed["served_model"]) == (f"{SERVER}/v1", "qwen3-8b")
+    assert routed["key"] == "env:TEST_KEY"
+    created = next(body for ask, body in modelscan.replay.sent if ask == "POST /v2/models")
+    assert created["cluster_id"] == 1
+    assert created["meta"]["modelscan"]["checkpoint"] == "Qwen/Qwen3-8B"
+
+    writes = len(modelscan.replay.sent)
+    assert modelscan.deploy("--apply").code == 0
+    assert [ask for ask, _ in modelscan.replay.sent[writes:]] == ["POST /v1/chat/completions"]
+    assert json.loads(modelscan("status", "qwen3-8b", "--json").out)["answers"] is True
+    assert "qwen3-8b" in modelscan("list").out
+
+    assert "nothing was changed" in modelscan("stop", "qwen3-8b").out
+    assert modelscan("stop", "qwen3-8b", "--apply").code == 0
+    assert modelscan.state() == ("stopped", None)
+    assert modelscan.routed() == []
+    assert modelscan("scale", "qwen3-8b", "1", "--apply").code == 0
+    assert [one["model"] for one in modelscan.routed()] == [MODEL]
+
+    assert "nothing was changed" in modelscan("remove", "qwen3-8b").out
+    assert modelscan("remove", "qwen3-8b", "--apply").code == 0
+    assert modelscan.state() is None
+    assert modelscan.routed() == []
+    assert modelscan("remove", "qwen3-8b", "--apply").code == 2
+    assert modelscan.history()[-1] == "deployment.removed"
+    assert modelscan.audited() == [
+        ("deploy", "done"), ("deploy", "done"), ("scale", "done"), ("scale", "done"), ("remove", "done")
+    ]  # fmt: skip
+
+
+def test_given_a_changed_plan_when_deployed_again_then_the_model_is_put_and_its_instances_made_anew(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("change")
+    assert modelscan.deploy("--apply").code == 0
+    assert modelscan.deploy("--context", "8192", "--apply").code == 0
+    asks = [
+        ask.rpartition("/")[0] + ("/restart" if ask.endswith("/restart") else "")
+        for ask, _ in modelscan.replay.sent
+    ]
+    assert any(ask.startswith("PUT /v2/models") for ask in asks)
+    assert any(ask.endswith("/restart") for ask in asks)
+    put = next(body for ask, body in modelscan.replay.sent if ask.startswith("PUT"))
+    assert "--max-model-len=8192" in put["backend_parameters"]
+    assert put["huggingface_repo_id"] is None
+
+
+def test_given_a_backend_that_the_server_lacks_then_nothing_is_asked_or_created(
+    replayed: Callable[[str], Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelscan_catalog.manifests.gpustack.BACKENDS", {"vllm": "vLLM-Nightly"})
+    modelscan = replayed("no_backend")
+    refused = modelscan.deploy("--apply")
+    assert refused.code == 3
+    assert "has no backend vLLM-Nightly; it has vLLM, SGLang" in refused.out
+    assert modelscan.replay.sent == []
+    assert modelscan.state() is None
+    assert modelscan.audited() == [("deploy", "refused")]
+
+
+def test_given_a_refused_key_then_the_message_names_its_reference_and_a_good_one_ends_well(
+    replayed: Callable[[str], Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WRONG", KEY)
+    modelscan = replayed("bad_key")
+    for refused in (modelscan.deploy("--apply", "--key", "env:WRONG"),
+                    modelscan("stop", "qwen3-8b", "--key", "env:WRONG")):  # fmt: skip
+        assert refused.code == 2
+        assert "the key (env:WRONG) is refused" in refused.err
+    literal = modelscan.deploy("--apply", "--key", KEY)
+    assert literal.code == 2
+    assert "by reference" in literal.err
+    assert modelscan.state() is None
+    assert modelscan.deploy("--apply").code == 0
+
+
+def test_given_a_name_that_somebody_else_uses_then_it_is_refused_and_another_name_works(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("name_taken")
+    refused = modelscan.deploy("--apply")
+    assert refused.code == 3
+    assert "that ModelScan did not make" in refused.out
+    assert modelscan("remove", "qwen3-8b", "--apply").code == 2
+    assert modelscan.replay.sent == []
+    assert modelscan.deploy("--name", "other", "--apply").code == 0
+    assert modelscan.state("other") == ("running", None)
+
+
+def test_given_no_free_cards_then_it_is_refused_with_the_servers_reason_and_nothing_is_created(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("no_capacity")
+    assert modelscan.deploy("--name", "first", "--apply").code == 0
+    refused = modelscan.deploy("--name", "second", "--apply")
+    assert refused.code == 3
+    assert "(scheduling_messages)" in refused.out
+    assert "nothing was created" in refused.out
+    assert modelscan.state("second") is None
+    assert modelscan("stop", "first", "--apply").code == 0
+    assert modelscan.deploy("--name", "second", "--apply").code == 0
+
+
+def test_given_cards_that_were_taken_meanwhile_then_it_stays_pending_with_the_servers_reason(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("pending")
+    assert modelscan.deploy("--name", "first", "--apply").code == 0
+    assert modelscan("stop", "first", "--apply").code == 0
+    assert modelscan.deploy("--apply").code == 0
+    pending = modelscan("scale", "first", "1", "--apply")
+    assert pending.code == 4
+    assert "modelscan remove first --apply gives up" in pending.out
+    assert modelscan.state("first") == ("creating", "(state_message)")
+    assert [one["served_model"] for one in modelscan.routed()] == ["qwen3-8b"]
+
+
+def test_given_a_hub_that_was_away_then_the_next_evaluation_is_a_new_question(
+    replayed: Callable[[str], Command], tmp_path: Path
+) -> None:
+    modelscan = replayed("hub_unreachable")
+    (path,) = (one for one in (Path(__file__).parent / "recorded").glob("hub_unreachable.jsonl"))
+    name = json.loads(path.read_text().splitlines()[2])["ask"].partition("search=")[2].partition("&")[0]
+    asked = ("deploy", MODEL, "--gpu", "h100:1", "--name", name, "--registry", str(tmp_path / "published"))
+    refused = modelscan(*asked, "--apply")
+    assert refused.code == 3
+    assert "(compatibility_messages)" in refused.out
+    later = modelscan(*asked)
+    assert later.code == 0
+    assert "accepts it" in later.out
+    specs = [body["model_specs"][0]["meta"]["asked"] for _, body in modelscan.replay.sent]
+    assert len(set(specs)) == 2
