@@ -21,12 +21,15 @@ from aiohttp import web
 from modelscan_catalog.sdk.access import VARIABLE
 from modelscan_catalog.sdk.interface import Endpoint, ProviderInterface
 
+_OTHER_VERSIONS = {"anthropic-version": "2026-10-21"}
+"""The vendor serves this version beside 2023-06-01 and takes a bearer key beside ``x-api-key``: what its own
+Python SDK sends since 2.0. Servers that copy the format know the older one, which generated clients send."""
 _RETRY_AFTER_S = "0.01"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came."""
+    """One request as it came; names of headers in lower case."""
 
     method: str
     path: str
@@ -94,7 +97,7 @@ class LocalProvider:
         assert interface is not None
         text = await request.text()
         body = json.loads(text) if text else {}
-        asked = Asked(request.method, request.path, dict(request.query), dict(request.headers), body)
+        asked = Asked(request.method, request.path, dict(request.query), _lower(request.headers), body)
         self.asked.append(asked)
         found = _endpoint(interface, asked)
         if found is None:
@@ -103,7 +106,7 @@ class LocalProvider:
         if not _is_authorized(interface, asked, self._key):
             return _error(interface, 401, "invalid_api_key", f"wrong key {_shown_key(interface, asked)}")
         for name, value in interface.headers.items():
-            if request.headers.get(name) != value:
+            if asked.headers.get(name.lower()) not in (value, _OTHER_VERSIONS.get(name)):
                 return _error(interface, 400, "bad_header", f"{name} must be {value}")
         return await self._behave(request, interface, endpoint, model or str(body.get("model", "")), body)
 
@@ -132,6 +135,10 @@ class LocalProvider:
         return web.json_response(_whole(interface, endpoint, model, body))
 
 
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
 def base_path(interface: ProviderInterface) -> str:
     """The path of the interface's base URL, its variables filled with a word."""
     filled = VARIABLE.sub("account", str(interface.base_url).replace("${NEON_AI_GATEWAY_BASE_URL}", ""))
@@ -156,7 +163,9 @@ def _shown_key(interface: ProviderInterface, asked: Asked) -> str:
     auth = interface.auth
     if auth is None or auth.scheme == "none":
         return ""
-    return asked.query.get(auth.name, "") if auth.scheme == "query" else asked.headers.get(auth.name, "")
+    return (
+        asked.query.get(auth.name, "") if auth.scheme == "query" else asked.headers.get(auth.name.lower(), "")
+    )
 
 
 def _is_authorized(interface: ProviderInterface, asked: Asked, key: str) -> bool:
@@ -164,6 +173,8 @@ def _is_authorized(interface: ProviderInterface, asked: Asked, key: str) -> bool
     if auth is None or auth.scheme == "none":
         return True
     shown = _shown_key(interface, asked)
+    if interface.api_type == "anthropic-compatible" and not shown:
+        return asked.headers.get("authorization") == f"Bearer {key}"
     return shown == (f"Bearer {key}" if auth.scheme == "bearer" else key)
 
 
