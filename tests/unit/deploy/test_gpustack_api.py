@@ -1,0 +1,209 @@
+"""The GPUStack client on the wire: what is asked again, what is not, and how faults read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelscan_catalog.deploy.gpustack.api import MOST_ATTEMPTS, GPUStackApi, RefusedError, server_url
+from modelscan_catalog.deploy.gpustack.records import ServerInstance, ServerModel, read
+from modelscan_catalog.deploy.gpustack.states import MARK, sighting, stuck
+from modelscan_catalog.errors import DeployError, ServerUnreachableError
+
+Answer = httpx.Response | Exception
+KEY = "gpustack_0123_secret"
+
+
+class Server(httpx.BaseTransport):
+    """Gives its answers in order, and keeps what it was asked."""
+
+    def __init__(self, answers: list[Answer]) -> None:
+        self._answers = iter(answers)
+        self.asked: list[httpx.Request] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[GPUStackApi, Server]]:
+    monkeypatch.setenv("TEST_KEY", KEY)
+
+    def connected(*answers: Answer) -> tuple[GPUStackApi, Server]:
+        server = Server(list(answers))
+        api = GPUStackApi("http://127.0.0.1:80", "env:TEST_KEY", transport=server, sleep=lambda seconds: None)
+        return api, server
+
+    return connected
+
+
+def refused(status: int, **told: Any) -> httpx.Response:
+    return httpx.Response(status, json={"code": status, **told})
+
+
+Connect = Callable[..., tuple[GPUStackApi, Server]]
+
+
+@pytest.mark.parametrize("fault", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), refused(503)])
+def test_given_a_fault_that_may_pass_when_reading_then_it_is_asked_again(
+    connect: Connect, fault: Answer
+) -> None:
+    api, server = connect(fault, httpx.Response(200, json={"items": []}))
+    assert api.call("GET", "/v2/models") == {"items": []}
+    assert len(server.asked) == 2
+    assert server.asked[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("fault", [httpx.ReadTimeout("slow"), refused(503, message="busy")])
+def test_given_a_fault_when_changing_then_it_is_not_asked_again(
+    connect: Connect, method: str, fault: Answer
+) -> None:
+    api, server = connect(fault)
+    with pytest.raises(DeployError):
+        api.call(method, "/v2/models/1", {"name": "a"})
+    assert len(server.asked) == 1
+
+
+def test_given_a_server_that_stays_silent_then_it_is_unreachable_after_a_few_attempts(
+    connect: Connect,
+) -> None:
+    api, server = connect(*[httpx.ConnectError("Connection refused")] * MOST_ATTEMPTS)
+    with pytest.raises(ServerUnreachableError, match=r"GET http://127.0.0.1/v2/models: Connection refused"):
+        api.call("GET", "/v2/models")
+    assert len(server.asked) == MOST_ATTEMPTS
+
+
+def test_given_a_refusal_then_its_status_reason_and_message_are_kept(connect: Connect) -> None:
+    api, _ = connect(refused(409, reason="AlreadyExists", message="taken"))
+    with pytest.raises(RefusedError, match="409: taken") as told:
+        api.call("POST", "/v2/models", {"name": "a"})
+    assert (told.value.status, told.value.reason) == (409, "AlreadyExists")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_given_a_refused_key_then_the_message_names_the_reference_only(connect: Connect, status: int) -> None:
+    api, _ = connect(refused(status, message="no"))
+    with pytest.raises(RefusedError) as told:
+        api.call("GET", "/v2/models")
+    assert "env:TEST_KEY" in str(told.value)
+    assert KEY not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (httpx.Response(200, text="<html>"), "is it a GPUStack server"),
+        (httpx.Response(200, json={"data": []}), "answered without a list"),
+        (httpx.Response(302, headers={"location": "https://other/"}), "redirects to https://other/"),
+        (refused(422, error={"message": "wrong field"}), "422: wrong field"),
+        (httpx.Response(502, text="x" * 10_000), "502: x{300}$"),
+    ],
+)  # fmt: skip
+def test_given_something_else_than_a_list_then_one_line_says_what_came(
+    connect: Connect, answer: httpx.Response, told: str
+) -> None:
+    api, _ = connect(*[answer] * MOST_ATTEMPTS)
+    with pytest.raises(DeployError, match=told) as error:
+        list(api.pages("/v2/models"))
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
+
+
+def test_given_several_pages_then_all_items_come_once(connect: Connect) -> None:
+    def page(number: int) -> httpx.Response:
+        return httpx.Response(200, json={"items": [{"id": number}], "pagination": {"totalPage": 3}})
+
+    api, server = connect(page(1), page(2), page(3))
+    assert [item["id"] for item in api.pages("/v2/models", {"search": "a"})] == [1, 2, 3]
+    assert [request.url.params["page"] for request in server.asked] == ["1", "2", "3"]
+    assert server.asked[2].url.params["search"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("given_url", "base"),
+    [
+        ("http://host/", "http://host"),
+        (" https://host:8443/v1 ", "https://host:8443"),
+        ("https://host/stack/v2/", "https://host/stack"),
+    ],
+)
+def test_given_an_address_with_an_api_path_then_the_servers_root_is_used(given_url: str, base: str) -> None:
+    assert server_url(given_url) == base
+
+
+@pytest.mark.parametrize(
+    "wrong", ["host", "ftp://host", "http://", "http://user:secret@host", "http://h:port"]
+)
+def test_given_no_address_then_the_message_shows_one_and_no_password(wrong: str) -> None:
+    with pytest.raises(DeployError, match=r"http://127.0.0.1:80") as told:
+        server_url(wrong)
+    assert "secret" not in str(told.value)
+
+
+def model(**more: Any) -> ServerModel:
+    return ServerModel(**{"id": 1, "name": "m", "replicas": 1, **more})
+
+
+def instances(*states: str) -> list[ServerInstance]:
+    return [ServerInstance(id=place, name=f"m-{place}", state=state) for place, state in enumerate(states)]
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        ((), "creating"),
+        (("pending",), "creating"),
+        (("scheduled",), "creating"),
+        (("downloading",), "downloading"),
+        (("starting", "pending"), "starting"),
+        (("error", "running"), "running"),
+        (("error", "starting"), "failed"),
+        (("unreachable",), "unreachable"),
+        (("a word of a newer server",), "creating"),
+    ],
+)
+def test_given_states_of_instances_then_the_deployment_has_one(states: tuple[str, ...], state: str) -> None:
+    assert sighting(model(), instances(*states), "http://s").state == state
+
+
+def test_given_no_replicas_then_it_is_stopped_whatever_still_runs() -> None:
+    assert sighting(model(replicas=0), instances("running"), "http://s").state == "stopped"
+
+
+def test_given_one_of_two_replicas_that_runs_then_the_other_ones_complaint_is_the_message() -> None:
+    waiting = ServerInstance(id=2, name="m-2", state="pending", state_message="no room")
+    seen = sighting(model(replicas=2), [*instances("running"), waiting], "http://s")
+    assert (seen.state, seen.ready_replicas, seen.message) == ("running", 1, "no room")
+    assert stuck([waiting])
+    assert not stuck(instances("running", "pending"))
+
+
+def test_given_a_model_without_our_mark_then_it_is_not_ours() -> None:
+    assert not sighting(model(meta={"other": 1}), (), "http://s").ours
+    assert sighting(model(meta={MARK: {"body_sha256": "a"}}), (), "http://s").body_sha256 == "a"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_JSON)
+def test_given_any_json_then_a_model_is_read_or_one_line_says_what_is_wrong(answer: Any) -> None:
+    good = isinstance(answer, dict) and {"id", "name"} <= answer.keys()
+    told = ""
+    try:
+        read(ServerModel, answer, "http://s/v2/models")
+    except DeployError as error:
+        told = str(error)
+    assert good or told.startswith("http://s/v2/models: ")
