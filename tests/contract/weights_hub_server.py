@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
                 entry["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 130}
             siblings.append(entry)
         self.json(
-            {"id": name, "modelId": name, "sha": commit, "siblings": siblings, "gated": False, "tags": []}
+            {"id": name, "sha": commit, "siblings": siblings, "gated": repo.gated, "tags": [], **repo.facts}
         )
 
     def resolve(self, rest: str) -> None:
