@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from modelscan_catalog.api.bodies import Answer
 from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
-from modelscan_catalog.api.filters import paged
+from modelscan_catalog.api.filters import Page, paged
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
 from modelscan_catalog.errors import OnboardingError, StateError
 from modelscan_catalog.onboarding.context import Context, split_identifier
@@ -55,6 +55,12 @@ class AddBody(ProviderBody):
         description="where its key lies, env:NAME or file:PATH; never the key",
     )
     apply: bool = False
+
+
+class LogFilter(Page):
+    """Which tries are wanted; an empty text bounds nothing."""
+
+    identifier: str = Field(default="", max_length=300)
 
 
 class GenerateSdksBody(BaseModel):
@@ -127,13 +133,13 @@ def onboarding_routes(context: ApiContext) -> APIRouter:
         return envelope(_told(job, body.apply))
 
     @router.get("/discovery_logs", response_model=Answer, dependencies=[Depends(context.authorized)])
-    def discovery_logs(page: Paged, identifier: str = "") -> Any:
+    def discovery_logs(wanted: Annotated[LogFilter, Query()]) -> Any:
         """Every try of every step, newest first."""
         if context.state is None:
-            return paged([], page)
+            return paged([], wanted)
         with open_state(context.state) as connection:
-            rows = logged_tries(connection, identifier=identifier or None, limit=10_000)
-        return paged([dataclasses.asdict(row) for row in rows], page)
+            rows = logged_tries(connection, identifier=wanted.identifier or None, limit=10_000)
+        return paged([dataclasses.asdict(row) for row in rows], wanted)
 
     return router
 

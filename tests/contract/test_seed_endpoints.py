@@ -47,14 +47,16 @@ ROW_KEYS = tuple(
 )  # fmt: skip
 CLAIMS: dict[str, Claim] = {
     "GET /api/providers": Claim(keys=("data.0.id", "total")),
-    "POST /api/providers/add": Claim(body={"identifier": "acme/some-model"}, status=(202,), keys=("data",)),
+    "POST /api/providers/add": Claim(
+        body={"identifier": "openai/gpt-4o", "offline": True}, status=(202,)
+    ),
     "GET /api/keys": Claim("/api/keys?provider=here"),
     "POST /api/keys/add": Claim(
         body={"provider_id": "here", "api_key": "env:A_KEY_OF_THE_TEST"}, keys=("sha256", "prefix")
     ),
-    "POST /api/discover": Claim(body={"providers": ["here"], "hub": False}, status=(202,)),
+    "POST /api/discover": Claim(body={"identifier": "openai", "offline": True}, status=(202,)),
     "GET /api/sdks": Claim(),
-    "POST /api/sdks/generate": Claim(body={"provider": "openai"}, status=(200, 202)),
+    "POST /api/sdks/generate": Claim(body={"providers": ["openai"]}, status=(200, 202)),
     "GET /api/stats": Claim("/api/stats?model=m", keys=("models",)),
     "GET /health": Claim(keys=("data.status", "data.version")),
     "POST /v1/chat/completions": Claim(body=CHAT, keys=("choices.0.message.content",)),
@@ -165,9 +167,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, An
 async def _all_asked(folder: Path) -> dict[str, tuple[int, Any]]:
     nowhere = {"huggingface_url": "http://127.0.0.1:9", "modelscope_url": "http://127.0.0.1:9",
                "models_dev_url": "http://127.0.0.1:9", "gpustack_url": "http://127.0.0.1:9"}  # fmt: skip
-    nowhere |= {"kubeconfig": str(folder / "none.yaml")}
     found: dict[str, tuple[int, Any]] = {}
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("KUBECONFIG", raising=False)
+        patch.setenv("HOME", str(folder))
         patch.setenv("A_KEY_OF_THE_TEST", "x" * 20)
         async with Upstream().running() as url:
             publish(folder / "published", url)
