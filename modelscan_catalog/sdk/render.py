@@ -183,10 +183,10 @@ def _type(parameter: Parameter, language: Language) -> str:
 
 def python_literal(text: str) -> str:
     """``text`` as a Python string in the formatter's own quotes."""
-    quoted = json.dumps(text, ensure_ascii=True)
+    escaped = text.encode("unicode_escape").decode("ascii")
     if '"' in text and "'" not in text:
-        return "'" + quoted[1:-1].replace('\\"', '"') + "'"
-    return quoted
+        return f"'{escaped}'"
+    return '"' + escaped.replace('"', '\\"') + '"'
 
 
 def python_tuple(texts: Iterable[str]) -> str:
