@@ -227,8 +227,19 @@ def connect(kubeconfig: str | None = None) -> Cluster:
         raise SettingsError(f"{kubeconfig or usual}: is no usable kubeconfig: {str(error)[:200]}") from error
     if not settings.verify_ssl:  # the kubeconfig says so; kubectl does not warn of it at every call either
         warnings.filterwarnings("ignore", category=InsecureRequestWarning)
-    # Only what was never sent is sent again.
-    settings.retries = Retry(connect=2, read=False, redirect=0, status=0, other=0, backoff_factor=0.2)
+    # Again is sent what was never sent, and what a busy server put off with a Retry-After: whatever changes
+    # something here does the same when it is done twice.
+    settings.retries = Retry(
+        connect=2,
+        read=False,
+        redirect=0,
+        status=4,
+        other=0,
+        allowed_methods=None,
+        backoff_factor=0.2,
+        retry_after_max=10,
+        raise_on_status=False,
+    )
     return Cluster(ApiClient(settings), settings.host.rstrip("/"))
 
 

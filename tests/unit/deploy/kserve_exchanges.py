@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -59,6 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
         raw = json.dumps(answer).encode() if not isinstance(answer, str) else answer.encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            self.send_header("retry-after", "0")
         self.send_header("content-length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kserve_exchanges import Routes, kubeconfig
+from kserve_exchanges import Replay, Routes, kubeconfig
 
 from modelscan_catalog.deploy.kserve import named
 from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, Cluster, Kind, NotServedError, connect
@@ -82,6 +82,22 @@ def test_every_refusal_says_what_happened(tmp_path: Path, status: int, answer: A
         cluster.apply(INFERENCE_SERVICE, "ai", document)
     assert says in str(refused.value)
     assert "active-llm" in str(refused.value)
+
+
+def test_a_busy_server_is_asked_again_and_only_so_often(tmp_path: Path) -> None:
+    document = {"metadata": {"name": "active-llm"}}
+    asked = f"PATCH {AT}?fieldManager=modelscan&fieldValidation=Strict&force=false"
+    kind = "application/apply-patch+yaml"
+    busy = {"asked": asked, "type": kind, "body": document, "status": 429, "answer": {"message": "busy"}}
+    done = busy | {"status": 200, "answer": {"kind": "InferenceService"}}
+    replay = Replay([busy, busy, done])
+    with replay.running():
+        cluster = connect(kubeconfig(tmp_path, replay.url))
+        assert cluster.apply(INFERENCE_SERVICE, "ai", document) == {"kind": "InferenceService"}
+    replay = Replay([busy] * 9)
+    with replay.running(), pytest.raises(DeployError, match="answered 429: busy"):
+        connect(kubeconfig(tmp_path, replay.url)).apply(INFERENCE_SERVICE, "ai", document)
+    assert len(replay.left) == 4
 
 
 def test_a_kind_that_is_not_served_is_told_from_an_object_that_is_not_there(tmp_path: Path) -> None:
