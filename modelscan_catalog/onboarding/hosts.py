@@ -11,9 +11,9 @@ from modelscan_catalog.onboarding.tables import ONBOARDING_DATA
 
 
 @cache
-def _shared() -> tuple[frozenset[str], frozenset[str]]:
+def _shared() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     table = json.loads((ONBOARDING_DATA / "shared_hosts.json").read_text("utf-8"))
-    return frozenset(table["hosts"]), frozenset(table["labels"])
+    return frozenset(table["hosts"]), frozenset(table["suffixes"]), frozenset(table["labels"])
 
 
 def own_domains(urls: Iterable[str | None]) -> frozenset[str]:
@@ -21,16 +21,16 @@ def own_domains(urls: Iterable[str | None]) -> frozenset[str]:
 
     A host under which many owners publish says nothing; no public suffix is ever the answer.
     """
-    hosts, labels = _shared()
+    hosts, suffixes, labels = _shared()
     found = set()
     for url in urls:
         host = (urlsplit(url or "").hostname or "").rstrip(".").lower()
         parts = host.split(".")
-        while len(parts) > 2 and parts[0] in labels and ".".join(parts[1:]) not in hosts:
+        while len(parts) > 2 and parts[0] in labels and ".".join(parts[1:]) not in hosts | suffixes:
             parts = parts[1:]
         domain = ".".join(parts)
         is_shared = any(domain == shared or domain.endswith(f".{shared}") for shared in hosts)
-        if len(parts) >= 2 and not is_shared and not _is_address(domain):
+        if len(parts) >= 2 and not is_shared and domain not in suffixes and not _is_address(domain):
             found.add(domain)
     return frozenset(found)
 

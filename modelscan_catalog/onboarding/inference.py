@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -174,32 +175,39 @@ async def _ask(
     from pydantic_ai import Agent, UsageLimits
     from pydantic_ai.models.fallback import FallbackModel
 
-    made = [_model(model, settings.timeout_s) for model in models]
-    agent = Agent(
-        made[0] if len(made) == 1 else FallbackModel(made[0], *made[1:]),
-        output_type=InferredInterface,
-        instructions=INSTRUCTIONS,
-        retries=0,
-    )
     limits = UsageLimits(request_limit=usage.requests + 1, total_tokens_limit=settings.max_tokens)
-    result = await agent.run(question, usage=usage, usage_limits=limits)
-    return result.output
+    async with AsyncExitStack() as clients:
+        made = [await _model(model, settings.timeout_s, clients) for model in models]
+        agent = Agent(
+            made[0] if len(made) == 1 else FallbackModel(made[0], *made[1:]),
+            output_type=InferredInterface,
+            instructions=INSTRUCTIONS,
+            retries=0,
+        )
+        result = await agent.run(question, usage=usage, usage_limits=limits)
+        return result.output
 
 
-def _model(model: LanguageModel, timeout_s: float) -> "Model":
-    key = resolve_secret(model.key)
+async def _model(model: LanguageModel, timeout_s: float, clients: AsyncExitStack) -> "Model":
+    """A model over a client of its own, which ``clients`` closes; tries are counted here, not there."""
+    options: dict[str, Any] = {
+        "api_key": resolve_secret(model.key),
+        "base_url": model.base_url,
+        "max_retries": 0,
+        "timeout": timeout_s,
+    }
     if model.format == "anthropic":
         from anthropic import AsyncAnthropic
         from pydantic_ai.models.anthropic import AnthropicModel
         from pydantic_ai.providers.anthropic import AnthropicProvider
 
-        own = AsyncAnthropic(api_key=key, base_url=model.base_url, max_retries=0, timeout=timeout_s)
+        own = await clients.enter_async_context(AsyncAnthropic(**options))
         return AnthropicModel(model.model, provider=AnthropicProvider(anthropic_client=own))
     from openai import AsyncOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    client = AsyncOpenAI(api_key=key, base_url=model.base_url, max_retries=0, timeout=timeout_s)
+    client = await clients.enter_async_context(AsyncOpenAI(**options))
     return OpenAIChatModel(model.model, provider=OpenAIProvider(openai_client=client))
 
 
