@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -25,9 +26,14 @@ DEFAULT_LOADS = (1, 4, 16)
 MOST_LOAD = 512
 LEAST_REQUESTS = 3
 """Fewer answers say nothing."""
+LUMP_S = 1e-4
+"""Pieces that come closer than this came together."""
+LEAST_APART = 0.5
+"""Of a request's pieces, the share that must not have come together for its time between tokens to count."""
 SLICES = 5
 """Throughput's band is the least and the most of so many equal parts of a load's time."""
 _WORDS = ("river", "stone", "light", "house", "green", "cloud", "paper", "seven", "north", "music")
+_PIECES = ("content", "reasoning_content", "reasoning", "tool_calls")
 _CONNECT_S, _SILENT_S = 10.0, 120.0
 
 
@@ -62,9 +68,11 @@ class Figures:
     """The middle of the requests, by the server's count."""
     output_tokens: int | None
     ttft_s: Spread | None
-    """From sending to the first text."""
+    """From sending to the first token."""
     itl_s: Spread | None
-    """Between tokens of one request: from its first to its last, over their number less one."""
+    """Between tokens of one request: from its first to its last, over their number less one.
+
+    Of requests whose tokens came one by one."""
     throughput_tok_s: float | None
     """Output tokens of all requests together."""
     throughput_low_tok_s: float | None
@@ -134,7 +142,9 @@ def _hear(seen: _Seen, event: dict[str, Any]) -> None:
         seen.output_tokens = usage.get("completion_tokens")
     for choice in event.get("choices") or ():
         delta = choice.get("delta") or {}
-        if any(delta.get(name) for name in ("content", "reasoning_content", "reasoning", "tool_calls")):
+        # A token may carry no text yet (half a character); the opening piece with the role carries no token.
+        opening = "role" in delta and not any(delta.get(name) for name in _PIECES)
+        if not opening and any(name in delta for name in _PIECES):
             seen.texts.append(time.perf_counter())
     if event.get("error"):
         seen.failure = str(event["error"])[:200]
@@ -201,7 +211,7 @@ def figures(load: Load, seen: Sequence[_Seen], began: float, ended: float) -> Fi
     gaps = [
         (one.texts[-1] - one.texts[0]) / (one.output_tokens - 1)
         for one in good
-        if one.output_tokens and one.output_tokens > 1 and len(one.texts) > 1
+        if one.output_tokens and one.output_tokens > 1 and _streamed(one.texts)
     ]
     counted = [one for one in good if one.output_tokens]
     rates = _rates(counted, began, ended) if len(counted) >= LEAST_REQUESTS else []
@@ -221,6 +231,12 @@ def figures(load: Load, seen: Sequence[_Seen], began: float, ended: float) -> Fi
         throughput_high_tok_s=max(rates) if rates else None,
         first_failure=failed[0].failure if failed else None,
     )
+
+
+def _streamed(moments: Sequence[float]) -> bool:
+    """Whether most pieces came one by one: a busy server sends many at once, which times no token."""
+    apart = sum(later - earlier > LUMP_S for earlier, later in pairwise(moments))
+    return len(moments) > 1 and apart >= (len(moments) - 1) * LEAST_APART
 
 
 def _rates(seen: Sequence[_Seen], began: float, ended: float) -> list[float]:

@@ -53,6 +53,13 @@ def test_given_several_tokens_in_a_piece_then_the_servers_count_decides_the_gap(
     assert found.itl_s.p50 == pytest.approx(0.01)
 
 
+def test_given_streams_that_come_in_one_lump_then_no_time_between_tokens_is_claimed() -> None:
+    lumps = [Seen(0.0, [0.5 + place * 1e-5 for place in range(11)], 100, 11) for _ in range(5)]
+    found = figures(LOAD, lumps, 0.0, 10.0)
+    assert found.itl_s is None
+    assert found.throughput_tok_s == pytest.approx(5.5)
+
+
 def test_given_failures_then_they_are_counted_and_the_first_is_told() -> None:
     broken = Seen(0.0, failure="500: out of memory")
     found = figures(LOAD, [request(0.0, 0.1), broken, broken], 0.0, 10.0)

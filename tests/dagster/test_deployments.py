@@ -1,0 +1,90 @@
+"""Deployments in the pipeline: a sensor that looks, observations of what happened, evidence to publish."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.deployments import benchmark_evidence
+from assets.shared import Build
+from modelscan_catalog.state import deployments, open_state, put_deployment, state_path
+from modelscan_catalog.state.benchmarks import Benchmark, write_benchmarks
+from pipelines.definitions import build_definitions
+from pipelines.sensors import deployment_status
+
+SERVER = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MODELSCAN_DATA_DIR", str(tmp_path))
+    for name in ("MODELSCAN_GPUSTACK_SERVER", "MODELSCAN_GPUSTACK_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def look(cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
+    result = deployment_status(dg.build_sensor_context(cursor=cursor))
+    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+    return result
+
+
+def test_given_nothing_deployed_when_the_sensor_looks_then_it_skips_and_makes_no_file(data: Path) -> None:
+    assert isinstance(look(), dg.SkipReason)
+    assert list(data.iterdir()) == []
+
+
+def test_given_a_deployment_whose_server_is_gone_when_looked_at_then_each_change_is_observed_once(
+    data: Path,
+) -> None:
+    with open_state(state_path(data)) as connection:
+        put_deployment(connection, "gpustack", SERVER, "m", "running", remote_id="1")
+    result = look()
+    assert isinstance(result, dg.SensorResult)
+    seen = [event.metadata["state"].value for event in result.asset_events]
+    assert seen == ["running", "unreachable"]
+    assert {event.asset_key for event in result.asset_events} == {dg.AssetKey("live_deployments")}
+    assert "Connection refused" in str(result.asset_events[-1].metadata["message"].value)
+    with open_state(state_path(data)) as connection:
+        (row,) = deployments(connection)
+    assert row.state == "unreachable"
+    assert isinstance(look(result.cursor), dg.SkipReason)
+
+
+def test_given_a_state_of_another_server_kind_when_looked_at_then_its_row_says_what_is_missing(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(data / "none"))
+    with open_state(state_path(data)) as connection:
+        put_deployment(connection, "kserve", "https://cluster/ai", "m", "running", remote_id="1")
+    assert isinstance(look(), dg.SensorResult)
+    with open_state(state_path(data)) as connection:
+        (row,) = deployments(connection)
+    assert (row.state, bool(row.message)) == ("unreachable", True)
+
+
+def test_given_benchmarks_when_the_asset_is_made_then_they_are_lines_without_addresses(data: Path) -> None:
+    known = Benchmark(
+        measured_at="2026-11-21T00:00:00+00:00", target="gpustack", server=SERVER, name="m", model="a/m",
+        checkpoint="A/M", revision=None, gpu="h100-80gb", gpu_count=1, engine="vllm", engine_version="0.33.0",
+        tensor_parallel=1, pipeline_parallel=1, concurrency=1, prompt_tokens=1, output_tokens=2, requests=3,
+        failed=0, seconds=1.0, ttft_p10_s=None, ttft_p50_s=None, ttft_p90_s=None, itl_p10_s=0.01,
+        itl_p50_s=0.01, itl_p90_s=0.01, throughput_tok_s=6.0, throughput_low_tok_s=6.0,
+        throughput_high_tok_s=6.0,
+    )  # fmt: skip
+    with open_state(state_path(data)) as connection:
+        write_benchmarks(connection, [known])
+    result = dg.materialize([benchmark_evidence], resources={"build": Build()})
+    assert result.success
+    (line,) = (data / "benchmarks.jsonl").read_text().splitlines()
+    assert json.loads(line)["checkpoint"] == "A/M"
+    assert "127.0.0.1" not in line
+
+
+def test_given_the_definitions_then_the_sensor_is_there_and_no_build_touches_deployments() -> None:
+    definitions = build_definitions()
+    assert definitions.resolve_sensor_def("deployment_status").minimum_interval_seconds == 60
+    keys = definitions.resolve_job_def("refresh").asset_layer.executable_asset_keys
+    assert dg.AssetKey("benchmark_evidence") not in keys
+    assert dg.AssetKey("live_deployments") not in keys
