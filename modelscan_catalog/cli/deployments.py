@@ -188,7 +188,7 @@ def _listed(
     known = deployments(where.connection, target=target)
     servers: dict[tuple[Any, str | None], None] = {}
     if has_server(target, server):
-        named = load_settings(gpustack_server=server).gpustack_server
+        named = None if target == "kserve" else load_settings(gpustack_server=server).gpustack_server
         servers["kserve" if target == "kserve" else "gpustack", server_url(named) if named else None] = None
     if server is None:
         servers |= {(row.target, row.server): None for row in known}
@@ -199,7 +199,7 @@ def _listed(
     asked: set[tuple[str, str]] = set()
     for kind, address in () if cached else servers:
         try:
-            with opened(kind, address if kind == "gpustack" else None, key, cluster) as deployer:
+            with opened(kind, address, key, cluster) as deployer:
                 if (kind, deployer.server) in asked:
                     continue
                 asked.add((kind, deployer.server))

@@ -21,6 +21,7 @@ _CLAIM = Kind("v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 _SECRET = Kind("v1", "secrets", "Secret")
 _CONFIG_MAP = Kind("v1", "configmaps", "ConfigMap")
 _ACCOUNT = Kind("v1", "serviceaccounts", "ServiceAccount")
+_NODE_POOL = Kind("karpenter.sh/v1", "nodepools", "NodePool")
 _RUNTIME = Kind("serving.kserve.io/v1alpha1", "servingruntimes", "ServingRuntime")
 CLUSTER_RUNTIME = Kind("serving.kserve.io/v1alpha1", "clusterservingruntimes", "ClusterServingRuntime")
 
@@ -188,11 +189,21 @@ def _capacity(cluster: Cluster, document: Document) -> Iterator[Check]:
         yield Check("capacity", "ok", f"{wanted}: {', '.join(enough[:5])} can hold it")
         return
     where = f" with {', '.join(f'{k}={v}' for k, v in sorted(selector.items()))}" if selector else ""
-    yield Check(
-        "capacity",
-        "fail",
-        f"{wanted}: none of {len(fitting)} ready nodes{where} offers that many: use fewer, or add a node",
-    )
+    short = f"{wanted}: none of {len(fitting)} ready nodes{where} offers that many"
+    if _grows(cluster):
+        yield Check("capacity", "warn", f"{short}; the cluster's autoscaler may add one")
+        return
+    yield Check("capacity", "fail", f"{short}: use fewer, or add a node")
+
+
+def _grows(cluster: Cluster) -> bool:
+    """Whether nodes come when pods wait: Karpenter, or the cluster autoscaler by the status it writes."""
+    try:
+        return cluster.serves(_NODE_POOL) or bool(
+            cluster.get(_CONFIG_MAP, "kube-system", "cluster-autoscaler-status")
+        )
+    except DeployError:
+        return False
 
 
 def _limits(document: Any) -> Iterator[tuple[str, Decimal]]:

@@ -127,6 +127,20 @@ def test_one_node_must_offer_all_cards_of_a_pod(
         assert says in found["capacity"].message
 
 
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/apis/karpenter.sh/v1", {"resources": [{"name": "nodepools"}]}),
+        ("/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status", {"data": {}}),
+    ],
+)
+def test_a_cluster_that_grows_may_lack_the_cards_now(tmp_path: Path, path: str, answer: Any) -> None:
+    table = served(nodes={"items": [node("a", "2")]}) | {f"GET {path}": (200, answer)}
+    with checked(tmp_path, table, cards("4")) as found:
+        assert found["capacity"].status == "warn"
+        assert "autoscaler may add one" in found["capacity"].message
+
+
 def test_what_may_not_be_listed_is_a_warning(tmp_path: Path) -> None:
     with checked(tmp_path, served(nodes=(403, {"message": "no"})), cards("1")) as found:
         assert found["capacity"].status == "warn"
