@@ -16,15 +16,13 @@ _MOST_KEPT_BYTES = 64_000_000
 _KEPT_PATHS = (
     "/models",
     "/api/providers",
-    "/api/v1/registry/",
-    "/recommendations/",
-    "/vllm/supported-models",
-    "/vllm/model/",
     "/changes",
     "/deprecations",
     "/search",
     "/openapi",
+    "/openapi.json",
 )
+_KEPT_BELOW = ("/models/", "/api/v1/registry/", "/recommendations/", "/vllm/supported-models", "/vllm/model/")
 """What depends on the registry alone, and is told to everybody."""
 _LARGEST_KEPT_BYTES = 2_000_000
 
@@ -68,7 +66,7 @@ class HotReads:
             kept = await self._ask(scope, receive, send)
             if kept is None:
                 return
-            if scope["path"].startswith(_KEPT_PATHS):
+            if scope["path"] in _KEPT_PATHS or scope["path"].startswith(_KEPT_BELOW):
                 self._keep(key, kept)
         else:
             self._kept.move_to_end(key)

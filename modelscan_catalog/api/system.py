@@ -1,7 +1,6 @@
 """Endpoints about the server itself: its health, its figures, and one search over everything."""
 
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -112,5 +111,8 @@ def _recent(state: Path | None) -> dict[str, Any]:
             "recent_jobs": [
                 {name: getattr(job, name) for name in told} for job in jobs(connection, limit=10)
             ],
-            "recent_history": [asdict(event) for event in events(connection, limit=10, newest_first=True)],
+            "recent_history": [
+                {"at": event.at, "kind": event.kind, "subject": event.subject}
+                for event in events(connection, limit=10, newest_first=True)
+            ],
         }

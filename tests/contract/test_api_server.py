@@ -268,7 +268,7 @@ def test_an_applied_entry_is_a_commit_on_its_branch_and_nothing_else_moves(
     twice = client.post("/catalog/pr", json=body).json()["data"]
     assert git("rev-parse", f"{twice['commit']}~1") == done["commit"]
     refused = client.post("/catalog/pr", json=body | {"branch": "a..b"})
-    assert refusal(refused)["code"] == "refused"
+    assert refusal(refused)["code"] == "bad_input"
 
 
 class _Host(BaseHTTPRequestHandler):

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import re
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,9 +48,7 @@ ROW_KEYS = tuple(
 )  # fmt: skip
 CLAIMS: dict[str, Claim] = {
     "GET /api/providers": Claim(keys=("data.0.id", "total")),
-    "POST /api/providers/add": Claim(
-        body={"identifier": "openai/gpt-4o", "offline": True}, status=(202,)
-    ),
+    "POST /api/providers/add": Claim(body={"identifier": "openai/gpt-4o", "offline": True}, status=(202,)),
     "GET /api/keys": Claim("/api/keys?provider=here"),
     "POST /api/keys/add": Claim(
         body={"provider_id": "here", "api_key": "env:A_KEY_OF_THE_TEST"}, keys=("sha256", "prefix")
@@ -225,3 +224,9 @@ def test_what_is_not_provided_is_in_the_documents() -> None:
         for row in PROMISED[part]:
             if "because" in row:
                 assert row["because"] in told, row
+
+
+def test_the_table_of_endpoints_is_up_to_date() -> None:
+    made = [sys.executable, str(REPOSITORY_ROOT / "docs" / "api_table.py")]
+    done = subprocess.run(made, capture_output=True, text=True, check=False, cwd=REPOSITORY_ROOT)
+    assert done.returncode == 0, done.stderr
