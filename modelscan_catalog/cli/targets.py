@@ -67,8 +67,14 @@ def opened(
     target: Target | None, server: str | None, key: str | None, cluster: str | None = None
 ) -> Iterator[Deployer]:
     """The deployer of the server that the options name, else of the settings' one."""
-    settings = load_settings(gpustack_server=server, gpustack_key=key)
-    with open_target(settings, target, cluster) as deployer:
+    namespace = _kept("namespace")
+    settings = load_settings(
+        gpustack_server=None if target == "kserve" else server,
+        gpustack_key=key,
+        kubeconfig=_kept("kubeconfig"),
+        active_namespace=namespace,
+    )
+    with open_target(settings, target, cluster, None if namespace else server) as deployer:
         yield deployer
 
 

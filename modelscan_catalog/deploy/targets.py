@@ -19,15 +19,18 @@ def open_places(settings: Settings, actor: str) -> Iterator[Places]:
 
 
 @contextmanager
-def open_target(settings: Settings, target: Target | None, cluster: str | None = None) -> Iterator[Deployer]:
+def open_target(
+    settings: Settings, target: Target | None, cluster: str | None = None, kserve_server: str | None = None
+) -> Iterator[Deployer]:
     """The deployer of the server in ``settings``; raises ``SettingsError`` when none is named.
 
-    ``cluster`` is a cluster of GPUStack, by name or id.
+    ``cluster`` is a cluster of GPUStack, by name or id. ``kserve_server`` is a known ``server`` of the
+    Kubernetes cluster in ``settings``, whose namespace is then taken.
     """
     if target == "kserve":
         from modelscan_catalog.deploy.kserve_deployer import kserve_deployer
 
-        yield kserve_deployer(settings)
+        yield kserve_deployer(settings, kserve_server)
         return
     from modelscan_catalog.deploy.gpustack import GPUStackApi, GPUStackDeployer
 
@@ -49,7 +52,8 @@ def refresh_all(settings: Settings, actor: str) -> None:
             if target == "gpustack":
                 here = settings.model_copy(update={"gpustack_server": server})
             try:
-                with open_target(here, target) as deployer:
+                kserve_server = server if target == "kserve" else None
+                with open_target(here, target, kserve_server=kserve_server) as deployer:
                     if deployer.server != server:
                         raise SettingsError(f"{server}: the settings name another server, {deployer.server}")
                     refresh(deployer, places)
