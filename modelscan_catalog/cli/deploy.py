@@ -13,8 +13,8 @@ import click
 
 from modelscan_catalog.cli.deploy_report import Narrator, judgement_lines, plan_lines
 from modelscan_catalog.cli.fit_inputs import Number, Whole
+from modelscan_catalog.cli.plan import plan_request
 from modelscan_catalog.cli.targets import has_server, opened, places, published, where_options
-from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 EXIT_CODES = {"running": 0, "failed": 1, "refused": 3, "waiting": 4}
 _INDICES = re.compile(r"^\d+(,\d+)*$|^[^,:\s]+:[a-z]+:\d+(,[^,:\s]+:[a-z]+:\d+)*$")
 """Cards by their indices (``0,1``) or by the server's ids (``worker:cuda:0``)."""
+_PLANNED = (
+    "model",
+    "quantization",
+    "variant",
+    "engine",
+    "engine_version",
+    "source",
+    "context",
+    "concurrency",
+    "goal",
+    "kv_cache_dtype",
+)
+"""Options that go to the planner as they are."""
 _FILE = click.Path(path_type=Path, file_okay=False)
 
 
@@ -33,11 +46,13 @@ _FILE = click.Path(path_type=Path, file_okay=False)
 @click.option("--gpu", metavar="NAME[:COUNT]|I,J", help="Cards by name, or by index. [default: the server's]")
 @click.option("--quantization", metavar="LABEL", help="Only checkpoints stored so, such as fp8 or int8.")
 @click.option("--variant", metavar="REPO", help="Only this checkpoint.")
-@click.option("--backend", "--engine", "engine", metavar="NAME", help="vllm or sglang. [default: the best]")
-@click.option("--engine-version", metavar="VERSION", help="Such as 0.30.0.")
 @click.option(
-    "--source", metavar="HUB", help="huggingface, modelscope, or local=PATH for weights that are there."
+    "--backend", "--engine", "engine", metavar="NAME[@VERSION]", help="vllm or sglang. [default: the best]"
 )
+@click.option(
+    "--backend-version", "--engine-version", "engine_version", metavar="VERSION", help="Such as 0.30.0."
+)
+@click.option("--source", metavar="HUB", help="huggingface, modelscope, local (a cache), or local=PATH.")
 @click.option("--context", type=Whole(), metavar="N", help="Tokens of a request; 32k is 32768.")
 @click.option("--concurrency", type=Whole(), metavar="N", default=1, help="Requests at once. [default: 1]")
 @click.option("--goal", metavar="GOAL", default="standard", help="standard (default), throughput or latency.")
@@ -96,39 +111,17 @@ def deploy(**asked: Any) -> None:
 
 
 def _request(asked: Mapping[str, Any]) -> "PlanRequest":
-    from modelscan_catalog.deploy.plan import PlanRequest
-
-    gpu: str | None = asked["gpu"]
-    ids: tuple[str, ...] = ()
-    if _names_cards(gpu):
-        gpu, ids = None, tuple(str(gpu).replace(" ", "").split(","))
-    source, local_path = asked["source"], None
-    if source is not None and source.startswith("local="):
-        source, local_path = "local", source.partition("=")[2]
-        if not local_path:
-            raise FitInputError("source: local= needs the directory of the weights", field="source")
-    elif source not in (None, "huggingface", "modelscope"):
-        raise FitInputError(
-            f"source: {source!r} is none of huggingface, modelscope and local=PATH", field="source"
-        )
-    return PlanRequest(
-        model=asked["model"],
-        gpu=gpu,
-        gpu_ids=ids,
-        variant=asked["variant"],
-        quantization=asked["quantization"],
-        engine=asked["engine"],
-        engine_version=asked["engine_version"],
-        source=source,
-        local_path=local_path,
-        context=asked["context"],
-        concurrency=asked["concurrency"],
-        goal=asked["goal"],
-        kv_cache_dtype=asked["kv_cache_dtype"],
-        tensor_parallel=asked["tp"],
-        pipeline_parallel=asked["pp"],
-        gpu_memory_utilization=asked["utilization"],
-        parameters=tuple(asked["parameter"]),
+    by_number = _names_cards(asked["gpu"])
+    return plan_request(
+        {
+            **{name: asked[name] for name in _PLANNED},
+            "gpu": "detected" if by_number or asked["gpu"] is None else asked["gpu"],
+            "gpu_ids": asked["gpu"] if by_number else None,
+            "tensor_parallel": asked["tp"],
+            "pipeline_parallel": asked["pp"],
+            "gpu_memory_utilization": asked["utilization"],
+            "parameters": asked["parameter"],
+        }
     )
 
 

@@ -62,12 +62,12 @@ def _choice_lines(plan: DeploymentPlan) -> Iterator[str]:
         revision = f" at {plan.revision[:12]}" if plan.revision else ""
         yield f"→ Source: {plan.hub}/{plan.repo}{revision}"
     if plan.expected.decode_tok_s is not None:
-        yield f"→ Speed: {_speed(plan.expected.decode_tok_s)} tokens/s for one request"
+        yield f"→ Speed: {_speed(plan.expected.decode_tok_s)}"
 
 
 def _speed(speed: Speed) -> str:
     band = f"{speed.point:,.0f} ({speed.low:,.0f} to {speed.high:,.0f})"
-    return f"{band}, {'estimated' if speed.basis == 'roofline' else speed.basis}"
+    return f"{band} tokens/s for one request, {'estimated' if speed.basis == 'roofline' else speed.basis}"
 
 
 def judgement_lines(judgement: Judgement, server: str) -> Iterator[str]:

@@ -171,7 +171,8 @@ def _speed(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             text += f", {_range(full)} for all at once"
         if first is not None:
             text += f"; first token after {_range(first)} s at full context"
-        yield "speed", f"{text} ({alone['basis']}, estimated)"
+        basis = str(alone["basis"])
+        yield "speed", f"{text} ({basis if basis.startswith('measured') else f'{basis}, estimated'})"
     elif answer["verdict"] in ("fits", "tight"):
         yield "speed", "unknown: the profile lacks the card's bandwidth or arithmetic rate"
 

@@ -12,6 +12,7 @@ import click
 from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.tables import REGISTRY
+from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
     from modelscan_catalog.deploy.plan import PlanRequest
@@ -75,9 +76,11 @@ def plan(registry: Path, as_json: bool, **asked: Any) -> None:
                1  it is refused; the reasons and what would work are shown
                2  the question cannot be answered as it was put
     """
+    from modelscan_catalog.deploy.benchmark_evidence import measured_here
     from modelscan_catalog.deploy.planner import make_plan
 
-    made = make_plan(registry, _request(asked))
+    with measured_here(load_settings().data_dir):
+        made = make_plan(registry, plan_request(asked))
     if as_json:
         click.echo(made.model_dump_json(indent=1))
     else:
@@ -88,7 +91,7 @@ def plan(registry: Path, as_json: bool, **asked: Any) -> None:
     click.get_current_context().exit(0 if made.starts else 1)
 
 
-def _request(asked: dict[str, Any]) -> PlanRequest:
+def plan_request(asked: dict[str, Any]) -> PlanRequest:
     """The options as a request; raises `FitInputError` naming the option that cannot be used."""
     from pydantic import ValidationError
 

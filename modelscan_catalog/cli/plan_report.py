@@ -114,7 +114,7 @@ def _speed(plan: DeploymentPlan) -> str:
     if expected.ttft_s is not None:
         parts.append(f"first token after {_band(expected.ttft_s)} s at full context")
     basis = expected.decode_tok_s.basis if expected.decode_tok_s else ""
-    return f"{'; '.join(parts)} ({basis}, estimated)"
+    return f"{'; '.join(parts)} ({basis if basis.startswith('measured') else f'{basis}, estimated'})"
 
 
 def _band(band: Speed | None) -> str:

@@ -93,7 +93,8 @@ def deploy(
     _ensure(deployer, wanted, found.body, places)
     try:
         return follow(deployer, wanted.name, places, tell, limits, judgement=found.judgement)
-    except ServerUnreachableError as error:
+    except DeployError as error:
+        # Also where the key was refused, or somebody removed it meanwhile: how it is now is not known here.
         _put(deployer, wanted.name, "unreachable", places, message=str(error))
         raise
 

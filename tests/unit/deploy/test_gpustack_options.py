@@ -66,8 +66,9 @@ def test_given_cards_that_are_too_small_then_it_ends_with_3_and_what_would_work(
 @pytest.mark.parametrize(
     ("option", "told"),
     [
-        (("--source", "ollama"), "none of huggingface, modelscope and local=PATH"),
-        (("--source", "local="), "needs the directory of the weights"),
+        (("--source", "ollama"), "use one of huggingface, modelscope, local"),
+        (("--backend", "vllm@0.30.0", "--backend-version", "0.31.0"), "given twice"),
+        (("--parameter", "--port=1"), "--port"),
         (("--context", "many"), "'many' is no whole number"),
         (("--key", "gpustack_0123_abcdef", "--server", "http://127.0.0.1:9"), "by reference"),
         (("--server", "127.0.0.1:80"), "give an address such as"),
