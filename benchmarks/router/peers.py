@@ -103,6 +103,15 @@ def vllm_router(venv: Path, port: int, engines: Sequence[int], work: Path) -> Pe
     return Peer([*command, "--prometheus-host", "127.0.0.1", "--prometheus-port", str(port + 100)])
 
 
+def smg(venv: Path, port: int, engines: Sequence[int], work: Path) -> Peer:
+    """Shepherd Model Gateway, in Rust: an OpenAI-compatible gateway with policies, retries and breakers."""
+    workers = [f"http://127.0.0.1:{engine}" for engine in engines]
+    command = [str(venv / "bin/smg"), "launch", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--policy", "round_robin", "--worker-urls", *workers, "--log-level", "error"]
+    command += ["--prometheus-host", "127.0.0.1", "--prometheus-port", str(port + 100)]
+    return Peer([*command, "--disable-tokenizer-autoload", "--log-dir", str(work)])
+
+
 def litellm(venv: Path, port: int, engines: Sequence[int], work: Path) -> Peer:
     """LiteLLM's proxy with one worker and its defaults."""
     key = f"sk-{secrets.token_hex(24)}"
@@ -134,6 +143,7 @@ PEERS: dict[str, Starter] = {
     "modelscan": modelscan,
     "nginx": nginx,
     "vllm-router": vllm_router,
+    "smg": smg,
     "aiohttp": pass_through,
     "litellm": litellm,
 }

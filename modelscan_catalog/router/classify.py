@@ -48,9 +48,16 @@ class Lexicon:
             word.encode(): name for name in CLASSES for word in document["words"].get(name, ())
         }
         self._known = frozenset(self._words)
-        self._phrases: tuple[tuple[bytes, QueryClass], ...] = tuple(
-            (phrase.encode(), name) for name in CLASSES for phrase in document["phrases"].get(name, ())
-        )
+        phrases = [(p.encode(), name) for name in CLASSES for p in document["phrases"].get(name, ())]
+        self._marks = [
+            (phrase, name) for phrase, name in phrases if not phrase.translate(_WORDS_ONLY).split()
+        ]
+        self._phrases: dict[bytes, list[tuple[bytes, QueryClass]]] = {}
+        """Phrases by their first word: most texts hold none of those, and are not searched further."""
+        for phrase, name in phrases:
+            if words := phrase.translate(_WORDS_ONLY).split():
+                self._phrases.setdefault(words[0], []).append((b" ".join(words), name))
+        self._first_words = frozenset(self._phrases)
         self._phrase_weight: int = document["phrase_weight"]
         self._research_from_words: int = document["research_from_words"]
 
@@ -67,16 +74,25 @@ class Lexicon:
             name = self._words[word]
             found[name] = found.get(name, 0) + 1
             reasons.append(f"{name}: {word.decode()}")
-        for phrase, name in self._phrases:
-            if phrase in lowered:
-                found[name] = found.get(name, 0) + self._phrase_weight
-                reasons.append(f"{name}: {phrase.decode()}")
+        for phrase, name in self._matching(lowered, words):
+            found[name] = found.get(name, 0) + self._phrase_weight
+            reasons.append(f"{name}: {phrase.decode()}")
         if found:
             best = max(found, key=lambda name: (found[name], -CLASSES.index(name)))
             return Classification(best, tuple(reasons))
         if len(words) >= self._research_from_words:
             return Classification("research", (f"{len(words)} words",))
         return Classification("simple", ("no word of another class",))
+
+    def _matching(self, lowered: bytes, words: list[bytes]) -> list[tuple[bytes, QueryClass]]:
+        """Phrases that stand in the text as whole words, and marks that stand anywhere in it."""
+        found = [(mark, name) for mark, name in self._marks if mark in lowered]
+        begun = self._first_words.intersection(words)
+        if begun:
+            whole = b" %b " % b" ".join(words)
+            for first in sorted(begun):
+                found += [one for one in self._phrases[first] if b" %b " % one[0] in whole]
+        return found
 
 
 @cache

@@ -67,6 +67,7 @@ class Window:
             self._parts[-1][1] += requests
             self._parts[-1][2] += tokens
         else:
+            self.forget(now)
             self._parts.append([now, requests, tokens])
         self.requests += requests
         self.tokens += tokens
@@ -125,16 +126,19 @@ class KeyRing:
                 return None
             if (state.resting_until or state.limited_until) and self._free_at(state, model, self._clock()):
                 return None
-            return self._taken(only)
+            return self._taken(only, 0.0)
         now = self._clock()
         free = [key for key in keys if not self._free_at(key.state, model, now) and key not in without]
         if not free:
             return None
         if self._round_robin:
-            chosen = free[self._turn % len(free)]
-        else:
-            chosen = min(free, key=lambda key: (key.state.usage_score, key.state.last_used))
-        return self._taken(chosen)
+            return self._taken(free[self._turn % len(free)], now)
+        chosen, least = free[0], free[0].state.usage_score
+        for key in free[1:]:
+            score = key.state.usage_score
+            if score < least or (score == least and key.state.last_used < chosen.state.last_used):
+                chosen, least = key, score
+        return self._taken(chosen, now)
 
     def free_in_s(self, model: str) -> float:
         """Seconds until a key may be used for ``model``; 0 when one may be now."""
@@ -161,14 +165,13 @@ class KeyRing:
         state.failures += 1
         state.limited_until[model] = self._clock() + seconds
 
-    def _taken(self, key: Key) -> Key:
+    def _taken(self, key: Key, now: float) -> Key:
         self._turn += 1
         state = key.state
         state.requests += 1
         state.last_used = self._turn
         state.changed = True
         if self._limited:
-            now = self._clock()
             state.minute.add(now, 1, 0)
             state.day.add(now, 1, 0)
         return key
@@ -185,13 +188,18 @@ class KeyRing:
             at = state.limited_until.get(model, 0.0)
         if not self._limited:
             return at
-        limits = self._limits
-        state.minute.forget(now)
-        state.day.forget(now)
-        if limits.requests_per_minute and state.minute.requests >= limits.requests_per_minute:
-            at = max(at, state.minute.frees_at())
-        if limits.tokens_per_minute and state.minute.tokens >= limits.tokens_per_minute:
-            at = max(at, state.minute.frees_at())
-        if limits.requests_per_day and state.day.requests >= limits.requests_per_day:
-            at = max(at, state.day.frees_at())
+        # A window that was not looked at for a while counts too much, never too little.
+        limits, minute, day = self._limits, state.minute, state.day
+        if limits.requests_per_minute and minute.requests >= limits.requests_per_minute:
+            minute.forget(now)
+            if minute.requests >= limits.requests_per_minute:
+                at = max(at, minute.frees_at())
+        if limits.tokens_per_minute and minute.tokens >= limits.tokens_per_minute:
+            minute.forget(now)
+            if minute.tokens >= limits.tokens_per_minute:
+                at = max(at, minute.frees_at())
+        if limits.requests_per_day and day.requests >= limits.requests_per_day:
+            day.forget(now)
+            if day.requests >= limits.requests_per_day:
+                at = max(at, day.frees_at())
         return at

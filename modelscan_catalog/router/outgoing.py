@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -37,7 +38,7 @@ class Call:
 
     def content_for(self, model: str) -> bytes:
         """The body with ``model`` as its model: its bytes as they came, but for that name, where possible."""
-        name = json.dumps(model).encode()
+        name = _json_name(model)
         found = _MODEL.search(self.content)
         if (
             found is not None
@@ -51,6 +52,11 @@ class Call:
             return json.dumps({**self.document, "model": model}).encode()
         except RecursionError:
             raise RouterError(400, "invalid_json", "the body is nested too deeply") from None
+
+
+@lru_cache(maxsize=4096)
+def _json_name(model: str) -> bytes:
+    return json.dumps(model).encode()
 
 
 class Outgoing(NamedTuple):

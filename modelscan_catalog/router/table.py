@@ -144,6 +144,9 @@ class RouteTable:
                 self._models.setdefault(alias, model)
         self._models.update({model.id: model for model in config.models})
         self._groups = {model.id: self._grouped(model) for model in config.models}
+        self._chains = {
+            model.id: (model, *(self._models[other] for other in model.fallbacks)) for model in config.models
+        }
         self._direct = {
             name: (self._route(*found),) if found[1].provider in self._rings else ()
             for name, found in direct.items()
@@ -241,8 +244,7 @@ class RouteTable:
         """
         model = self._models.get(name) or self._models.get(name.lower())
         if model is not None:
-            others = model.fallbacks if fallbacks else ()
-            chain = [model, *(self._models[other] for other in others)]
+            chain = self._chains[model.id] if fallbacks else (model,)
             return self.chain_attempts(chain, needs or _NO_NEEDS, name)
         if name not in self._direct:
             raise UnknownIdError(f"no model, alias or provider/model is called {name!r}: see /v1/models")

@@ -1,7 +1,7 @@
 """Usage of the router in SQLite, written by a thread of its own: sums and histograms, never a prompt.
 
-The request path appends one tuple. Every ``FLUSH_INTERVAL_S`` the thread adds them up by hour and stores
-them in one transaction, so a crash loses less than a second; ``close`` stores the rest. While the disk
+The request path adds to sums in memory. Every ``FLUSH_INTERVAL_S`` the thread takes them and stores them in
+one transaction, so a crash loses less than a second; ``close`` stores the rest. While the disk
 refuses, sums wait in memory, up to a bound, and ``problem`` says why.
 """
 
@@ -10,8 +10,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,11 +79,12 @@ class UsageStore:
     ) -> None:
         self._keys = keys
         self._wall = wall
-        self._pending: deque[Record] = deque()
+        self._new: dict[tuple[str, ...], _Sums] = {}
+        self._new_lock = threading.Lock()
         self._usage: dict[tuple[Any, ...], list[float]] = {}
         self._latency: dict[tuple[Any, ...], list[float]] = {}
         self._arms: dict[tuple[Any, ...], list[float]] = {}
-        self._arm_latency: dict[tuple[Any, ...], int] = {}
+        self._arm_latency: dict[tuple[Any, ...], list[float]] = {}
         self._key_rows: dict[str, KeyRow] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -102,8 +102,29 @@ class UsageStore:
             raise SettingsError(f"{path}: cannot hold the router's usage: {error}") from error
 
     def record(self, record: Record) -> None:
-        """Take note of one request; costs an append."""
-        self._pending.append(record)
+        """Add one request to the sums of its like; microseconds, and nothing is left to do for each."""
+        group = record[:6] + record[12:]
+        with self._new_lock:
+            sums = self._new.get(group)
+            if sums is None:
+                if len(self._new) >= _MAX_WAITING_ROWS:
+                    self.lost_requests += 1
+                    return
+                sums = self._new[group] = _Sums()
+            sums.requests += 1
+            if record.prompt_tokens is None or record.completion_tokens is None:
+                sums.without_tokens += 1
+            else:
+                sums.prompt_tokens += record.prompt_tokens
+                sums.cached_tokens += record.cached_tokens
+                sums.completion_tokens += record.completion_tokens
+            if record.cost_usd is None:
+                sums.without_cost += 1
+            else:
+                sums.cost_usd += record.cost_usd
+            if record.first_byte_s is not None:
+                sums.first_byte.append(record.first_byte_s)
+            sums.total.append(record.total_s)
 
     def start(self) -> None:
         """Begin to store in the background."""
@@ -129,21 +150,24 @@ class UsageStore:
     def flush(self) -> None:
         """Store what has been recorded; on failure it stays in memory and ``problem`` says why."""
         with self._lock:
-            for _ in range(len(self._pending)):
-                self._add(self._pending.popleft())
+            with self._new_lock:
+                new, self._new = self._new, {}
+            if new:
+                now = self._wall()
+                for group, sums in new.items():
+                    self._add(now, group, sums)
             self._key_rows |= {row.id: row for row in self._keys()}
             if not self._usage and not self._key_rows:
                 return
             try:
                 self._store.execute("BEGIN IMMEDIATE")
-                for statement, sums in (
+                for statement, rows in (
                     (ADD_USAGE, self._usage),
                     (ADD_LATENCY, self._latency),
                     (ADD_ARMS, self._arms),
+                    (ADD_ARM_LATENCY, self._arm_latency),
                 ):
-                    self._store.executemany(statement, [(*key, *values) for key, values in sums.items()])
-                counts = [(*key, count) for key, count in self._arm_latency.items()]
-                self._store.executemany(ADD_ARM_LATENCY, counts)
+                    self._store.executemany(statement, [(*key, *values) for key, values in rows.items()])
                 self._store.executemany(PUT_KEY, self._key_rows.values())
                 self._store.execute("COMMIT")
             except sqlite3.Error as error:
@@ -157,28 +181,23 @@ class UsageStore:
             self._arms, self._arm_latency = {}, {}
             self.problem = None
 
-    def _add(self, one: Record) -> None:
-        now = self._wall()
-        group = (int(now // 3600 * 3600), one.model, one.target, one.key, one.query_class)
-        row = (*group, one.client, one.outcome, one.arm)
+    def _add(self, now: float, group: tuple[str, ...], new: "_Sums") -> None:
+        model, target, key, query_class, client, outcome, arm, split = group
+        hour = (int(now // 3600 * 3600), model, target, key, query_class)
+        row = (*hour, client, outcome, arm)
         if len(self._usage) >= _MAX_WAITING_ROWS and row not in self._usage:
-            self.lost_requests += 1
+            self.lost_requests += new.requests
             return
-        _sum_up(self._usage, row, one)
-        told = []
-        for kind, seconds in (("first_byte", one.first_byte_s), ("total", one.total_s)):
-            if seconds is not None:
-                bucket = latency_bucket(seconds)
-                told.append((kind, bucket))
-                sums = self._latency.setdefault((*group, one.arm, kind, bucket), [0, 0.0])
-                sums[0] += 1
-                sums[1] += seconds
-        if one.split:
-            step = (int(now // ARM_STEP_S * ARM_STEP_S), one.split, one.arm)
-            _sum_up(self._arms, (*step, one.model, one.outcome), one)
-            for measured in told if one.outcome == "ok" else ():
-                key = (*step, *measured)
-                self._arm_latency[key] = self._arm_latency.get(key, 0) + 1
+        told = new.told()
+        _sum_up(self._usage, row, told)
+        step = (int(now // ARM_STEP_S * ARM_STEP_S), split, arm)
+        if split:
+            _sum_up(self._arms, (*step, model, outcome), told)
+        for kind, latencies in (("first_byte", new.first_byte), ("total", new.total)):
+            for bucket, counted in _histogram(latencies).items():
+                _sum_up(self._latency, (*hour, arm, kind, bucket), counted)
+                if split and outcome == "ok":
+                    _sum_up(self._arm_latency, (*step, kind, bucket), counted[:1])
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_INTERVAL_S):
@@ -248,21 +267,62 @@ class UsageStore:
         return found
 
 
-def _sum_up(sums_by_key: dict[tuple[Any, ...], list[float]], key: tuple[Any, ...], one: Record) -> None:
-    sums = sums_by_key.get(key)
-    if sums is None:
-        sums = sums_by_key[key] = [0, 0, 0, 0, 0, 0.0, 0]
-    sums[0] += 1
-    if one.prompt_tokens is None or one.completion_tokens is None:
-        sums[4] += 1
+class _Sums:
+    """What has come in of one kind since it was last stored; latencies one by one, in seconds."""
+
+    __slots__ = (
+        "cached_tokens",
+        "completion_tokens",
+        "cost_usd",
+        "first_byte",
+        "prompt_tokens",
+        "requests",
+        "total",
+        "without_cost",
+        "without_tokens",
+    )
+
+    def __init__(self) -> None:
+        self.requests = self.without_tokens = self.without_cost = 0
+        self.prompt_tokens = self.cached_tokens = self.completion_tokens = 0
+        self.cost_usd = 0.0
+        self.first_byte: list[float] = []
+        self.total: list[float] = []
+
+    def told(self) -> tuple[float, ...]:
+        """The sums in the order of the tables' columns."""
+        return (
+            self.requests,
+            self.prompt_tokens,
+            self.cached_tokens,
+            self.completion_tokens,
+            self.without_tokens,
+            self.cost_usd,
+            self.without_cost,
+        )
+
+
+def _sum_up(rows: dict[tuple[Any, ...], list[float]], key: tuple[Any, ...], more: Sequence[float]) -> None:
+    known = rows.get(key)
+    if known is None:
+        rows[key] = [*more]
     else:
-        sums[1] += one.prompt_tokens
-        sums[2] += one.cached_tokens
-        sums[3] += one.completion_tokens
-    if one.cost_usd is None:
-        sums[6] += 1
-    else:
-        sums[5] += one.cost_usd
+        for at, value in enumerate(more):
+            known[at] += value
+
+
+def _histogram(latencies: Iterable[float]) -> dict[int, list[float]]:
+    """Requests and seconds by bucket."""
+    found: dict[int, list[float]] = {}
+    for seconds in latencies:
+        bucket = latency_bucket(seconds)
+        counted = found.get(bucket)
+        if counted is None:
+            found[bucket] = [1, seconds]
+        else:
+            counted[0] += 1
+            counted[1] += seconds
+    return found
 
 
 def latency_bucket(seconds: float) -> int:

@@ -267,7 +267,7 @@ def test_given_a_query_when_classified_then_class_version_and_reasons_are_told()
             async with session.get("/classify", params={"query": "Write a SQL query"}) as given:
                 found = await given.json()
             assert (found["class"], found["reasons"]) == ("technical", ["technical: query", "technical: sql"])
-            assert found["version"] == "1.0.0"
+            assert found["version"] == "1.1.0"
             assert (await chat(session, asks([PICTURE]), "/classify"))[1]["class"] == "multimedia"
             async with session.get("/classify") as given:
                 assert given.status == 400

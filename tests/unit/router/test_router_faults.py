@@ -187,7 +187,7 @@ def test_given_a_full_disk_when_asked_then_answers_go_on_and_health_tells(tmp_pa
             pages = router.usage._store.execute("PRAGMA page_count").fetchone()[0]
             router.usage._store.execute(f"PRAGMA max_page_count = {pages}")
             for number in range(300):
-                router.usage._pending.append(_record(f"m{number}"))
+                router.usage.record(_record(f"m{number}"))
             assert [(await chat(session))[0] for _ in range(5)] == [200] * 5
             await asyncio.to_thread(router.usage.flush)
             async with session.get("/health") as answer:
