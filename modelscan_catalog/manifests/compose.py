@@ -82,7 +82,8 @@ def compose_document(plan: LaunchPlan, options: EmitOptions | None = None) -> di
     }
     if plan.source == "local_path":
         weights = _literal(plan.repo)
-        service["volumes"].append(f"{weights}:{weights}:ro")
+        mount = {"type": "bind", "source": weights, "target": weights, "read_only": True}
+        service["volumes"].append({**mount, "bind": {"create_host_path": False}})
     if plan.gpu_vendor == "nvidia":
         device = {"driver": "nvidia", "count": plan.gpu_count, "capabilities": ["gpu"]}
         service["deploy"] = {"resources": {"reservations": {"devices": [device]}}}

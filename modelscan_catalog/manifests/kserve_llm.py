@@ -1,5 +1,6 @@
 """A plan as a KServe LLMInferenceService (v1alpha2), with or without llm-d's scheduler."""
 
+import re
 import shlex
 from typing import Any
 
@@ -11,6 +12,7 @@ from modelscan_catalog.manifests.kserve import storage_uri
 from modelscan_catalog.manifests.options import EmitOptions
 from modelscan_catalog.manifests.plan_input import LaunchPlan, deployment_name
 
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 PORT = 8000
 """Where the well-known template's engine listens, by TLS with a certificate that the controller makes."""
 
@@ -24,10 +26,16 @@ def llm_inference_service(
     appends ``VLLM_ADDITIONAL_ARGS`` as a shell reads it; all other flags are there. Pipeline stages of one
     machine are such a flag too: ``parallelism.pipeline`` asks for several machines.
 
-    Raises ``ManifestError`` for an engine, source or vendor that KServe cannot serve.
+    Raises ``ManifestError`` for an engine, source or vendor that KServe cannot serve, and for a served name
+    that a shell would read as more than a name.
     """
     if plan.engine != "vllm":
         raise ManifestError(f"an LLMInferenceService runs vLLM, not {plan.engine}: plan it with vllm")
+    if not _PLAIN.fullmatch(plan.served_model_name):
+        raise ManifestError(
+            f"{plan.served_model_name!r}: an LLMInferenceService hands this name to a shell unquoted: "
+            "use letters, digits and ._:/- only"
+        )
     options = options or EmitOptions()
     pods.needs_a_claim(plan, options)
     tensor = flag_name("vllm", "tensor_parallel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -34,6 +35,10 @@ OFFLINE_ENV = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 """Switches of huggingface_hub and transformers; both engines hand them on to the ModelScope client."""
 
 
+MOST_REPLICAS = 1000
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PodResources:
     """CPU and memory beside the GPUs: a policy of the cluster, not a fact about the model."""
@@ -63,7 +68,7 @@ class EmitOptions:
 
     ``offline``: engines get their offline switches and the network is cut off, so the weights must be in
     place. ``secret_name`` is the Secret whose keys the plan's ``env:NAME`` references are; ``port`` is where
-    a command or compose listens on this machine.
+    a command or compose listens on this machine. Raises ``ManifestError`` for a wish that no target takes.
     """
 
     offline: bool = False
@@ -75,6 +80,16 @@ class EmitOptions:
     service_account: str | None = None
     node_selector: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     checkpoint: Checkpoint = Checkpoint()
+
+    def __post_init__(self) -> None:
+        if self.port is not None and not 1 <= self.port <= 65535:
+            raise ManifestError(f"port: {self.port} is not between 1 and 65535")
+        if not 0 <= self.replicas <= MOST_REPLICAS:
+            raise ManifestError(f"replicas: {self.replicas} is not between 0 and {MOST_REPLICAS}")
+        names = {"secret name": self.secret_name, "service account": self.service_account or "none"}
+        for what, name in {"namespace": self.namespace, **names}.items():
+            if not _NAME.fullmatch(name) or (what == "namespace" and "." in name):
+                raise ManifestError(f"{what}: {name[:60]!r} is no name of Kubernetes: use a-z, 0-9 and -")
 
 
 def in_place(plan: LaunchPlan, place: str) -> LaunchPlan:

@@ -54,7 +54,7 @@ def claim_of(plan: LaunchPlan) -> tuple[str, str | None] | None:
     if plan.source != "local_path":
         return None
     found = _CLAIM.match(plan.repo)
-    if found is None:
+    if found is None or ".." in (found["path"] or "").split("/"):
         raise ManifestError(f"{plan.repo}: a pod reads local weights from a claim: use pvc://claim/path")
     return found["claim"], found["path"]
 

@@ -1,6 +1,7 @@
 """One call gives any target's manifest: linted, hardened, the same bytes for the same plan."""
 
 import dataclasses
+import re
 import shlex
 
 import pytest
@@ -268,7 +269,46 @@ def test_given_any_plan_when_emitted_for_any_target_then_it_passes_its_own_lint(
         pipeline_parallel=pipeline,
         env=env,
     )
+    if target in ("kserve-llmisvc", "llm-d") and not re.fullmatch(r"[A-Za-z0-9._:/-]+", name):
+        with pytest.raises(ManifestError, match="hands this name to a shell"):
+            emit(plan, target)
+        return
     manifest = emit(plan, target)
     assert manifest.warnings == ()
     if manifest.file_name.endswith(".yaml"):
         assert tuple(yaml.safe_load_all(manifest.text)) == manifest.documents
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"port": 0}, "port: 0 is not between"),
+        ({"port": 65536}, "port: 65536 is not between"),
+        ({"replicas": -1}, "replicas: -1 is not between"),
+        ({"namespace": "Team A"}, "namespace: 'Team A' is no name"),
+        ({"namespace": "a.b"}, "namespace: 'a.b' is no name"),
+        ({"secret_name": "hf_token"}, "secret name: 'hf_token' is no name"),
+        ({"service_account": "$(id)"}, "service account: "),
+    ],
+)
+def test_given_a_wish_that_no_target_takes_when_made_then_it_is_refused_by_name(wish, message):
+    with pytest.raises(ManifestError, match=re.escape(message)):
+        EmitOptions(**wish)
+
+
+@pytest.mark.parametrize("claim", ["pvc://Weights/x", "pvc://", "pvc://w/../../etc", "pvc://w//x"])
+@pytest.mark.parametrize("target", CLUSTER)
+def test_given_a_claim_that_no_cluster_mounts_when_emitted_then_it_is_refused(target, claim):
+    with pytest.raises(ManifestError, match="pvc://claim/path"):
+        emit(dataclasses.replace(ON_CLAIM, repo=claim), target)
+
+
+def test_given_a_directory_when_emitted_for_compose_then_it_is_mounted_read_only_and_never_made():
+    [project] = emit(in_place(PLAN, "/srv/a:b"), "compose").documents
+    assert project["services"]["qwen3-8b"]["volumes"][-1] == {
+        "type": "bind",
+        "source": "/srv/a:b",
+        "target": "/srv/a:b",
+        "read_only": True,
+        "bind": {"create_host_path": False},
+    }
