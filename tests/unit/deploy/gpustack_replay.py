@@ -27,12 +27,18 @@ class Replay(httpx.BaseTransport):
         self._meta: dict[str, Any] = {}
         self.sent: list[tuple[str, Any]] = []
         """Every write with its body."""
+        self.gone_once = ""
+        """With the first answer that has this in it the server goes away, until this is cleared."""
+        self._gone = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         ask = f"{request.method} {urllib.parse.unquote(request.url.raw_path.decode())}"
         body = json.loads(request.content) if request.content else None
+        if self._gone and self.gone_once:
+            raise httpx.ConnectError("Connection refused", request=request)
         if request.method == "GET":
             exchange = self._read(ask)
+            self._gone = bool(self.gone_once) and self.gone_once in json.dumps(exchange)
         else:
             self.sent.append((ask, body))
             if isinstance(body, dict) and "meta" in body:

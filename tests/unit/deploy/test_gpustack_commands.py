@@ -78,7 +78,9 @@ def replayed(
     patient, client = flow.WaitLimits, httpx.Client
 
     def impatient(**limits: float) -> flow_wait.WaitLimits:
-        return patient(**{**limits, "poll_s": 0.0, "stuck_s": 0.05, "settle_s": 0.05, "answer_s": 1.0})
+        return patient(
+            **{**limits, "poll_s": 0.0, "stuck_s": 0.05, "settle_s": 0.05, "answer_s": 1.0, "gone_s": 0.1}
+        )
 
     monkeypatch.setattr(flow_wait, "WaitLimits", impatient)
 
@@ -228,6 +230,47 @@ def test_given_cards_that_were_taken_meanwhile_then_it_stays_pending_with_the_se
     assert "modelscan remove first --apply gives up" in pending.out
     assert modelscan.state("first") == ("creating", "(state_message)")
     assert [one["served_model"] for one in modelscan.routed()] == ["qwen3-8b"]
+
+
+def test_given_a_server_that_goes_away_in_the_middle_then_the_same_command_ends_well_when_it_is_back(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("server_gone")
+    modelscan.replay.gone_once = '"state": "starting"'
+    lost = modelscan.deploy("--apply")
+    assert lost.code == 2
+    assert "has not answered" in lost.err
+    state = modelscan.state()
+    assert state is not None
+    assert state[0] == "unreachable"
+    assert modelscan.routed() == []
+    created = len(modelscan.replay.sent)
+    modelscan.replay.gone_once = ""
+    again = modelscan.deploy("--apply")
+    assert again.code == 0, again
+    assert modelscan.state() == ("running", None)
+    assert [ask for ask, _ in modelscan.replay.sent[created:]] == ["POST /v1/chat/completions"]
+
+
+def test_given_an_interrupt_while_it_starts_then_it_is_left_there_and_the_way_on_is_told(
+    replayed: Callable[[str], Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modelscan = replayed("flow")
+    modelscan.deploy()
+    waits = flow.wait
+
+    def interrupted(*arguments: Any, **more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flow, "wait", interrupted)
+    stopped = modelscan.deploy("--apply")
+    assert stopped.code == 130
+    assert "resume:" in stopped.err
+    assert "modelscan remove qwen3-8b --apply" in stopped.err
+    assert modelscan.state() == ("creating", "(state_message)")
+    monkeypatch.setattr(flow, "wait", waits)
+    assert modelscan.deploy("--apply").code == 0
+    assert modelscan.state() == ("running", None)
 
 
 def test_given_a_hub_that_was_away_then_the_next_evaluation_is_a_new_question(
