@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
+import socket
 import sqlite3
 import sys
 import time
+from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
-from router_serving import CHAT, RawUpstream, answering, configuration, run
+import pytest
+from router_serving import CHAT, OK, RawUpstream, answering, configuration, run
 
 from modelscan_catalog.router.config import config_bytes
 from modelscan_catalog.settings import REPOSITORY_ROOT
@@ -21,9 +25,9 @@ IDLE_MIB = 120
 
 
 @contextlib.asynccontextmanager
-async def process(tmp_path, urls):
+async def process(tmp_path, urls, **changes):
     path = tmp_path / "router.json"
-    path.write_bytes(config_bytes(configuration(urls)))
+    path.write_bytes(config_bytes(configuration(urls, **changes)))
     command = [sys.executable, "-m", "modelscan_catalog.router", "--config", str(path), "--port", "0"]
     command += ["--usage", str(tmp_path / "usage.sqlite")]
     child = await asyncio.create_subprocess_exec(
@@ -105,3 +109,84 @@ def test_given_sigkill_under_load_when_the_process_is_gone_then_at_most_a_second
             assert stored(tmp_path) >= older
 
     run(killing())
+
+
+def test_given_an_answer_under_way_when_sigterm_comes_then_it_still_arrives_and_is_counted(tmp_path):
+    asked = asyncio.Event()
+
+    async def slow(upstream, writer):
+        asked.set()
+        await asyncio.sleep(0.7)
+        writer.write(OK)
+        return True
+
+    async def ending():
+        async with RawUpstream(slow).running() as up, process(tmp_path, [up]) as (child, url):
+            async with aiohttp.ClientSession(url) as session:
+                answer = asyncio.create_task(session.post("/v1/chat/completions", json=CHAT))
+                await asked.wait()
+                child.send_signal(signal.SIGTERM)
+                assert (await answer).status == 200
+            assert await child.wait() == 0
+            assert stored(tmp_path) == 1
+
+    run(ending())
+
+
+SLOW_CLIENTS = 10_000
+MAX_CONNECTIONS = 500
+
+
+def test_given_ten_thousand_slow_clients_when_they_dawdle_then_memory_is_bounded_and_others_are_served(
+    tmp_path,
+):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < SLOW_CLIENTS + 1000:
+        pytest.skip(f"only {hard} open files are allowed here, {SLOW_CLIENTS + 1000} are needed")
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    def dawdle(port, clients):
+        """Connect and say half a word; whether 503 came back is looked at later."""
+        for _ in range(SLOW_CLIENTS):
+            client = socket.create_connection(("127.0.0.1", port), timeout=20)
+            with contextlib.suppress(ConnectionError):
+                client.send(b"POST /v1/ch")
+            clients.append(client)
+
+    def refused(clients):
+        count = 0
+        for client in clients:
+            client.settimeout(0)
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                count += client.recv(64).startswith(b"HTTP/1.1 503")
+        return count
+
+    async def asking():
+        policy = {"max_connections": MAX_CONNECTIONS, "client_timeout_s": 8.0}
+        async with RawUpstream(answering()).running() as up, process(tmp_path, [up], policy=policy) as served:
+            child, url = served
+            clients = []
+            try:
+                await asyncio.to_thread(dawdle, urlsplit(url).port, clients)
+                assert psutil.Process(child.pid).memory_info().rss / 2**20 < IDLE_MIB
+                assert len(psutil.Process(child.pid).net_connections()) <= MAX_CONNECTIONS + 50
+                turned_away = await asyncio.to_thread(refused, clients)
+                async with aiohttp.ClientSession(url) as session:
+                    status = 503
+                    while status == 503:
+                        await asyncio.sleep(0.2)
+                        async with session.post("/v1/chat/completions", json=CHAT) as answer:
+                            status = answer.status
+            finally:
+                for client in clients:
+                    client.close()
+            return turned_away, status
+
+    try:
+        turned_away, status = run(asking(), 60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert status == 200
+    # Of those turned away some find the connection reset before they read why.
+    assert SLOW_CLIENTS - MAX_CONNECTIONS >= turned_away > SLOW_CLIENTS / 2
