@@ -8,10 +8,12 @@ from rich.console import Console
 
 from modelscan_catalog import progress
 from modelscan_catalog.errors import CheckFailedError, ModelScanError, SettingsError
+from modelscan_catalog.notify import Notice, notify
 from modelscan_catalog.settings import load_settings
 from modelscan_catalog.tables import SOURCES
 from pipelines.display import LiveProgress, print_report
 from pipelines.execution import failures, run_refresh
+from pipelines.notices import tell_news
 
 MODES = ("live", "cached", "snapshot")
 
@@ -76,8 +78,13 @@ def build(
             }
         )
     print_report(Console(), settings, published=result.success)
-    if not result.success:
+    if result.success:
+        if settings.slack_webhook_url is not None:
+            tell_news(settings)
+    else:
         failed_checks, failed_steps = failures(result)
+        why = "; ".join(failed_checks or failed_steps)
+        notify(settings, Notice("pipeline.failed", "modelscan build", f"the build failed: {why}"))
         if failed_checks:
             raise CheckFailedError("; ".join(failed_checks) + ". The published registry was left as it is")
         raise ModelScanError("; ".join(failed_steps) + ". The published registry was left as it is")

@@ -26,6 +26,7 @@ from pipelines.jobs import (
     refresh,
     runtime_router,
 )
+from pipelines.notices import failed_runs, published_news
 from pipelines.schedules import (
     changed_overrides,
     daily,
@@ -75,7 +76,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             add_provider,
         ],
         schedules=[daily, weekly, daily_discovery, weekly_discovery, quarter_hourly_upgrades],
-        sensors=[changed_overrides, deployment_status],
+        sensors=[changed_overrides, deployment_status, failed_runs, published_news],
         resources={"build": Build(), "onboarding": Onboarding()} | (resources or {}),
         executor=dg.in_process_executor,
     )
