@@ -13,6 +13,7 @@ from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.errors import FitInputError, ManifestError
 from modelscan_catalog.fit.tables import REGISTRY
 from modelscan_catalog.manifests.options import TARGETS, Checkpoint, EmitOptions, Target, in_place
+from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
     from modelscan_catalog.deploy.plan import DeploymentPlan, Hub
@@ -23,25 +24,45 @@ DOES_NOT_START = 3
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _HUBS: dict[str, Hub] = {"hf": "huggingface", "modelscope": "modelscope"}
 
+_PLANNED_BY = (
+    "model",
+    "gpu",
+    "gpu_ids",
+    "variant",
+    "quantization",
+    "context",
+    "concurrency",
+    "goal",
+    "kv_cache_dtype",
+    "tensor_parallel",
+    "pipeline_parallel",
+    "gpu_memory_utilization",
+    "parameters",
+)
+"""Options that are the planner's; the others are the manifest's."""
+
 
 @click.command()
 @click.argument("model")
 @click.option("--target", "-t", "targets", multiple=True, required=True, metavar="TARGET",
               help=f"{', '.join(TARGETS)}, or all; may be repeated.")  # fmt: skip
-@click.option("--gpu", metavar="NAME[:COUNT]", help="Cards, such as h100-80gb:8. Default: this machine's.")
+@click.option("--gpu", metavar="NAME[:COUNT]", default="detected",
+              help="Cards, such as h100-80gb:8. Default: this machine's.")  # fmt: skip
+@click.option("--gpu-ids", metavar="0,1", help="Only these of this machine's cards.")
 @click.option("--context", type=Whole(), metavar="N", help="Tokens of a request; 32k is 32768.")
 @click.option("--concurrency", type=Whole(), metavar="N", default=1, help="Requests at once. [default: 1]")
 @click.option("--goal", metavar="GOAL", default="standard", help="standard (default), throughput or latency.")
-@click.option("--engine", metavar="NAME[@VERSION]", help="Such as sglang@0.5.23. Default: what TARGET runs.")
+@click.option("--engine", "--backend", "engine", metavar="NAME[@VERSION]",
+              help="Such as sglang@0.5.23. Default: what TARGET runs.")  # fmt: skip
 @click.option("--variant", metavar="REPO", help="Only this checkpoint of the model.")
 @click.option("--quantization", metavar="LABEL", help="Only checkpoints stored so, such as fp8 or awq.")
-@click.option("--kv-cache-dtype", metavar="DTYPE", help="auto, fp8, ...")
-@click.option("--tp", type=Whole(), metavar="N", help="Tensor parallel size.")
-@click.option("--pp", type=Whole(), metavar="N", help="Pipeline parallel size.")
-@click.option("--utilization", type=Number(), metavar="F", help="Share of a card that the engine may use.")
-@click.option(
-    "--flag", "flags", multiple=True, metavar="FLAG", help="A further engine flag: --flag=--seed=1."
-)
+@click.option("--kv-cache-dtype", metavar="DTYPE", help="Such as fp8. Default: the engine's.")
+@click.option("--tp", "tensor_parallel", type=Whole(), metavar="N", help="Tensor parallel size.")
+@click.option("--pp", "pipeline_parallel", type=Whole(), metavar="N", help="Pipeline parallel size.")
+@click.option("--utilization", "gpu_memory_utilization", type=Number(), metavar="F",
+              help="Share of a card that the engine may use.")  # fmt: skip
+@click.option("--parameter", "parameters", multiple=True, metavar="FLAG",
+              help="A further engine flag, --flag=value; repeat it.")  # fmt: skip
 @click.option("--storage", metavar="PLACE",
               help="hf, modelscope, pvc://claim/path or /directory. Default: its own hub.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Offline switches, and no way out of the network.")
@@ -103,34 +124,20 @@ def _targets(names: tuple[str, ...]) -> list[Target]:
 
 
 def _planned(asked: dict[str, Any], engine: str | None) -> DeploymentPlan:
-    from modelscan_catalog.deploy.plan import PlanRequest
+    from modelscan_catalog.cli.plan import plan_request
+    from modelscan_catalog.deploy.benchmark_evidence import measured_here
     from modelscan_catalog.deploy.planner import make_plan
 
-    name, _, version = (engine or "").partition("@")
     storage = asked["storage"]
     if storage is not None and storage not in _HUBS and not storage.startswith(("pvc://", "/")):
         raise FitInputError(
             f"storage: {storage[:60]!r} is none of hf, modelscope, pvc://claim/path and /directory",
             field="storage",
         )
-    request = PlanRequest(
-        model=asked["model"],
-        gpu=asked["gpu"],
-        variant=asked["variant"],
-        quantization=asked["quantization"],
-        engine=name or None,
-        engine_version=version or None,
-        source=_HUBS.get(storage),
-        context=asked["context"],
-        concurrency=asked["concurrency"],
-        goal=asked["goal"],
-        kv_cache_dtype=asked["kv_cache_dtype"],
-        tensor_parallel=asked["tp"],
-        pipeline_parallel=asked["pp"],
-        gpu_memory_utilization=asked["utilization"],
-        parameters=asked["flags"],
-    )
-    plan = make_plan(asked["registry"], request)
+    wishes = {name: asked[name] for name in _PLANNED_BY}
+    request = plan_request({**wishes, "engine": engine, "engine_version": None, "source": _HUBS.get(storage)})
+    with measured_here(load_settings().data_dir):
+        plan = make_plan(asked["registry"], request)
     if not plan.starts:
         _refuse(plan)
     return plan

@@ -79,7 +79,7 @@ def test_given_json_when_asked_then_plan_files_and_refusals_are_one_document():
         (["--target", "kserve-vllm", "--engine", "sglang"], "plan it with vllm"),
         (["--target", "vllm", "--storage", "s3://x"], "storage: 's3://x' is none of"),
         (["--target", "kserve-vllm", "--node-selector", "gpu"], "is no KEY=VALUE"),
-        (["--target", "vllm", "--flag=--no-such-flag"], "--no-such-flag is no flag of vllm"),
+        (["--target", "vllm", "--parameter=--no-such-flag"], "--no-such-flag is no flag of vllm"),
     ],
 )
 def test_given_what_cannot_be_done_when_asked_then_one_line_says_why(words, message):
