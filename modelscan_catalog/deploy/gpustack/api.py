@@ -10,6 +10,7 @@ import httpx
 import tenacity
 
 from modelscan_catalog.errors import DeployError, ServerUnreachableError
+from modelscan_catalog.router.lint import is_private
 from modelscan_catalog.secret_refs import resolve_secret
 from modelscan_catalog.settings import HttpLimits
 
@@ -53,6 +54,9 @@ class GPUStackApi:
         self.key_reference = key_reference
         headers = {"Accept": "application/json"}
         if key_reference is not None:
+            parsed = httpx.URL(self.base_url)
+            if parsed.scheme == "http" and not is_private(parsed.host):
+                raise DeployError(f"server: the key would be sent unencrypted to {parsed.host}: use https")
             headers["Authorization"] = f"Bearer {resolve_secret(key_reference)}"
         self._most_bytes = limits.max_body_bytes
         self._client = httpx.Client(

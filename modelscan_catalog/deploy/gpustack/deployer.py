@@ -121,9 +121,13 @@ class GPUStackDeployer:
             return Judgement(False, (missing,))
         model = self._model(wanted.name)
         if model is not None:
-            taken = self._taken(self._seen(model))
-            remarks = () if taken else ("it is there already, so the server was not asked again",)
-            return Judgement(not taken, tuple(filter(None, [taken])), remarks)
+            seen = self._seen(model)
+            taken = self._taken(seen)
+            if taken:
+                return Judgement(False, (taken,))
+            same = seen.body_sha256 == body["meta"][MARK]["body_sha256"]
+            change = "as asked" if same else "with other settings: --apply changes them and restarts it"
+            return Judgement(True, remarks=(f"it is there already, {seen.state}, {change}",))
         # The server keeps verdicts for an hour, failures to reach its hub too; a new meta is a new question.
         fresh = {**body, "meta": {**body["meta"], "asked": uuid.uuid4().hex}}
         request = {"cluster_id": body.get("cluster_id"), "model_specs": [fresh]}

@@ -148,6 +148,17 @@ def test_given_no_address_then_the_message_shows_one_and_no_password(wrong: str)
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.parametrize("url", ["http://gpustack.example.com", "http://8.8.8.8"])
+def test_given_a_public_address_without_encryption_then_the_key_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("TEST_KEY", KEY)
+    with pytest.raises(DeployError, match="unencrypted"):
+        GPUStackApi(url, "env:TEST_KEY")
+    GPUStackApi("http://gpustack.lan", "env:TEST_KEY").close()
+    GPUStackApi("https://gpustack.example.com", "env:TEST_KEY").close()
+
+
 def model(**more: Any) -> ServerModel:
     return ServerModel(**{"id": 1, "name": "m", "replicas": 1, **more})
 

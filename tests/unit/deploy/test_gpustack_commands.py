@@ -150,6 +150,8 @@ def test_given_a_changed_plan_when_deployed_again_then_the_model_is_put_and_its_
 ) -> None:
     modelscan = replayed("change")
     assert modelscan.deploy("--apply").code == 0
+    dry = modelscan.deploy("--context", "8192")
+    assert "running, with other settings: --apply changes them and restarts it" in dry.out
     assert modelscan.deploy("--context", "8192", "--apply").code == 0
     asks = [
         ask.rpartition("/")[0] + ("/restart" if ask.endswith("/restart") else "")
