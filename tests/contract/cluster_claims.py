@@ -37,14 +37,6 @@ class Stage:
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
-    def ready(self, url: str) -> None:
-        """What KServe's controller writes once the model is loaded."""
-        conditions = [{"type": "Ready", "status": "True"}]
-        status = {"observedGeneration": 1, "conditions": conditions, "url": url}
-        path = f"{INFERENCE_SERVICE.path(NAMESPACE, NAME)}/status"
-        got, _ = self.cluster._call("PATCH", path, (), {"status": status}, "application/merge-patch+json")
-        assert got == 200
-
     def job_ends(self, identifier: str) -> dict[str, Any]:
         for _ in range(300):
             job: dict[str, Any] = self.get(f"/jobs/{identifier}")
@@ -52,6 +44,15 @@ class Stage:
                 return job
             time.sleep(0.05)
         raise AssertionError(f"the job goes on: {job}")
+
+
+def write_ready(cluster: Cluster, url: str) -> None:
+    """What KServe's controller writes once the model is loaded."""
+    conditions = [{"type": "Ready", "status": "True"}]
+    status = {"observedGeneration": 1, "conditions": conditions, "url": url}
+    path = f"{INFERENCE_SERVICE.path(NAMESPACE, NAME)}/status"
+    got, _ = cluster._call("PATCH", path, (), {"status": status}, "application/merge-patch+json")
+    assert got == 200
 
 
 @contextmanager
@@ -122,7 +123,7 @@ def history_and_the_audit_log_tell_what_was_done(stage: Stage) -> None:
 def a_followed_activation_is_a_job_that_ends_when_the_model_answers(stage: Stage, engine: str) -> None:
     started = stage.post("/models/activate?apply=1", ASKED | {"wait_s": 60})["job"]
     assert started["kind"] == "kserve.follow"
-    stage.ready(engine)
+    write_ready(stage.cluster, engine)
     ended = stage.job_ends(started["id"])
     assert (ended["state"], ended["error"]) == ("succeeded", None)
     assert ended["result"] == {"routed": True, "url": f"{engine}/v1"}

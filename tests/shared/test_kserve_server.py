@@ -116,22 +116,22 @@ def test_the_command_deploys_follows_stops_and_removes(
     server: str, at: str, stage: Any, tmp_path: Path
 ) -> None:
     def modelscan(*words: str) -> tuple[int, str]:
-        environment = {**os.environ, "MODELSCAN_DATA_DIR": str(tmp_path / "cli"), "KUBECONFIG": server,
-                       "ACTIVE_NAMESPACE": at}  # fmt: skip
+        environment = {**os.environ, "MODELSCAN_DATA_DIR": str(tmp_path / "cli"), "KUBECONFIG": server}
         command = [str(Path(sys.executable).with_name("modelscan")), *words]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=60
         )
         return done.returncode, done.stdout + done.stderr
 
-    asked = ("deploy", "qwen3-8b", "--target", "kserve", "--gpu", "l40s", "--name", "active-llm")
+    asked = ("deploy", "qwen3-8b", "--target", "kserve", "--gpu", "l40s", "--name", "active-llm",
+             "--namespace", at)  # fmt: skip
     code, text = modelscan(*asked)
     assert (code, "nothing was changed" in text) == (0, True), text
     assert stage.get("/active")["service"] is None
     code, text = modelscan(*asked, "--apply", "--wait", "1")
     assert (code, "active-llm does not run yet" in text) == (4, True), text
     with _endpoints.loopback_engine() as engine:
-        stage.ready(engine)
+        _endpoints.write_ready(stage.cluster, engine)
         code, text = modelscan(*asked, "--apply", "--wait", "20")
         assert (code, f"Deployed at {engine}/v1 as qwen3-8b" in text) == (0, True), text
         assert "running" in modelscan("status", "active-llm")[1]

@@ -186,14 +186,12 @@ class FakeApi(_Server):
         if path.endswith("/status"):
             self.objects[path.removesuffix("/status")]["status"] = exchange["body"]["status"]
             return 200, self.objects[path.removesuffix("/status")]
-        made = json.loads(json.dumps(exchange["body"]))
         before = self.objects.get(path)
+        made = _merged(before or {}, exchange["body"])
         self._made += 1
         own = {"uid": f"uid-{self._made}", "generation": 1, "resourceVersion": str(self._made)}
         made["metadata"] |= {key: before["metadata"][key] for key in ("uid", "generation")} if before else own
         made["metadata"]["resourceVersion"] = str(self._made)
-        if before and "status" in before:
-            made["status"] = before["status"]
         if not dry:
             self.objects[path] = made
         return 200, made
@@ -216,3 +214,11 @@ class FakeApi(_Server):
             }
         found = self.objects.get(path)
         return (200, found) if found else (404, {"message": "not found", "details": {"name": "it"}})
+
+
+def _merged(before: Any, after: Any) -> Any:
+    """``after`` over ``before``; nobody owns a field here, so none is taken away."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return after
+    kept = {key: value for key, value in before.items() if key not in after}
+    return kept | {key: _merged(before.get(key), value) for key, value in after.items()}
