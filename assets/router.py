@@ -47,7 +47,7 @@ def router_answers(build: Build) -> dg.AssetCheckResult:
     group_name="router",
     owners=OWNERS,
     kinds={"sqlite", "parquet"},
-    description="Tokens, costs and outcomes of the router's upstream calls by hour; no prompts, no clients.",
+    description="Tokens, costs and outcomes of upstream calls by hour and arm; no prompts, no clients.",
     metadata={"dagster/column_schema": column_schema(RouterUsage)},
 )
 def router_usage(build: Build) -> dg.MaterializeResult[Any]:
@@ -58,6 +58,10 @@ def router_usage(build: Build) -> dg.MaterializeResult[Any]:
         metadata={
             **table_metadata(RouterUsage, rows),
             "calls": sum(row.calls for row in rows),
+            "calls by arm": {
+                arm: sum(row.calls for row in rows if row.arm == arm)
+                for arm in sorted({row.arm for row in rows})
+            },
             "cost in USD": round(sum(row.cost_usd for row in rows), 6),
         }
     )

@@ -114,6 +114,8 @@ async def _check(config: RouterConfig) -> RouterReport:
                     ("falls back from an upstream that answers 500", client.falls_back),
                     ("explains a decision", client.decides),
                     ("counts its calls", client.counts),
+                    ("sends a split's sessions to its canary, and counts them apart", client.splits),
+                    ("tells Prometheus", client.measures),
                     ("refuses malformed JSON and unknown models in the OpenAI shape", client.refuses),
                     ("keeps serving when a new configuration is bad", client.survives_bad_config),
                 ]
@@ -161,6 +163,20 @@ class _Client:
             [row] = (await answer.json())["models"]
         return _expect(row["requests"] >= 2, f"{row['requests']} calls")
 
+    async def splits(self) -> str:
+        body = {"model": "check/split", "messages": _messages("x")}
+        async with self._session.post("/v1/chat/completions", json=body) as answer:
+            target = answer.headers.get("X-ModelScan-Target")
+        async with self._session.get("/api/stats", params={"model": "check/echo"}) as answer:
+            arms = {row["arm"]: row["requests"] for row in (await answer.json())["arms"]}
+        return _expect((target, arms.get("canary")) == ("check/echo", 1), f"{target}, {arms}")
+
+    async def measures(self) -> str:
+        async with self._session.get("/metrics") as answer:
+            text = await answer.text()
+        told = sum(line.startswith("modelscan_router_upstream_calls_total{") for line in text.splitlines())
+        return _expect(told >= 2, f"{told} kinds of calls")
+
     async def refuses(self) -> str:
         bad = await self._ask(b"{nonsense")
         unknown = await self._ask({"model": "check/none", "messages": _messages("z")})
@@ -207,5 +223,7 @@ def _with_check_models(config: RouterConfig, base_url: str) -> RouterConfig:
     document["models"] += [
         {"id": "check/echo", "targets": [working]},
         {"id": "check/fallback", "targets": [failing, working]},
+        {"id": "check/split", "targets": [failing]},
     ]
+    document["splits"] = {"check/split": {"canary": {"model": "check/echo", "share": 1.0}}}
     return parse_config(json.dumps(document).encode(), "the configuration with check models")

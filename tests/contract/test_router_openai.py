@@ -172,7 +172,7 @@ def test_given_a_configuration_when_the_router_is_checked_then_every_claim_holds
     report = check_router(configuration("http://127.0.0.1:9/v1"))
     assert [check for check in report.checks if not check.passed] == []
     assert report.passed
-    assert len(report.checks) == 8
+    assert len(report.checks) == 10
     assert report.start_s < 10
 
 
