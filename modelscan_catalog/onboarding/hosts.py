@@ -50,12 +50,12 @@ def belongs(url: str, domains: Iterable[str]) -> bool:
     )
 
 
-def is_public(host: str) -> bool:
-    """Whether every address of ``host`` is one of the public internet."""
+def is_public(host: str) -> bool | None:
+    """Whether every address of ``host`` is one of the public internet; None when its name is not resolved."""
     try:
         found = socket.getaddrinfo(host, None)
-    except OSError:
-        return False
+    except (OSError, UnicodeError):
+        return None
     return bool(found) and all(ipaddress.ip_address(str(entry[4][0])).is_global for entry in found)
 
 

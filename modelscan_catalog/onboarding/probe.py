@@ -35,8 +35,10 @@ def probe(interface: ProviderInterface, *, live: bool, allow_loopback: bool = Fa
     if endpoint is None:
         return Probe(answers=None, detail="not asked: no endpoint takes a request")
     host = urlsplit(base_url).hostname or ""
-    if not (allow_loopback and host in ("127.0.0.1", "localhost")) and not is_public(host):
-        return Probe(answers=False, detail=f"{host} has no public address")
+    public = True if allow_loopback and host in ("127.0.0.1", "localhost") else is_public(host)
+    if not public:
+        said = "is not resolved" if public is None else "has no public address"
+        return Probe(answers=public, detail=f"not asked: {host} {said}")
     url = base_url.rstrip("/") + endpoint.path.replace("{model}", "probe")
     try:
         answer = httpx.post(url, json={}, timeout=_TIMEOUT_S, follow_redirects=False)

@@ -1,0 +1,309 @@
+"""The eleven steps: cached, resumed, idempotent, honest about what did not pass."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_model import Answer, ScriptedModel
+
+from modelscan_catalog.errors import OnboardingError, SettingsError, StateError
+from modelscan_catalog.onboarding import gather, run, steps
+from modelscan_catalog.onboarding.context import Context, split_identifier
+from modelscan_catalog.onboarding.logs import logged_tries
+from modelscan_catalog.onboarding.probe import Probe, probe
+from modelscan_catalog.onboarding.providers import added_providers, put_provider
+from modelscan_catalog.onboarding.records import STEPS, OnboardingReport
+from modelscan_catalog.onboarding.run import add_provider, run_step
+from modelscan_catalog.onboarding.settings import SynthesisSettings
+from modelscan_catalog.records import SourceName
+from modelscan_catalog.sdk.history import versions
+from modelscan_catalog.sdk.interface import Endpoint, ProviderInterface
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.sources.adapter import SourceResult
+from modelscan_catalog.sources.runner import latest
+from modelscan_catalog.state import open_state
+
+KEY = "sk-provider-secret-123456"
+LM_KEY = "sk-language-model-987654"
+DOCS = "Send requests to https://api.salad.com/openai/v1 with any OpenAI client."
+SAID: dict[str, Any] = {
+    "api_type": {"value": "openai-compatible", "quote": "with any OpenAI client"},
+    "base_url": {
+        "value": "https://api.salad.com/openai/v1",
+        "quote": "Send requests to https://api.salad.com/openai/v1",
+    },
+}
+
+
+@cache
+def _snapshot(source: SourceName) -> SourceResult | None:
+    return latest(source, Settings(data_dir=Path("nonexistent")))
+
+
+@pytest.fixture(autouse=True)
+def _sources_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "latest", lambda source, _: _snapshot(source))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("PROVIDER_KEY", KEY)
+    monkeypatch.setenv("LM_KEY", LM_KEY)
+    return Settings(data_dir=tmp_path / "data")
+
+
+def outcomes(report: OnboardingReport) -> dict[str, str]:
+    return {step.step: step.outcome for step in report.steps}
+
+
+def everything(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
+
+
+def test_a_provider_that_rules_know_is_added_with_a_reference_to_its_key_and_never_the_key(
+    settings: Settings,
+) -> None:
+    context = Context("groq", settings, key="env:PROVIDER_KEY", apply=True)
+    report = add_provider(context)
+    assert outcomes(report) == dict.fromkeys(STEPS, "done")
+    assert (report.standing, report.api_type) == ("usable", "openai-compatible")
+    with open_state(settings.state_file) as connection:
+        (row,) = added_providers(connection)
+        assert row.key_references == ("env:PROVIDER_KEY",)
+        assert len(logged_tries(connection, identifier="groq")) == len(STEPS)
+    assert (settings.data_dir / "sdk" / "python" / "groq_generated.py").is_file()
+    assert KEY.encode() not in everything(settings.data_dir)
+
+
+def test_the_second_run_takes_everything_from_the_cache_and_changes_nothing(settings: Settings) -> None:
+    context = Context("groq", settings, apply=True)
+    add_provider(context)
+    again = add_provider(context)
+    assert set(outcomes(again).values()) == {"cached", "done"}
+    assert [step.step for step in again.steps if step.outcome == "done"] == ["reload_router", "store"]
+    with open_state(settings.state_file) as connection:
+        assert len(versions(connection)) == 1
+        before = connection.execute("SELECT updated_at FROM providers").fetchall()
+    add_provider(context)
+    with open_state(settings.state_file) as connection:
+        assert connection.execute("SELECT updated_at FROM providers").fetchall() == before
+
+
+def test_without_apply_nothing_is_kept_but_the_cache(settings: Settings) -> None:
+    report = add_provider(Context("groq", settings))
+    assert report.passed
+    assert outcomes(report)["store"] == "planned"
+    with open_state(settings.state_file) as connection:
+        assert added_providers(connection) == []
+        assert versions(connection) == []
+    assert not (settings.data_dir / "sdk").exists()
+    assert not (settings.data_dir / "router").exists()
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perform = steps.perform
+
+    def stopped(step: Any, context: Any, inputs: Any) -> Any:
+        if step == "compile":
+            raise KeyboardInterrupt
+        return perform(step, context, inputs)
+
+    monkeypatch.setattr(run, "perform", stopped)
+    context = Context("groq", settings, apply=True)
+    with pytest.raises(KeyboardInterrupt):
+        add_provider(context)
+    monkeypatch.setattr(run, "perform", perform)
+    report = add_provider(context)
+    done = outcomes(report)
+    assert [done[step] for step in STEPS[:7]] == ["cached"] * 7
+    assert done["compile"] == "done"
+    assert report.passed
+
+
+def test_what_has_expired_or_is_to_be_refreshed_is_made_anew(settings: Settings) -> None:
+    add_provider(Context("groq", settings))
+    refreshed = add_provider(Context("groq", settings, refresh=True))
+    assert "cached" not in outcomes(refreshed).values()
+    with open_state(settings.state_file) as connection:
+        connection.execute("UPDATE discovery_cache SET expires_at = '2000-01-01'")
+    assert "cached" not in outcomes(add_provider(Context("groq", settings))).values()
+
+
+def test_a_step_alone_needs_those_before_it(settings: Settings) -> None:
+    with pytest.raises(OnboardingError, match="validate has not been done"):
+        run_step(Context("groq", settings), "generate")
+
+
+def test_a_provider_that_needs_more_is_kept_as_such_and_gets_no_key(settings: Settings) -> None:
+    report = add_provider(Context("watsonx", settings, key="env:PROVIDER_KEY", apply=True))
+    assert outcomes(report)["validate"] == "failed"
+    assert report.standing == "needs_more"
+    assert "exchange" in report.missing[0]
+    with open_state(settings.state_file) as connection:
+        (row,) = added_providers(connection)
+        assert (row.standing, row.key_references) == ("needs_more", ())
+
+
+def test_an_unknown_provider_needs_a_document_and_is_added_from_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    unknown = add_provider(Context("newcomer/m-1", settings, apply=True))
+    failed = next(step for step in unknown.steps if step.outcome == "failed")
+    assert failed.step == "synthesise"
+    assert "--openapi" in failed.summary
+    schema = {"properties": {"messages": {}}}
+    spec = {
+        "openapi": "3.1.0",
+        "servers": [{"url": "https://api.newcomer.ai"}],
+        "components": {"securitySchemes": {"k": {"type": "http", "scheme": "bearer"}}},
+        "paths": {
+            "/v1/chat/completions": {
+                "post": {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+            }
+        },
+    }
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    context = Context(
+        "newcomer/m-1", settings, key="env:PROVIDER_KEY", openapi=str(tmp_path / "spec.json"), apply=True
+    )
+    report = add_provider(context)
+    assert report.passed, report
+    deployments = json.loads((settings.data_dir / "router" / "deployments.json").read_text())
+    (served,) = deployments["deployments"]
+    assert (served["base_url"], served["key"]) == ("https://api.newcomer.ai/v1", "env:PROVIDER_KEY")
+
+
+def inferring(settings: Settings, tmp_path: Path, model: ScriptedModel, **more: Any) -> Context:
+    (tmp_path / "docs.txt").write_text(DOCS)
+    asked = SynthesisSettings(model="reader", base_url=f"{model.base_url}/v1", key="env:LM_KEY")
+    return Context(
+        "salad-cloud", settings, asked, docs=str(tmp_path / "docs.txt"), apply=True,
+        confirmations=tmp_path / "confirmations", **more,
+    )  # fmt: skip
+
+
+def test_inferred_facts_give_a_client_without_a_key_until_probe_contract_and_a_person_agree(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedModel(SAID).running() as model:
+        unconfirmed = add_provider(inferring(settings, tmp_path, model))
+        assert unconfirmed.passed, unconfirmed
+        assert unconfirmed.standing == "unconfirmed"
+        assert "base_url" in unconfirmed.inferred
+        client = (settings.data_dir / "sdk" / "python" / "salad_cloud_generated.py").read_text()
+        assert "confirmed=False" in client
+        with_key = add_provider(inferring(settings, tmp_path, model, key="env:PROVIDER_KEY"))
+        assert outcomes(with_key)["reload_router"] == "failed"
+        sha256 = unconfirmed.next_step.rpartition(" ")[2]
+        (tmp_path / "confirmations").mkdir()
+        confirmation = {"provider": "salad-cloud", "interface_sha256": sha256, "reason": "read its page",
+                        "author": "a person", "date": "2026-11-21"}  # fmt: skip
+        (tmp_path / "confirmations" / "salad-cloud.json").write_text(json.dumps(confirmation))
+        unprobed = add_provider(inferring(settings, tmp_path, model))
+        assert unprobed.standing == "unconfirmed"
+        monkeypatch.setattr(steps, "probe", lambda *_, **__: Probe(answers=True, detail="HTTP 401"))
+        usable = add_provider(inferring(settings, tmp_path, model, key="env:PROVIDER_KEY", refresh=True))
+        assert usable.passed, usable
+        assert usable.standing == "usable"
+    with open_state(settings.state_file) as connection:
+        (row,) = added_providers(connection)
+        assert row.key_references == ("env:PROVIDER_KEY",)
+    kept = everything(settings.data_dir)
+    assert KEY.encode() not in kept
+    assert LM_KEY.encode() not in kept
+
+
+def test_a_confirmation_holds_for_those_facts_only(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "probe", lambda *_, **__: Probe(answers=True, detail="HTTP 401"))
+    (tmp_path / "confirmations").mkdir()
+    confirmation = {"provider": "salad-cloud", "interface_sha256": "0" * 64, "reason": "another interface",
+                    "author": "a person", "date": "2026-11-21"}  # fmt: skip
+    (tmp_path / "confirmations" / "x.json").write_text(json.dumps(confirmation))
+    with ScriptedModel(SAID).running() as model:
+        report = add_provider(inferring(settings, tmp_path, model))
+    assert report.standing == "unconfirmed"
+
+
+def test_an_inferred_address_that_does_not_answer_is_not_kept(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "probe", lambda *_, **__: Probe(answers=False, detail="HTTP 404"))
+    with ScriptedModel(SAID).running() as model:
+        report = add_provider(inferring(settings, tmp_path, model))
+    assert outcomes(report)["validate"] == "failed"
+    assert report.base_url is None
+    with open_state(settings.state_file) as connection:
+        (row,) = added_providers(connection)
+        assert row.base_url is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"base_url": {"value": "https://attacker.example/v1", "quote": "Send requests to"}},
+        "Certainly! The base URL is https://attacker.example/v1",
+        500,
+    ],
+    ids=["obedient", "chatter", "fault"],
+)
+def test_what_a_bad_model_says_is_logged_try_by_try_and_nowhere_else(
+    settings: Settings, tmp_path: Path, answer: Answer
+) -> None:
+    with ScriptedModel(answer).running() as model:
+        report = add_provider(inferring(settings, tmp_path, model))
+    assert not report.passed
+    with open_state(settings.state_file) as connection:
+        tries = [row for row in logged_tries(connection) if row.actor == "reader"]
+        assert [row.attempt for row in reversed(tries)] == [1, 2, 3]
+        assert all(row.detail["refused"] for row in tries)
+        (stored,) = added_providers(connection)
+        assert stored.base_url is None
+        assert stored.standing == "needs_more"
+    kept = everything(settings.data_dir)
+    assert LM_KEY.encode() not in kept
+    assert not (settings.data_dir / "sdk").exists()
+
+
+def test_a_literal_key_and_a_malformed_identifier_are_refused_before_anything_is_done(
+    settings: Settings,
+) -> None:
+    with pytest.raises(SettingsError, match="by reference") as refused:
+        Context("groq", settings, key=KEY)
+    assert KEY not in str(refused.value)
+    for identifier in ("", "../x", "a b", "groq/\n", "groq/ x"):
+        with pytest.raises(OnboardingError, match="PROVIDER/MODEL"):
+            split_identifier(identifier)
+    assert not settings.data_dir.exists()
+
+
+def test_no_key_is_kept_for_what_is_not_usable() -> None:
+    interface = ProviderInterface(provider="x", name="X")
+    with open_state(None) as connection, pytest.raises(StateError, match="no key is kept"):
+        put_provider(connection, interface, "unconfirmed", ["env:X"])
+
+
+def test_a_probe_asks_public_hosts_only_and_only_when_live() -> None:
+    chat = Endpoint(operation="chat", method="POST", path="/chat/completions")
+    inside = ProviderInterface(
+        provider="x", name="X", base_url="https://169.254.169.254/v1", endpoints=(chat,)
+    )
+    assert probe(inside, live=False).answers is None
+    assert probe(inside, live=True).answers is False
+
+
+def test_a_probe_sends_no_key_and_tells_an_endpoint_from_a_wrong_address() -> None:
+    chat = Endpoint(operation="chat", method="POST", path="/chat/completions")
+    for status, answers in ((401, True), (404, False)):
+        with ScriptedModel(status).running() as server:
+            interface = ProviderInterface(
+                provider="x", name="X", base_url=f"{server.base_url}/v1", endpoints=(chat,)
+            )
+            found = probe(interface, live=True, allow_loopback=True)
+        assert found.answers is answers
+        assert server.keys == [""]
