@@ -15,8 +15,8 @@ from modelscan_catalog.deploy.kserve_api import (
     Cluster,
     Document,
     Kind,
-    NotServedError,
 )
+from modelscan_catalog.deploy.kserve_refusals import NotServedError
 from modelscan_catalog.errors import ConflictError, ManifestError
 
 KINDS = (INFERENCE_SERVICE, LLM_INFERENCE_SERVICE)

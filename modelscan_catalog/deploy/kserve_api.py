@@ -3,18 +3,14 @@
 import json
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from modelscan_catalog.errors import (
-    ConflictError,
-    DeployError,
-    DocumentRefusedError,
-    ServerUnreachableError,
-    SettingsError,
-)
+from modelscan_catalog.deploy.kserve_refusals import holders, refusal
+from modelscan_catalog.errors import ServerUnreachableError, SettingsError
 
 FIELD_MANAGER = "modelscan"
 """Owner of the fields that ModelScan applies, as ``kubectl get --show-managed-fields`` shows it."""
@@ -24,11 +20,6 @@ _JSON = dict[str, Any]
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 30.0
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_STRICT = re.compile(r'(unknown|duplicate) field "([^"]+)"')
-_TYPED = re.compile(r"^failed to create typed patch object .*?\): \.(\S+): (.*)$", re.S)
-_NO_ROUTE, _CONFLICT = 404, 409
-_NOT_ALLOWED = (401, 403)
-_BAD_DOCUMENT = (400, 413, 415, 422)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +50,6 @@ INFERENCE_SERVICE = Kind("serving.kserve.io/v1beta1", "inferenceservices", "Infe
 LLM_INFERENCE_SERVICE = Kind("serving.kserve.io/v1alpha2", "llminferenceservices", "LLMInferenceService")
 
 
-class NotServedError(DeployError):
-    """The API server does not know a kind of object."""
-
-
 class Cluster:
     """A connection; its methods raise ``DeployError`` and its kinds, never an exception of the client."""
 
@@ -75,7 +62,7 @@ class Cluster:
     def get(self, kind: Kind, namespace: str | None, name: str) -> _JSON | None:
         """One object; None when there is none of that name, or when its kind is not served."""
         status, answer = self._call("GET", kind.path(namespace, name))
-        if status == _NO_ROUTE:
+        if status == HTTPStatus.NOT_FOUND:
             return None
         return self._good(status, answer, f"{kind.name} {name}")
 
@@ -121,7 +108,12 @@ class Cluster:
         status, answer = self._call(
             "PATCH", kind.path(namespace, name), query, document, "application/apply-patch+yaml"
         )
-        if status == _CONFLICT and not force and _holders(answer) and _holders(answer) <= set(yielding):
+        if (
+            status == HTTPStatus.CONFLICT
+            and not force
+            and holders(answer)
+            and holders(answer) <= set(yielding)
+        ):
             return self.apply(kind, namespace, document, dry_run=dry_run, force=True, manager=manager)
         return self._good(status, answer, f"{kind.name} {namespace}/{name}")
 
@@ -136,7 +128,7 @@ class Cluster:
         if dry_run:  # in the body: with one, the server does not look at the query
             options["dryRun"] = ["All"]
         status, answer = self._call("DELETE", kind.path(namespace, name), (), options, "application/json")
-        if status == _NO_ROUTE:
+        if status == HTTPStatus.NOT_FOUND:
             return False
         self._good(status, answer, f"{kind.name} {namespace}/{name}")
         return True
@@ -145,14 +137,18 @@ class Cluster:
         """Whether the server knows the kind in that version; asked once a connection."""
         if kind.api_version not in self._served:
             status, answer = self._call("GET", kind.root)
-            resources = [] if status == _NO_ROUTE else self._good(status, answer, kind.root).get("resources")
+            resources = (
+                []
+                if status == HTTPStatus.NOT_FOUND
+                else self._good(status, answer, kind.root).get("resources")
+            )
             self._served[kind.api_version] = frozenset(str(row.get("name")) for row in resources or [])
         return kind.plural in self._served[kind.api_version]
 
     def _good(self, status: int, answer: Any, what: str) -> _JSON:
         if status < 300 and isinstance(answer, dict):
             return answer
-        raise _refusal(status, answer, what, self.server)
+        raise refusal(status, answer, what, self.server)
 
     def _call(
         self,
@@ -241,74 +237,3 @@ def connect(kubeconfig: str | None = None) -> Cluster:
         raise_on_status=False,
     )
     return Cluster(ApiClient(settings), settings.host.rstrip("/"))
-
-
-def _refusal(status: int, answer: Any, what: str, server: str) -> DeployError:
-    """What the server's Status object says, as an error of ours."""
-    if not isinstance(answer, dict):
-        if status == _NO_ROUTE:  # how API servers answer below a group that they do not have
-            return NotServedError(
-                f"{what}: {server} has nothing there: is KServe installed, is it an API server?"
-            )
-        return DeployError(f"{what}: {server} answered {status} {str(answer)[:120]!r}: is it an API server?")
-    message = str(answer.get("message", ""))
-    details = answer.get("details") or {}
-    if status == _NO_ROUTE and not details.get("name"):
-        return NotServedError(f"{what}: {server} does not serve this kind in this version")
-    causes = [cause for cause in details.get("causes") or [] if isinstance(cause, dict)]
-    if status == _CONFLICT:
-        return _conflict(what, message, causes)
-    faults = _strict_faults(message) or [
-        (str(cause.get("field", "")), str(cause.get("message", ""))) for cause in causes
-    ]
-    if faults:
-        return DocumentRefusedError(f"{what}: {_listed(faults)}", faults[0][0] or None)
-    if status in _BAD_DOCUMENT:
-        return DocumentRefusedError(f"{what}: {message[:400]}")
-    if status in _NOT_ALLOWED:
-        return DeployError(
-            f"{what}: {server} does not allow it: {message[:300]}; check the kubeconfig's user"
-        )
-    if status == _NO_ROUTE and details.get("kind") == "namespaces":
-        missing = details.get("name")
-        return DeployError(f"{what}: there is no namespace {missing}: kubectl create namespace {missing}")
-    return DeployError(f"{what}: {server} answered {status}: {message[:300]}")
-
-
-def _strict_faults(message: str) -> list[tuple[str, str]]:
-    """Fields that strict or typed decoding refuses; the server has them in its message only."""
-    unknown = "is unknown to this cluster; remove it, or install the KServe version that has it"
-    twice = "is given twice; keep one"
-    found = [(name, unknown if how == "unknown" else twice) for how, name in _STRICT.findall(message)]
-    return found or _TYPED.findall(message)
-
-
-def _holders(answer: Any) -> set[str]:
-    """Managers that hold the fields of a conflict; empty where it is about something else."""
-    causes = (answer.get("details") or {}).get("causes") or [] if isinstance(answer, dict) else []
-    return {
-        found[1]
-        for cause in causes
-        if cause.get("reason") == "FieldManagerConflict"
-        and (found := re.match(r'conflict with "([^"]+)"', str(cause.get("message"))))
-    }
-
-
-def _conflict(what: str, message: str, causes: Iterable[Mapping[str, Any]]) -> ConflictError:
-    held = [
-        (
-            str(cause.get("field", "")).lstrip("."),
-            re.sub(r"^conflict with", "is held by", str(cause["message"])),
-        )
-        for cause in causes
-        if cause.get("reason") == "FieldManagerConflict"
-    ]
-    if held:
-        return ConflictError(
-            f"{what}: {_listed(held)}; have its manager change it, or take it over with force", held[0][0]
-        )
-    return ConflictError(f"{what}: somebody changed it meanwhile: {message[:300]}; look at it and ask again")
-
-
-def _listed(faults: Sequence[tuple[str, str]]) -> str:
-    return "; ".join(f"{field or 'document'}: {message}"[:400] for field, message in faults[:8])

@@ -7,9 +7,10 @@ from modelscan_catalog.deploy.kserve import Change, KServe, content
 from modelscan_catalog.deploy.kserve_deployer import KServeDeployer
 from modelscan_catalog.deploy.kserve_status import sighting
 from modelscan_catalog.deploy.plan import DeploymentPlan
-from modelscan_catalog.errors import DeployError
+from modelscan_catalog.errors import ConflictError, DeployError, DocumentRefusedError
 from modelscan_catalog.router.deployments import remove_deployment
 from modelscan_catalog.state import forget_deployment, put_deployment, write_audit, write_event
+from modelscan_catalog.state.audit import Outcome
 
 
 def activate(
@@ -29,7 +30,7 @@ def activate(
         change = services.activate(document, apply=True, force=force)
     except DeployError as error:
         told = {**detail, "error": str(error)}
-        write_audit(places.connection, places.actor, "activate", subject, "failed", detail=told)
+        write_audit(places.connection, places.actor, "activate", subject, _outcome(error), detail=told)
         raise
     seen = sighting(change.after or {})
     put_deployment(
@@ -67,7 +68,7 @@ def deactivate(services: KServe, name: str, places: Places, *, force: bool = Fal
         change = services.deactivate(name, apply=True, force=force)
     except DeployError as error:
         told = {**detail, "error": str(error)}
-        write_audit(places.connection, places.actor, "deactivate", subject, "failed", detail=told)
+        write_audit(places.connection, places.actor, "deactivate", subject, _outcome(error), detail=told)
         raise
     remove_deployment(places.router_dir, router_name("kserve", target.server, name))
     forget_deployment(places.connection, "kserve", target.server, name)
@@ -83,3 +84,7 @@ def deactivate(services: KServe, name: str, places: Places, *, force: bool = Fal
         detail=detail | {"action": change.action},
     )
     return change
+
+
+def _outcome(error: DeployError) -> Outcome:
+    return "refused" if isinstance(error, DocumentRefusedError | ConflictError) else "failed"

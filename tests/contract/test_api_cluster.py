@@ -159,7 +159,7 @@ def test_a_service_that_somebody_else_made_is_a_conflict(stage: Stage) -> None:
     for path, body in (("/models/activate", ASKED), ("/models/deactivate", {})):
         assert stage.post(f"{path}?apply=1", body, 409)["code"] == "conflict"
     outcomes = [row["outcome"] for row in stage.get("/audit") if row["subject"] == "kserve:active-llm"]
-    assert outcomes == ["failed", "failed"]
+    assert outcomes == ["refused", "refused"]
     assert stage.post("/models/deactivate?apply=1", {"force": True})["applied"] is True
 
 

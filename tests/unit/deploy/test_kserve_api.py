@@ -11,7 +11,8 @@ import pytest
 from kserve_exchanges import Replay, Routes, kubeconfig
 
 from modelscan_catalog.deploy.kserve import named
-from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, Cluster, Kind, NotServedError, connect
+from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, Cluster, Kind, connect
+from modelscan_catalog.deploy.kserve_refusals import NotServedError
 from modelscan_catalog.errors import DeployError, ServerUnreachableError, SettingsError
 
 AT = INFERENCE_SERVICE.path("ai", "active-llm")
