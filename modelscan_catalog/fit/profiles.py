@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -117,10 +118,12 @@ def read_profiles(directory: Path) -> dict[str, GpuProfile]:
     Raises ModelScanError naming the file and the profile when a file is no JSON, a field is unknown or
     missing, a size is not positive, or an id occurs twice.
     """
+    return _of_files(path for path in sorted(directory.glob("*.json")) if path.name not in NOT_PROFILES)
+
+
+def _of_files(paths: Iterable[Path]) -> dict[str, GpuProfile]:
     profiles: dict[str, GpuProfile] = {}
-    for path in sorted(directory.glob("*.json")):
-        if path.name in NOT_PROFILES:
-            continue
+    for path in paths:
         try:
             rows = json.loads(path.read_bytes())["profiles"]
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -151,8 +154,12 @@ def _profile(row: dict[str, Any], path: Path) -> GpuProfile:
 
 @lru_cache(maxsize=1)
 def load_profiles() -> Mapping[str, GpuProfile]:
-    """The registry's profiles by id; read once per process."""
-    return read_profiles(PROFILES_DIR)
+    """The registry's profiles by id, and those of the file ``GPU_PROFILE_PATH`` over them; read once.
+
+    That file has the shape of those in ``registry/gpu_profiles``. Raises as ``read_profiles``.
+    """
+    own = os.environ.get("GPU_PROFILE_PATH")
+    return read_profiles(PROFILES_DIR) | (_of_files([Path(own)]) if own else {})
 
 
 @lru_cache(maxsize=1)

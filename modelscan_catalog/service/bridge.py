@@ -14,11 +14,12 @@ _CHUNK = 65536
 async def asgi_answer(app: ASGIApp, request: web.BaseRequest) -> web.StreamResponse:
     """What ``app`` answers; one that comes in parts is passed on part by part."""
     answer = _Answer(request)
-    await app(_scope(request), answer.receive, answer.send)
+    await app(scope_of(request), answer.receive, answer.send)
     return answer.whole()
 
 
-def _scope(request: web.BaseRequest) -> MutableMapping[str, Any]:
+def scope_of(request: web.BaseRequest) -> MutableMapping[str, Any]:
+    """A request as ASGI describes it."""
     transport = request.transport
     peer = transport.get_extra_info("peername") if transport is not None else None
     socket = transport.get_extra_info("sockname") if transport is not None else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from fastapi import FastAPI
 from prometheus_client import generate_latest
 
 from modelscan_catalog.api.app import create_app
+from modelscan_catalog.api.auditing import actor_of
 from modelscan_catalog.api.errors import ErrorAnswer, ErrorBody
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.errors import ModelScanError
 from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.metrics import registry as router_figures
 from modelscan_catalog.router.server import running
-from modelscan_catalog.service.bridge import asgi_answer
+from modelscan_catalog.service.bridge import asgi_answer, scope_of
 from modelscan_catalog.service.parts import (
     Tokens,
     make_router,
@@ -30,7 +32,8 @@ from modelscan_catalog.service.parts import (
     watched_files,
 )
 from modelscan_catalog.settings import Loaded
-from modelscan_catalog.state import open_state
+from modelscan_catalog.state import open_state, write_audit
+from modelscan_catalog.state.audit import Outcome
 
 LOGGER = logging.getLogger("modelscan.service")
 
@@ -49,6 +52,7 @@ class Parts:
 
     app: FastAPI
     router: Router | None
+    state: Path
     drain_timeout_s: float
 
 
@@ -111,7 +115,7 @@ class Service:
         self.max_body_bytes = max(
             settings.api_max_body_bytes, router.max_body_bytes if router is not None else 0
         )
-        self._parts = Parts(app, router, settings.drain_timeout_s)
+        self._parts = Parts(app, router, settings.state_file, settings.drain_timeout_s)
 
     async def stop(self) -> None:
         """End a restart that is under way, then the parts, the last started first."""
@@ -139,10 +143,24 @@ class Service:
             if request.path.startswith(ROUTER_PATHS):
                 if parts.router is None:
                     return _refused("no_router", f"no router runs here: {self._states.get('router', '')}")
-                return await parts.router.handle(request)
+                answer = await parts.router.handle(request)
+                if request.method != "GET" and request.path.startswith("/api/"):
+                    await asyncio.to_thread(self._audit, parts, request, answer.status)
+                return answer
             return await asgi_answer(parts.app, request)
         finally:
             self._in_flight -= 1
+
+    def _audit(self, parts: Parts, request: web.BaseRequest, status: int) -> None:
+        """A row for what an operator told the router, beside the router's own log with its details."""
+        actor, action = actor_of(scope_of(request)), f"{request.method} {request.path}"
+        done = status < HTTPStatus.BAD_REQUEST
+        try:
+            with open_state(parts.state) as state:
+                outcome: Outcome = "done" if done else "refused"
+                write_audit(state, actor, action, "router", outcome, detail={"status": status})
+        except (ModelScanError, sqlite3.Error) as error:
+            LOGGER.error("not in the audit log (%s): %s by %s, %d", error, action, actor, status)
 
     def components(self) -> dict[str, str]:
         """What runs, in the order of its start."""

@@ -25,12 +25,22 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "REDIS_PORT": "state and usage lie in SQLite files; Redis is not used",
     "REGISTRY_URL": "the router reads router.json from a file: `modelscan router --config FILE`",
     "DATABASE_PVC_NAME": "the manifest that starts this process mounts the claim; STATE_PATH says where",
+    "RECOMMENDATION_CACHE_TTL": "recommendations are published files, read once per registry",
+    "GPU_INVENTORY_SOURCE": "an inventory is asked for by name: `modelscan gpus detect --help`",
 }
 """Variables that are accepted, and why they change nothing."""
 
 _PREFIX = "MODELSCAN_"
-_OTHER_READERS = ("MODELSCAN_SHARED", "MODELSCAN_PUBLISHED", "MODELSCAN_GATEWAYS")
-"""Variables of the tests."""
+_OTHER_READERS = (
+    "MODELSCAN_SYNTHESIS_",
+    "MODELSCAN_SHARED",
+    "MODELSCAN_PUBLISHED",
+    "MODELSCAN_GATEWAYS",
+    "MODELSCAN_FUZZ_EXAMPLES",
+    "MODELSCAN_ENGINE_PYTHON",
+    "MODELSCAN_RECORD",
+)
+"""Beginnings of variables that belong to the onboarding and to the tests."""
 _ALIASES = {"MODELSCAN_STATE_DIR", "MODELSCAN_CATALOG_REFRESH_INTERVAL_S", "MODELSCAN_CATALOG_MODELS_SUBDIR"}
 """Their fields are read under more than one name."""
 
@@ -54,7 +64,7 @@ def environment_warnings(known_fields: Mapping[str, object]) -> Iterator[str]:
         yield f"DATASTORE_DRIVER: {driver[:20]!r} is not a store of this program; the state is SQLite"
     fields = {f"{_PREFIX}{field.upper()}" for field in known_fields} | _ALIASES
     for name in sorted(os.environ):
-        if not name.startswith(_PREFIX) or name in _OTHER_READERS:
+        if not name.startswith(_PREFIX) or name.startswith(_OTHER_READERS):
             continue
         if name.partition("__")[0].upper() not in fields:
             yield f"{name}: no setting has that name{near(name, fields)}"

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -180,6 +181,23 @@ def test_a_damaged_profile_file_is_refused_with_its_name(tmp_path) -> None:  # t
     (tmp_path / "cards.json").write_text('{"profiles": [{"id": "x", "memory": 3}]}')
     with pytest.raises(ModelScanError, match=r"cards\.json.*'x'.*memory"):
         read_profiles(tmp_path)
+
+
+def test_a_file_of_own_profiles_is_laid_over_the_registrys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"id": "my-card", "name": "My Card", "vendor": "nvidia", "architecture": "Ada",
+           "memory_gib_marketing": 20, "memory_class": "gddr"}  # fmt: skip
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"profiles": [row, row | {"id": "l4", "name": "L4 of mine"}]}))
+    monkeypatch.setenv("GPU_PROFILE_PATH", str(own))
+    fresh = load_profiles.__wrapped__()
+    assert fresh["my-card"].memory_gib_marketing == 20
+    assert fresh["l4"].name == "L4 of mine"
+    assert "h100-80gb" in fresh
+    own.write_text("{}")
+    with pytest.raises(ModelScanError, match=r"own\.json"):
+        load_profiles.__wrapped__()
 
 
 def test_reading_all_profiles_takes_milliseconds() -> None:

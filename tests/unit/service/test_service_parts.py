@@ -93,6 +93,22 @@ def test_operators_and_clients_have_tokens_of_their_own(tmp_path: Path) -> None:
     asyncio.run(asked())
 
 
+def test_what_operators_tell_the_router_is_in_the_audit_log(tmp_path: Path) -> None:
+    async def asked() -> None:
+        publish(tmp_path / "published", "http://127.0.0.1:9/v1")
+        async with serving(loader(tmp_path, api_token="env:OPERATORS")) as (session, _):
+            body = {"provider_id": "here", "api_key": "env:CLIENTS"}
+            await _ask(session, "/api/keys/add", json=body)
+            assert (await _ask(session, "/api/keys/add", "operator-secret", json=body))[0] == 200
+            _, log = await _ask(session, "/audit", "operator-secret")
+            assert [(row["action"], row["outcome"]) for row in log["data"]] == [
+                ("POST /api/keys/add", "done"), ("POST /api/keys/add", "refused")
+            ]  # fmt: skip
+            assert "secret" not in str(log)
+
+    asyncio.run(asked())
+
+
 def test_a_restart_lets_requests_finish_answers_503_meanwhile_and_follows_changes(tmp_path: Path) -> None:
     async def asked() -> None:
         upstream = Upstream()
