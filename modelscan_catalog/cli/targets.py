@@ -10,7 +10,7 @@ import click
 
 from modelscan_catalog.deploy.deployer import Deployer
 from modelscan_catalog.deploy.flow import Places
-from modelscan_catalog.deploy.targets import open_places, open_target
+from modelscan_catalog.deploy.targets import at_server, open_places, open_target
 from modelscan_catalog.errors import DeployError
 from modelscan_catalog.settings import load_settings
 from modelscan_catalog.state import Deployment, deployments
@@ -68,12 +68,10 @@ def opened(
 ) -> Iterator[Deployer]:
     """The deployer of the server that the options name, else of the settings' one."""
     namespace = _kept("namespace")
-    settings = load_settings(
-        gpustack_server=None if target == "kserve" else server,
-        gpustack_key=key,
-        kubeconfig=_kept("kubeconfig"),
-        active_namespace=namespace,
-    )
+    settings = load_settings(kubeconfig=_kept("kubeconfig"), active_namespace=namespace)
+    if target != "kserve":
+        given = None if key is None else load_settings(gpustack_key=key).gpustack_key
+        settings = at_server(settings, server, given)
     with open_target(settings, target, cluster, None if namespace else server) as deployer:
         yield deployer
 

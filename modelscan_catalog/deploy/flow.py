@@ -29,6 +29,7 @@ from modelscan_catalog.state import (
     write_event,
 )
 from modelscan_catalog.state.audit import Outcome as AuditOutcome
+from modelscan_catalog.state.values import put_value
 
 CREATING_FOR = timedelta(minutes=5)
 """A deployment that is being created elsewhere is not looked for on its server for so long."""
@@ -191,6 +192,11 @@ def router_name(target: str, server: str, name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._:/-]+", "-", f"{target}/{where}/{name}")[:200]
 
 
+def key_name(target: str, server: str) -> str:
+    """Under which name the state keeps the reference of a server's key, for those who look at it later."""
+    return f"{target}_key:{server}"
+
+
 def _ensure(deployer: Deployer, wanted: Wanted, body: Mapping[str, Any], places: Places) -> None:
     """Create it, with the intention in the state file first: the answer may never come."""
     before = _known(deployer, wanted.name, places)
@@ -233,6 +239,8 @@ def _ensure(deployer: Deployer, wanted: Wanted, body: Mapping[str, Any], places:
         plan=plan.model_dump(mode="json"),
         body_sha256=seen.body_sha256,
     )
+    if deployer.key_reference is not None:
+        put_value(places.connection, key_name(deployer.target, deployer.server), deployer.key_reference)
     _audit(deployer, wanted.name, places, "deploy", "done", {"remote id": seen.remote_id}, dict(body))
 
 

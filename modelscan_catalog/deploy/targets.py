@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from modelscan_catalog.deploy.deployer import Deployer
-from modelscan_catalog.deploy.flow import Places, refresh
+from modelscan_catalog.deploy.flow import Places, key_name, refresh
 from modelscan_catalog.errors import ModelScanError, SettingsError
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import deployments, open_state, put_deployment, state_path
 from modelscan_catalog.state.deployments import Target
+from modelscan_catalog.state.values import value_of
 
 
 @contextmanager
@@ -43,6 +44,35 @@ def open_target(
         yield GPUStackDeployer(api, cluster)
 
 
+def at_server(settings: Settings, server: str | None, key: str | None = None) -> Settings:
+    """``settings`` for the GPUStack server at ``server`` (null leaves theirs) with the reference of its key.
+
+    The settings' key is meant for the settings' server: another one gets ``key``, or the reference that was
+    used when something was deployed there, or none.
+    """
+    from modelscan_catalog.deploy.gpustack.api import server_url
+
+    if server is None:
+        return settings.model_copy(update={"gpustack_key": key or settings.gpustack_key})
+    address = server_url(server)
+    own = settings.gpustack_server
+    reference = key
+    if reference is None and own is not None and server_url(own) == address:
+        reference = settings.gpustack_key
+    elif reference is None:
+        reference = _remembered_key(settings, address) or (settings.gpustack_key if own is None else None)
+    return settings.model_copy(update={"gpustack_server": address, "gpustack_key": reference})
+
+
+def _remembered_key(settings: Settings, server: str) -> str | None:
+    path = state_path(settings.data_dir)
+    if not path.exists():
+        return None
+    with open_state(path) as connection:
+        reference = value_of(connection, key_name("gpustack", server))
+    return reference if isinstance(reference, str) else None
+
+
 def refresh_all(settings: Settings, actor: str) -> None:
     """Look at every deployment of the state file on its server; what cannot be asked says so in its row."""
     with open_places(settings, actor) as places:
@@ -50,7 +80,7 @@ def refresh_all(settings: Settings, actor: str) -> None:
         for target, server in dict.fromkeys((row.target, row.server) for row in known):
             here = settings
             if target == "gpustack":
-                here = settings.model_copy(update={"gpustack_server": server})
+                here = at_server(settings, server)
             try:
                 kserve_server = server if target == "kserve" else None
                 with open_target(here, target, kserve_server=kserve_server) as deployer:

@@ -8,7 +8,11 @@ import pytest
 from deployment_plan_samples import MODEL, publish
 
 from modelscan_catalog.cli.main import main
+from modelscan_catalog.deploy.flow import key_name
+from modelscan_catalog.deploy.targets import at_server
+from modelscan_catalog.settings import load_settings
 from modelscan_catalog.state import open_state, put_deployment, state_path
+from modelscan_catalog.state.values import put_value
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -140,3 +144,30 @@ def test_given_an_impossible_load_when_measured_then_the_field_is_named(
     code, _, err = run("bench", "m", *option)
     assert code == 2
     assert told in err
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked", "given", "kept", "used"),
+    [
+        ("http://a", None, None, None, "env:OWN"),
+        ("http://a", "http://a/", None, None, "env:OWN"),
+        ("http://a", "http://b", None, None, None),
+        ("http://a", "http://b", "env:GIVEN", "env:KEPT", "env:GIVEN"),
+        ("http://a", "http://b", None, "env:KEPT", "env:KEPT"),
+        (None, "http://b", None, None, "env:OWN"),
+        (None, "http://b", None, "env:KEPT", "env:KEPT"),
+    ],
+)
+def test_given_another_server_than_the_configured_one_then_it_never_gets_its_key(
+    tmp_path: Path,
+    configured: str | None,
+    asked: str | None,
+    given: str | None,
+    kept: str | None,
+    used: str | None,
+) -> None:
+    settings = load_settings(data_dir=tmp_path, gpustack_server=configured, gpustack_key="env:OWN")
+    if kept is not None:
+        with open_state(state_path(tmp_path)) as connection:
+            put_value(connection, key_name("gpustack", "http://b"), kept)
+    assert at_server(settings, asked, given).gpustack_key == used
