@@ -25,10 +25,11 @@ def lint_compose(document: Mapping[str, Any], engine_version: str | None) -> lis
             findings.append(Finding("error", "schema", f"{where}.image", "the service names no image"))
             continue
         findings += literal_secrets(_compose_environment(service), f"{where}.environment")
-        written = [*_compose_words(service.get("entrypoint")), *_compose_words(service.get("command"))]
-        words = [word.replace("$$", "$") for word in written]
+        entrypoint, command = (_compose_words(service.get(key)) for key in ("entrypoint", "command"))
         image = str(service["image"])
-        if runs_an_engine(image, words):
+        words = engine_words(image, entrypoint, command)
+        if words is not None:
+            words = [word.replace("$$", "$") for word in words]
             findings += lint_argv(words, f"{where}.command", image_version(image) or engine_version)
         ports = service.get("ports")
         for port in ports if isinstance(ports, list) else ():
@@ -75,13 +76,23 @@ _SERVERS: dict[str, Engine] = {
     "vllm.entrypoints.openai.api_server": "vllm",
 }
 """Python modules that are an engine's server."""
+_MODEL_FLAGS = ("--model", "--model-path", "--model_path")
 
 
-def runs_an_engine(image: str, words: Sequence[str]) -> bool:
-    """Whether a container of ``image`` with these words is an engine; flags alone go to the image's own."""
+def engine_words(image: str, started_by: Sequence[str], arguments: Sequence[str]) -> list[str] | None:
+    """The words of a container that runs an engine, as ``lint_argv`` reads them; None for any other.
+
+    ``started_by`` replaces what the image starts by itself, which for vLLM's own image is ``vllm serve``.
+    """
+    words = [*started_by, *arguments]
     if words[:2] == ["vllm", "serve"] or any(word in _SERVERS for word in words):
-        return True
-    return ("vllm" in image or "sglang" in image) and bool(words) and words[0].startswith("-")
+        return words
+    if not words or ("vllm" not in image and "sglang" not in image):
+        return None
+    if words[0].startswith("-"):
+        return words
+    own = not started_by and image.partition(":")[0].rpartition("/")[2].startswith("vllm-openai")
+    return ["vllm", "serve", *words] if own else None
 
 
 def lint_argv(words: Sequence[str], where: str, version: str | None) -> list[Finding]:
@@ -92,16 +103,11 @@ def lint_argv(words: Sequence[str], where: str, version: str | None) -> list[Fin
     if module is not None:
         engine = _SERVERS[module]
         rest = rest[rest.index(module) + 1 :]
-        flags = (flag_name("sglang", "model"), "--model", "--model_path")
-        if not any(word.split("=")[0] in flags for word in rest):
-            return [
-                Finding(
-                    "error",
-                    "missing_value",
-                    where,
-                    f"no model is given: add {flags[0 if engine == 'sglang' else 1]}",
-                )
-            ]
+        if engine == "vllm" and rest and not rest[0].startswith("-"):
+            rest = rest[1:]
+        elif not any(word.split("=")[0] in _MODEL_FLAGS for word in rest):
+            flag = flag_name("sglang", "model") if engine == "sglang" else "--model"
+            return [Finding("error", "missing_value", where, f"no model is given: add {flag}")]
     elif rest[:2] == ["vllm", "serve"]:
         rest = rest[2:]
         if not rest or rest[0].startswith("-"):

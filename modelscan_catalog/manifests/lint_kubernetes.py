@@ -10,10 +10,10 @@ from modelscan_catalog.manifests.findings import Finding
 from modelscan_catalog.manifests.flags import check_flags
 from modelscan_catalog.manifests.lint_argv import (
     any_plugin,
+    engine_words,
     image_version,
     lint_argv,
     literal_secrets,
-    runs_an_engine,
 )
 
 _LABEL = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
@@ -161,9 +161,10 @@ def _additional_arguments(container: Document, where: str, engine_version: str |
 def _containers(containers: Sequence[Document], prefix: str, engine_version: str | None) -> Iterator[Finding]:
     for where, container in _numbered(containers, prefix):
         yield from literal_secrets(container.get("env") or (), f"{where}.env")
-        words = [str(w) for key in ("command", "args") for w in container.get(key) or ()]
+        command, arguments = ([str(w) for w in container.get(key) or ()] for key in ("command", "args"))
         image = str(container.get("image") or "")
-        if runs_an_engine(image, words):
+        words = engine_words(image, command, arguments)
+        if words is not None:
             words = [word.replace("$$(", "$(") for word in words]
             yield from lint_argv(words, f"{where}.args", image_version(image) or engine_version)
 

@@ -186,3 +186,30 @@ def test_given_any_value_when_linted_as_any_kind_then_findings_come_and_no_excep
         assert lint_manifest(kind, value)
         assert lint_manifest(kind, {"services": {"a": value}}) is not None
     lint_manifest("vllm_command", value)
+
+
+@pytest.mark.parametrize(
+    ("service", "codes"),
+    [
+        ({"image": "vllm/vllm-openai:v0.33.0", "command": ["a/b", "--swap-space=4"]}, ["removed_flag"]),
+        ({"image": "vllm/vllm-openai:v0.33.0", "command": "--model a/b --swap-space=4"}, ["removed_flag"]),
+        ({"image": "vllm/vllm-openai:v0.11.0", "command": ["a/b", "--swap-space=4"]}, []),
+        (
+            {"image": "x/y", "entrypoint": ["vllm", "serve"], "command": ["--max-model-len=1"]},
+            ["missing_value"],
+        ),
+        ({"image": "vllm/vllm-openai:v0.33.0", "entrypoint": ["chown"], "command": ["1:1", "/a"]}, []),
+        ({"image": "lmsysorg/sglang:v0.5.23", "command": "bash -c true"}, []),
+        (
+            {"image": "x/y", "command": "python3 -m sglang.launch_server --model-path a --mem-frac=2"},
+            ["wrong_value", "abbreviated_flag"],
+        ),
+        (
+            {"image": "x/y", "command": "python -m vllm.entrypoints.openai.api_server --port=1"},
+            ["missing_value"],
+        ),
+    ],
+)
+def test_given_a_container_when_linted_then_an_engine_is_known_by_what_starts_it(service, codes):
+    found = lint_manifest("compose", {"services": {"a": service}})
+    assert [finding.code for finding in found] == codes
