@@ -23,7 +23,7 @@ from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.settings import HttpLimits, Settings
 
-EXAMPLES = int(os.environ.get("MODELSCAN_FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("MODELSCAN_FUZZ_EXAMPLES", "6"))
 NOWHERE = "http://127.0.0.1:9"
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
