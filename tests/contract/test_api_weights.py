@@ -84,7 +84,7 @@ def test_usage_tells_bytes_and_the_state_of_the_disk(client: TestClient) -> None
 
 
 def test_the_same_request_while_it_is_open_is_the_same_job(client: TestClient, hub: FakeHub) -> None:
-    hub.bytes_per_s["model.safetensors"] = 3000
+    hub.holds["model.safetensors"] = 1000
     first, second = (post(client, hfModelId=REPO).json()["data"]["job"]["id"] for _ in range(2))
     assert first == second
     cancelled = client.post(f"/jobs/{first}/cancel", headers=AUTHORIZED)

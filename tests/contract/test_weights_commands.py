@@ -139,7 +139,7 @@ def test_jobs_are_listed_and_shown_by_the_beginning_of_their_id() -> None:
 
 def fetching(hub: FakeHub) -> "subprocess.Popen[str]":
     """An install in a process of its own that is in the middle of a file."""
-    hub.bytes_per_s["model.safetensors"] = 20_000_000
+    hub.holds["model.safetensors"] = 4_000_000
     process = subprocess.Popen(
         [COMMAND, "weights", "install", REPO, "--hub", "modelscope"],
         env={**os.environ, "MODELSCOPE_ENDPOINT": hub.url},

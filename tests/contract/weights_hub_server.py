@@ -3,8 +3,6 @@
 import hashlib
 import json
 import threading
-import time
-from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -40,7 +38,8 @@ class FakeHub:
     repos: dict[str, Repo] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
     """Of a path: after how many bytes the next answers break off."""
-    bytes_per_s: dict[str, int] = field(default_factory=dict)
+    holds: dict[str, int] = field(default_factory=dict)
+    """Of a path: after how many bytes the answers pause until ``release``."""
     corrupt: set[str] = field(default_factory=set)
     statuses: dict[str, list[int]] = field(default_factory=dict)
     """Of a path: the next answers' statuses instead of the file."""
@@ -49,7 +48,6 @@ class FakeHub:
     ignores_ranges: bool = False
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
     """(method, path, Range) of file requests."""
-    sent: Counter[str] = field(default_factory=Counter)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
@@ -79,6 +77,10 @@ class FakeHub:
 
     def is_lfs(self, path: str) -> bool:
         return path.endswith((".safetensors", ".gguf", ".bin"))
+
+    def release(self) -> None:
+        """Let the answers that pause go on."""
+        self.holds.clear()
 
     def times(self, path: str) -> int:
         """How often the file's bytes were asked for."""
@@ -242,12 +244,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def stream(self, path: str, body: bytes) -> None:
         hub = self.state
-        rate = hub.bytes_per_s.get(path)
-        step = max(1, rate // 20) if rate else 1 << 20
-        for start in range(0, len(body), step):
-            self.wfile.write(body[start : start + step])
-            hub.sent[path] += len(body[start : start + step])
-            if rate and hub.over.wait(0.05):
-                return
-            if rate is None:
-                time.sleep(0)
+        first = min(hub.holds.get(path, len(body)), len(body))
+        self.wfile.write(body[:first])
+        if first < len(body):
+            self.wfile.flush()
+            while path in hub.holds and not hub.over.wait(0.02):
+                continue
+            self.wfile.write(body[first:])

@@ -1,4 +1,4 @@
-"""The process that talks to a hub with the hub's own client: reads an order, writes what it sees.
+"""The process that talks to a hub with the hub's own client: reads orders, writes what it sees.
 
 A process of its own, because the clients take their settings from the environment when they are imported
 and keep caches and names in the home directory, and because only a process can be stopped at once.
@@ -7,6 +7,7 @@ and keep caches and names in the home directory, and because only a process can 
 import errno
 import hashlib
 import os
+import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -34,23 +35,26 @@ FetchOne = Callable[[Order, RemoteFile, Path], None]
 """Puts the file at the path, resuming what is there; raises ``HubFailedError``."""
 
 
-def main() -> int:
-    """Carry out the order on standard input; ends with it, so that no orphan goes on fetching."""
-    order = Order.model_validate_json(sys.stdin.readline())
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+def main() -> None:
+    """Carry out the orders on standard input one by one; ends with it, so that no orphan goes on fetching."""
+    orders: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_hear, args=(orders,), daemon=True).start()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the clients print is no line of ours
-    try:
-        _carry_out(order, out)
-    except HubFailedError as error:
-        _say(out, Said(failure=error.failure, message=str(error)))
-        return 1
-    return 0
+    while True:
+        order = Order.model_validate_json(orders.get())
+        try:
+            _carry_out(order, out)
+        except HubFailedError as error:
+            _say(out, Said(failure=error.failure, message=str(error)))
+            os._exit(1)  # files that other threads still fetch are resumed by the next run
+        _say(out, Said(done=True))
 
 
-def _end_with_the_parent() -> None:
-    os.read(0, 1)  # not sys.stdin: its lock would be held when the interpreter ends
-    os._exit(3)
+def _hear(orders: "queue.Queue[str]") -> None:
+    for line in sys.stdin:
+        orders.put(line)
+    os._exit(0)  # the parent is gone or has no more orders
 
 
 def _say(out: TextIO, said: Said) -> None:
@@ -66,14 +70,12 @@ def _carry_out(order: Order, out: TextIO) -> None:
     if order.what == "list":
         _say(out, Said(listing=client.listing(order)))
         return
-    with ThreadPoolExecutor(order.parallel) as pool:
-        waiting = [pool.submit(_one, client.fetch, order, file) for file in order.files]
-        try:
-            for done in as_completed(waiting):
-                _say(out, Said(file=done.result()))
-        except HubFailedError as error:
-            _say(out, Said(failure=error.failure, message=str(error)))
-            os._exit(1)  # the other files are resumed by the next run
+    # Not as a context manager: a failure is told at once, and not when the other files are there.
+    pool = ThreadPoolExecutor(order.parallel)
+    waiting = [pool.submit(_one, client.fetch, order, file) for file in order.files]
+    for done in as_completed(waiting):
+        _say(out, Said(file=done.result()))
+    pool.shutdown()
 
 
 def _one(fetch: FetchOne, order: Order, file: RemoteFile) -> InstalledFile:

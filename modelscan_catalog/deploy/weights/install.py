@@ -18,7 +18,7 @@ from modelscan_catalog.deploy.weights.library import (
 )
 from modelscan_catalog.deploy.weights.messages import Order
 from modelscan_catalog.deploy.weights.paths import checked_repo, checked_revision, inside, install_directory
-from modelscan_catalog.deploy.weights.process import carry_out
+from modelscan_catalog.deploy.weights.process import Fetcher
 from modelscan_catalog.deploy.weights.records import (
     Install,
     InstalledFile,
@@ -62,8 +62,8 @@ class InstallPlan:
         need = self.missing_bytes - self.staged_bytes
         if need > self.free_bytes:
             raise WeightsError(
-                f"{self.repo.repo}: {size_text(need)} are missing, {root} has {size_text(self.free_bytes)} free; "
-                "remove some (`modelscan weights list`) or set WEIGHTS_STORAGE_PATH to another disk"
+                f"{self.repo.repo}: {size_text(need)} are missing, {root} has {size_text(self.free_bytes)} "
+                "free; remove some (`modelscan weights list`) or set WEIGHTS_STORAGE_PATH to another disk"
             )
 
 
@@ -78,13 +78,20 @@ def remote_repo(settings: Settings, request: InstallRequest, tick: Callable[[], 
     Raises ``UnknownIdError`` for a repository or revision that is not there, ``FetchError`` when the hub does
     not answer, ``WeightsError`` when it refuses.
     """
+    with Fetcher(settings.weights_install_timeout_s) as fetcher:
+        return _listed(fetcher, settings, request, tick)
+
+
+def _listed(
+    fetcher: Fetcher, settings: Settings, request: InstallRequest, tick: Callable[[], None]
+) -> RemoteRepo:
     checked_repo(request.repo)
     if request.revision is not None:
         checked_revision(request.revision)
-    for said in carry_out(_order(settings, request, "list"), tick, timeout_s=60):
-        if said.listing is not None:
-            return said.listing
-    raise WeightsError(f"{request.repo}: the hub gave no listing")
+    listings = [said.listing for said in fetcher.carry_out(_order(settings, request, "list"), tick)]
+    if len(listings) != 1 or listings[0] is None:
+        raise WeightsError(f"{request.repo}: the hub gave no listing")
+    return listings[0]
 
 
 def pinned(request: InstallRequest, repo: RemoteRepo) -> InstallRequest:
@@ -175,9 +182,10 @@ def install_weights(settings: Settings, request: InstallRequest, report: Report)
         if (here := installed_already(settings, request)) is not None:
             return here
         report(step="asking the hub")
-        repo = remote_repo(settings, request, report)
-        with held(settings.weights_dir, repo.hub, repo.repo, repo.revision):
-            return _install(settings, request, plan_install(settings, request, repo), report)
+        with Fetcher(settings.weights_install_timeout_s) as fetcher:
+            repo = _listed(fetcher, settings, request, report)
+            with held(settings.weights_dir, repo.hub, repo.repo, repo.revision):
+                return _install(settings, request, plan_install(settings, request, repo), fetcher, report)
     except StateError as error:
         raise WeightsError(
             f"{request.repo}: {error} (WEIGHTS_INSTALL_TIMEOUT); what is there is kept, run the install again"
@@ -188,7 +196,9 @@ def install_weights(settings: Settings, request: InstallRequest, report: Report)
         ) from error
 
 
-def _install(settings: Settings, request: InstallRequest, plan: InstallPlan, report: Report) -> Install:
+def _install(
+    settings: Settings, request: InstallRequest, plan: InstallPlan, fetcher: Fetcher, report: Report
+) -> Install:
     root, repo = settings.weights_dir, plan.repo
     plan.refuse_without_space(root)
     stage = install_directory(root, repo.hub, repo.repo, repo.revision, partial=True)
@@ -214,7 +224,7 @@ def _install(settings: Settings, request: InstallRequest, plan: InstallPlan, rep
                 "parallel": settings.weights_parallel,
             }
         )
-        for said in carry_out(order, tick, timeout_s=settings.weights_install_timeout_s):
+        for said in fetcher.carry_out(order, tick):
             fetched += [said.file] if said.file else []
         if {file.path for file in fetched} != {file.path for file in missing}:
             raise WeightsError(

@@ -1,4 +1,4 @@
-"""What the fetching process and its parent say to each other: one JSON object in, one a line out."""
+"""What the fetching process and its parent say to each other: JSON, one object a line."""
 
 from typing import Literal
 
@@ -27,9 +27,10 @@ class Order(Record):
 
 
 class Said(Record):
-    """One line of the process: a listing, a file that is whole, or why it stops."""
+    """One line of the process: a listing, a file that is whole, the end of an order, or why it stops."""
 
     listing: RemoteRepo | None = None
     file: InstalledFile | None = None
+    done: bool = False
     failure: Failure | None = None
     message: str = ""
