@@ -118,7 +118,7 @@ def _without(
     """The layers without the wrong value of the field at ``where``, and the line that says so."""
     name = where.partition(".")[0]
     field = next(
-        (field for field in Settings.model_fields if name.lower() in (field, *_variables(field))), name
+        (field for field in Settings.model_fields if name.lower() in (field, *variables_of(field))), name
     )
     if field in STRICT_FIELDS or field.endswith(("_token", "_key")) or field in layers.overrides:
         raise SettingsError(f"setting {where}: {why}") from cause
@@ -140,7 +140,7 @@ def _without(
     raise SettingsError(f"setting {where}: {why}") from cause
 
 
-def _variables(field: str) -> tuple[str, ...]:
+def variables_of(field: str) -> tuple[str, ...]:
     """Names of a field in the environment, in lower case."""
     alias = Settings.model_fields[field].validation_alias
     if isinstance(alias, AliasChoices):
@@ -149,7 +149,7 @@ def _variables(field: str) -> tuple[str, ...]:
 
 
 def _is_of(variable: str, field: str) -> bool:
-    return field in Settings.model_fields and variable.partition("__")[0] in _variables(field)
+    return field in Settings.model_fields and variable.partition("__")[0] in variables_of(field)
 
 
 def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from modelscan_catalog.errors import SettingsError
-from modelscan_catalog.settings import load_settings, load_tolerant
+from modelscan_catalog.settings import REPOSITORY_ROOT, Settings, load_settings, load_tolerant
+from modelscan_catalog.settings.load import variables_of
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +110,10 @@ def test_names_of_other_programs_are_followed_or_answered_with_a_reason(
 def test_a_wrong_argument_is_never_passed_over() -> None:
     with pytest.raises(SettingsError, match="port"):
         load_tolerant(port=70000)
+
+
+def test_every_setting_is_in_the_documents() -> None:
+    pages = [REPOSITORY_ROOT / "README.md", *(REPOSITORY_ROOT / "docs").glob("*.md")]
+    told = "\n".join(page.read_text("utf-8") for page in pages)
+    names = {field: [name.upper() for name in variables_of(field)] for field in Settings.model_fields}
+    assert [field for field, known in names.items() if not any(name in told for name in known)] == []
