@@ -104,6 +104,9 @@ class KServe:
         applied = apply and action != "unchanged"
         if applied:
             after = self._apply(kind, wanted, dry_run=False, force=force)
+            if before is None and after["metadata"].get("generation", 1) > 1:
+                # The API has no exclusive apply: the last of two creations at the same moment holds, whole.
+                action, differences = "update", ("somebody else made it at the same moment; now it is this",)
         return Change(action, applied, kind.name, self.namespace, name, differences, before, after)
 
     def deactivate(self, name: str, *, apply: bool = False, force: bool = False) -> Change:

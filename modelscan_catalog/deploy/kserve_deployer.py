@@ -42,6 +42,11 @@ class KServeDeployer:
         """The service that would serve ``wanted``; raises ``ManifestError`` for what KServe cannot serve."""
         if wanted.card_ids:
             raise ManifestError("gpu: Kubernetes chooses the cards of a pod itself; name their kind instead")
+        if wanted.plan.engine not in (None, "vllm"):
+            raise ManifestError(
+                f"KServe is driven with vLLM here, not {wanted.plan.engine}: plan with --backend vllm, or "
+                "write `modelscan manifest -t kserve-runtime` and apply that yourself"
+            )
         nodes = usable_nodes(self._services.cluster)
         options = EmitOptions(
             namespace=self._services.namespace,

@@ -38,7 +38,7 @@ def activate(
         "kserve",
         target.server,
         name,
-        "creating" if seen.state == "running" else seen.state,
+        "creating" if change.applied and seen.state == "running" else seen.state,
         message=seen.message,
         model=plan.model_id if plan else None,
         checkpoint=plan.variant_id if plan else None,

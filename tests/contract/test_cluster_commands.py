@@ -69,7 +69,7 @@ def test_an_engine_that_kserve_does_not_serve_is_refused_with_one_that_it_does(
     registry = str(publish(tmp_path / "published"))
     asked = ("deploy", "Qwen/Qwen3-8B", "--target", "kserve", "--gpu", "l40s", "--registry", registry)
     code, text = run(*asked, "--backend", "sglang")
-    assert (code, "plan it with vllm" in text) == (2, True), text
+    assert (code, "plan with --backend vllm" in text) == (2, True), text
 
 
 def test_what_is_known_in_another_cluster_is_not_looked_for_in_this_one(

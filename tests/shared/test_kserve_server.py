@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from modelscan_catalog.deploy.kserve_api import Cluster, connect
 from modelscan_catalog.deploy.kserve_checks import CLUSTER_RUNTIME
 from modelscan_catalog.deploy.plan import PlanRequest
 from modelscan_catalog.deploy.planner import make_plan
+from modelscan_catalog.errors import ConflictError
 from modelscan_catalog.manifests.options import EmitOptions
 from modelscan_catalog.manifests.targets import emit
 from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
@@ -69,6 +71,27 @@ def test_on_the_real_server(claim: Any, server: str, at: str, tmp_path: Path) ->
     with recorder.running():
         claim(connect(_exchanges.kubeconfig(tmp_path, recorder.url)), at)
     recorder.write(claim.__name__)
+
+
+def test_of_many_changes_at_once_each_is_done_whole_or_is_a_conflict(server: str, at: str) -> None:
+    wanted = [_claims.changed(_claims.SERVICE, minReplicas=n, maxReplicas=n, timeout=n) for n in range(2, 10)]
+    KServe(connect(server), at).activate(_claims.SERVICE, apply=True)
+
+    def activate(document: dict[str, Any]) -> int | None:
+        try:
+            KServe(connect(server), at).activate(document, apply=True)
+        except ConflictError:
+            return None
+        return int(document["spec"]["predictor"]["timeout"])
+
+    with ThreadPoolExecutor(8) as pool:
+        done = {number for number in pool.map(activate, wanted) if number is not None}
+    found = KServe(connect(server), at).find(_claims.NAME)
+    assert found is not None
+    predictor = found["spec"]["predictor"]
+    assert done
+    assert predictor["timeout"] in done
+    assert predictor["minReplicas"] == predictor["maxReplicas"] == predictor["timeout"]
 
 
 @pytest.fixture

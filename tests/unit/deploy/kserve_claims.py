@@ -114,6 +114,16 @@ def an_edit_between_the_dry_run_and_the_change_is_not_overwritten(cluster: Clust
     assert found["metadata"]["labels"] == {**OURS, "team": "search"}
 
 
+def of_two_creations_at_one_moment_the_last_holds_whole_and_says_so(cluster: Cluster, at: str) -> None:
+    first = changed(SERVICE, maxReplicas=3, minReplicas=2, timeout=60)
+    meddled = Meddled(cluster, lambda: cluster.apply(INFERENCE_SERVICE, at, first))
+    change = KServe(meddled, at).activate(SERVICE, apply=True)
+    assert (change.action, change.applied) == ("update", True)
+    assert change.differences == ("somebody else made it at the same moment; now it is this",)
+    assert change.after is not None
+    assert change.after["spec"] == SERVICE["spec"]
+
+
 def a_field_that_somebody_else_holds_is_named_with_its_holder(cluster: Cluster, at: str) -> None:
     services = KServe(cluster, at)
     services.activate(SERVICE, apply=True)
@@ -328,6 +338,7 @@ CLAIMS: tuple[Callable[[Cluster, str], None], ...] = (
     a_value_of_the_wrong_type_is_refused_by_its_field,
     rules_between_fields_are_the_servers_own,
     an_edit_between_the_dry_run_and_the_change_is_not_overwritten,
+    of_two_creations_at_one_moment_the_last_holds_whole_and_says_so,
     a_field_that_somebody_else_holds_is_named_with_its_holder,
     what_modelscan_did_not_make_is_neither_changed_nor_deleted,
     a_service_of_the_other_kind_keeps_its_name,
