@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelscan_catalog.errors import SourceError
 from modelscan_catalog.onboarding.rules import interface_by_rules
 from modelscan_catalog.onboarding.tables import InterfaceTables, interface_tables
-from modelscan_catalog.sdk.interface import ProviderInterface, facts, faults
+from modelscan_catalog.sdk.interface import ProviderInterface, faults
 from modelscan_catalog.sdk.render import GeneratedClient, Language, check_names, generate
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.sources.runner import latest
@@ -96,18 +96,7 @@ def onboarding_files(
 
 
 def _interface_line(interface: ProviderInterface) -> bytes:
-    evidence = {
-        entry.field: [entry.standing, entry.source, entry.locator, entry.rule] for entry in interface.evidence
-    }
-    return json_bytes(
-        {
-            **facts(interface),
-            "models": interface.models,
-            "other_formats": interface.other_formats,
-            "missing": list(interface.missing),
-            "evidence": evidence,
-        }
-    )
+    return json_bytes(interface.model_dump(mode="json", exclude_defaults=True))
 
 
 def manifest_entry(client: GeneratedClient) -> dict[str, object]:
