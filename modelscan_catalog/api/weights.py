@@ -1,14 +1,16 @@
 """Weights on the server's disk: what is there, installs as jobs, removal."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from modelscan_catalog.api.auditing import actor_of
 from modelscan_catalog.api.bodies import Answer
@@ -65,7 +67,15 @@ def weight_routes(context: ApiContext) -> APIRouter:
     """Reads for everybody; what fetches, removes or tells of jobs is behind the token."""
     settings = context.settings
     threads = InstallThreads(settings)
-    router = APIRouter(tags=["weights"])
+
+    @asynccontextmanager
+    async def resuming(_: FastAPI) -> AsyncIterator[None]:
+        if context.state is not None:
+            with suppress(StateError):  # the endpoints say what is wrong with the state
+                await run_in_threadpool(threads.resume)
+        yield
+
+    router = APIRouter(tags=["weights"], lifespan=resuming)
     guarded: dict[str, Any] = {
         "dependencies": [Depends(context.authorized)],
         "responses": SECRET_REFUSALS,

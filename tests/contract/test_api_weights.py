@@ -10,6 +10,12 @@ from api_samples import TOKEN, refusal, serving_state
 from fastapi.testclient import TestClient
 from weights_hub_server import COMMIT, FakeHub
 
+from modelscan_catalog.deploy.weights.operations import new_install_job
+from modelscan_catalog.deploy.weights.records import InstallRequest
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.state import open_state
+from modelscan_catalog.state.jobs import start_job
+
 REPO = "acme/tiny"
 NAME = f"huggingface/{REPO}/{COMMIT}"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -148,6 +154,20 @@ def test_while_the_hub_is_away_the_catalogues_commit_is_promised_and_the_job_say
         assert job["state"] == "failed"
         assert "127.0.0.1:9 cannot be reached" in job["error"]
         assert refusal(post(client, hfModelId=CATALOGUED, dry_run=True))["code"] == "host_refused"
+
+
+def test_a_server_that_starts_takes_up_the_installs_that_its_predecessor_left(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data", huggingface_url=hub.url)
+    waiting = new_install_job(settings, InstallRequest(repo=REPO))
+    lost = new_install_job(settings, InstallRequest(repo="acme/gguf", files=("*Q8*",)))
+    with open_state(settings.state_file) as connection:
+        assert start_job(connection, lost.id)
+        connection.execute("UPDATE jobs SET beat_at = '2026-01-01T00:00:00+00:00' WHERE id = ?", (lost.id,))
+    with serving_state(tmp_path, TOKEN, huggingface_url=hub.url) as client:
+        assert [ended(client, job.id)["state"] for job in (waiting, lost)] == ["succeeded", "succeeded"]
+        assert len(client.get("/weights").json()["data"]) == 2
 
 
 def test_a_removal_is_dry_until_it_is_applied(client: TestClient) -> None:

@@ -1,8 +1,10 @@
 """Installs and removals as jobs, with their events, their audit rows and the notice when the disk fills."""
 
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from modelscan_catalog.deploy.weights.addresses import described
@@ -13,8 +15,8 @@ from modelscan_catalog.deploy.weights.records import Install, InstallRequest, si
 from modelscan_catalog.errors import StateError, WeightsError
 from modelscan_catalog.notify import Notice, notify
 from modelscan_catalog.settings import Settings
-from modelscan_catalog.state import deployments, events, open_state, write_audit, write_event
-from modelscan_catalog.state.jobs import Job, create_job
+from modelscan_catalog.state import deployments, events, jobs, open_state, write_audit, write_event
+from modelscan_catalog.state.jobs import LOST_AFTER_S, Job, create_job
 from modelscan_catalog.state.runner import Report, run_job
 
 KIND = "weights.install"
@@ -60,18 +62,33 @@ class InstallThreads:
         self._settings = settings
         self._slots = threading.BoundedSemaphore(settings.weights_jobs)
 
-    def start(self, job: Job, actor: str) -> threading.Thread:
+    def start(self, job: Job, actor: str, after_s: float = 0) -> threading.Thread:
         """Run ``job`` when a slot is free; the thread is a daemon, and a repeated request resumes its job."""
-        thread = threading.Thread(target=self._run, args=(job, actor), daemon=True)
+        thread = threading.Thread(target=self._run, args=(job, actor, after_s), daemon=True)
         thread.start()
         return thread
 
-    def _run(self, job: Job, actor: str) -> None:
+    def resume(self) -> list[threading.Thread]:
+        """Take up open jobs, such as those of a server that was stopped, once no process runs them."""
+        with open_state(self._settings.state_file) as connection:
+            left = [job for job in jobs(connection, kind=KIND, limit=1000) if job.open]
+        return [self.start(job, "resumed", _until_lost_s(job)) for job in left]
+
+    def _run(self, job: Job, actor: str, after_s: float) -> None:
+        time.sleep(after_s)
         with self._slots:
             try:
                 run_install_job(self._settings, job, actor)
             except StateError:
                 return  # cancelled while it waited, or the same request came twice
+
+
+def _until_lost_s(job: Job) -> float:
+    """Seconds until a running job without another beat counts as lost."""
+    if job.beat_at is None:
+        return 0.0
+    age_s = (datetime.now(UTC) - datetime.fromisoformat(job.beat_at)).total_seconds()
+    return max(0.0, LOST_AFTER_S + 1 - age_s)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from modelscan_catalog.notify import Notice
 from modelscan_catalog.settings import Settings, load_settings
 from modelscan_catalog.state import audit_rows, events, open_state, put_deployment
 from modelscan_catalog.state import job as read_job
-from modelscan_catalog.state.jobs import cancel_job
+from modelscan_catalog.state.jobs import LOST_AFTER_S, cancel_job, start_job
 
 COMMIT = "ab" * 20
 Disk = namedtuple("Disk", "total used free")
@@ -146,3 +146,12 @@ def test_people_are_told_once_when_the_disk_passes_the_threshold_and_once_when_i
     assert "85% full, at or above the threshold of 85%" in notices[0].text
     assert "84% full, below 85% again" in notices[1].text
     assert notices[0].detail["used_share"] == 0.85
+
+
+def test_a_job_that_another_process_runs_is_taken_up_only_when_it_has_lost_it(settings: Settings) -> None:
+    job = new_install_job(settings, REQUEST)
+    assert operations._until_lost_s(job) == 0
+    with open_state(settings.state_file) as connection:
+        assert start_job(connection, job.id)
+        running = read_job(connection, job.id)
+    assert LOST_AFTER_S - 5 < operations._until_lost_s(running) <= LOST_AFTER_S + 1
