@@ -16,7 +16,7 @@ from modelscan_catalog.deploy.kserve_api import (
     Document,
     Kind,
 )
-from modelscan_catalog.deploy.kserve_refusals import NotServedError
+from modelscan_catalog.deploy.kserve_refusals import NotAllowedError, NotServedError
 from modelscan_catalog.errors import ConflictError, ManifestError
 
 KINDS = (INFERENCE_SERVICE, LLM_INFERENCE_SERVICE)
@@ -54,27 +54,37 @@ class KServe:
         self.namespace = namespace
 
     def find(self, name: str) -> dict[str, Any] | None:
-        """The service of that name, of whichever kind; None when there is none."""
+        """The service of that name, of whichever kind; None when there is none.
+
+        A kind that the account may not read has none; raises ``NotAllowedError`` where it may read neither.
+        """
+        denied = []
         for kind in KINDS:
-            found = self.cluster.get(kind, self.namespace, name)
+            try:
+                found = self.cluster.get(kind, self.namespace, name)
+            except NotAllowedError as error:
+                denied.append(error)
+                continue
             if found is not None:
                 return found
+        if len(denied) == len(KINDS):
+            raise denied[0]
         return None
 
     def services(self) -> list[dict[str, Any]]:
         """All services by name, those that ModelScan did not make too.
 
-        Raises ``NotServedError`` when the cluster has neither kind.
+        Raises ``NotServedError`` or ``NotAllowedError`` where neither kind is to be had.
         """
         found: list[dict[str, Any]] = []
-        missing = []
+        missing: list[NotServedError | NotAllowedError] = []
         for kind in KINDS:
             try:
                 found += self.cluster.list(kind, self.namespace)
-            except NotServedError as error:
+            except (NotServedError, NotAllowedError) as error:
                 missing.append(error)
         if len(missing) == len(KINDS):
-            raise NotServedError(f"{missing[0]}; install KServe 0.20 or later, with its CRDs")
+            raise missing[0]
         return sorted(found, key=lambda item: str(item["metadata"]["name"]))
 
     def activate(self, document: Document, *, apply: bool = False, force: bool = False) -> Change:

@@ -9,12 +9,18 @@ from modelscan_catalog.errors import ConflictError, DeployError, DocumentRefused
 
 _STRICT = re.compile(r'(unknown|duplicate) field "([^"]+)"')
 _TYPED = re.compile(r"^failed to create typed patch object .*?\): \.(\S+): (.*)$", re.S)
+_WEBHOOK, _QUOTA = "admission webhook", "exceeded quota"
+"""Words of refusals that come as 403, and are not about rights."""
 _NOT_ALLOWED = (401, 403)
 _BAD_DOCUMENT = (400, 413, 415, 422)
 
 
 class NotServedError(DeployError):
     """The API server does not know a kind of object."""
+
+
+class NotAllowedError(DeployError):
+    """The account of the kubeconfig lacks a right."""
 
 
 def refusal(status: int, answer: Any, what: str, server: str) -> DeployError:
@@ -28,7 +34,7 @@ def refusal(status: int, answer: Any, what: str, server: str) -> DeployError:
     message = str(answer.get("message", ""))
     details = answer.get("details") or {}
     if status == HTTPStatus.NOT_FOUND and not details.get("name"):
-        return NotServedError(f"{what}: {server} does not serve this kind in this version")
+        return NotServedError(f"{what}: {server} does not serve this kind; KServe's come with KServe 0.20")
     causes = [cause for cause in details.get("causes") or [] if isinstance(cause, dict)]
     if status == HTTPStatus.CONFLICT:
         return _conflict(what, message, causes)
@@ -37,10 +43,12 @@ def refusal(status: int, answer: Any, what: str, server: str) -> DeployError:
     ]
     if faults:
         return DocumentRefusedError(f"{what}: {_listed(faults)}", faults[0][0] or None)
-    if status in _BAD_DOCUMENT:
+    if status in _BAD_DOCUMENT or _WEBHOOK in message:
         return DocumentRefusedError(f"{what}: {message[:400]}")
+    if _QUOTA in message:
+        return DeployError(f"{what}: {message[:300]}; ask for less, or have the quota raised")
     if status in _NOT_ALLOWED:
-        return DeployError(
+        return NotAllowedError(
             f"{what}: {server} does not allow it: {message[:300]}; check the kubeconfig's user"
         )
     if status == HTTPStatus.NOT_FOUND and details.get("kind") == "namespaces":

@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 from kserve_exchanges import Replay, Routes, kubeconfig
 
-from modelscan_catalog.deploy.kserve import named
-from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, Cluster, Kind, connect
-from modelscan_catalog.deploy.kserve_refusals import NotServedError
+from modelscan_catalog.deploy.kserve import KServe, named
+from modelscan_catalog.deploy.kserve_api import (
+    INFERENCE_SERVICE,
+    LLM_INFERENCE_SERVICE,
+    Cluster,
+    Kind,
+    connect,
+)
+from modelscan_catalog.deploy.kserve_refusals import NotAllowedError, NotServedError
 from modelscan_catalog.errors import DeployError, ServerUnreachableError, SettingsError
 
 AT = INFERENCE_SERVICE.path("ai", "active-llm")
@@ -63,6 +69,8 @@ def test_several_kubeconfigs_are_merged_as_kubectl_does(tmp_path: Path) -> None:
     [
         (401, {"message": "Unauthorized"}, "does not allow it: Unauthorized; check the kubeconfig's user"),
         (403, {"message": "no", "details": {"kind": "inferenceservices"}}, "does not allow it"),
+        (403, {"message": 'admission webhook "isvc" denied the request: no runtime'}, "denied the request: no run"),
+        (403, {"message": "is forbidden: exceeded quota: gpus"}, "have the quota raised"),
         (200, "<html>a gateway</html>", "answered 200 '<html>a gateway</html>': is it an API server?"),
         (200, "[]", "is it an API server"),
         (502, "bad gateway", "answered 502"),
@@ -127,3 +135,23 @@ def test_a_renamed_service_serves_its_model_under_the_old_name() -> None:
     assert named(renamed, "other", "ai")["spec"]["predictor"]["model"]["args"] == arguments
     assert model["args"] == ["--max-model-len=8"]
     assert named(document, "qwen3-8b", "ai")["spec"] == document["spec"]
+
+
+def test_rights_on_one_kind_of_service_are_enough(tmp_path: Path) -> None:
+    denied = (403, {"message": "not for you", "details": {"kind": "x"}})
+    llm = LLM_INFERENCE_SERVICE.path("ai", "active-llm")
+    there = {"kind": "InferenceService", "metadata": {"name": "active-llm"}}
+    lists = {f"GET {INFERENCE_SERVICE.path('ai')}": (200, {"items": [there]})}
+    routes = Routes({f"GET {AT}": (200, there), f"GET {llm}": denied, **lists})
+    with routes.running():
+        services = KServe(connect(kubeconfig(tmp_path, routes.url)), "ai")
+        assert services.find("active-llm") == there
+        assert services.services() == [there]
+        del routes.table[f"GET {AT}"]
+        assert services.find("active-llm") is None
+        routes.table[f"GET {AT}"] = denied
+        with pytest.raises(NotAllowedError, match="check the kubeconfig's user"):
+            services.find("active-llm")
+        routes.table.clear()
+        with pytest.raises(NotServedError):
+            services.services()
