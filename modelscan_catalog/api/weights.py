@@ -1,16 +1,15 @@
 """Weights on the server's disk: what is there, installs as jobs, removal."""
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from modelscan_catalog.api.auditing import actor_of
 from modelscan_catalog.api.bodies import Answer
@@ -64,18 +63,16 @@ class InstallBody(BaseModel):
 
 
 def weight_routes(context: ApiContext) -> APIRouter:
-    """Reads for everybody; what fetches, removes or tells of jobs is behind the token."""
+    """Reads for everybody; what fetches, removes or tells of jobs is behind the token.
+
+    In the running service, installs that its predecessor left open are taken up.
+    """
     settings = context.settings
     threads = InstallThreads(settings)
-
-    @asynccontextmanager
-    async def resuming(_: FastAPI) -> AsyncIterator[None]:
-        if context.state is not None:
-            with suppress(StateError):  # the endpoints say what is wrong with the state
-                await run_in_threadpool(threads.resume)
-        yield
-
-    router = APIRouter(tags=["weights"], lifespan=resuming)
+    if context.service is not None:
+        with suppress(StateError):  # the endpoints say what is wrong with the state
+            threads.resume()
+    router = APIRouter(tags=["weights"])
     guarded: dict[str, Any] = {
         "dependencies": [Depends(context.authorized)],
         "responses": SECRET_REFUSALS,

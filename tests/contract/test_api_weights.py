@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_samples import TOKEN, refusal, serving_state
+from api_samples import TOKEN, publish, refusal, serving_state
 from fastapi.testclient import TestClient
 from weights_hub_server import COMMIT, FakeHub
 
+from modelscan_catalog.api.app import create_app
+from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.deploy.weights.operations import new_install_job
 from modelscan_catalog.deploy.weights.records import InstallRequest
 from modelscan_catalog.settings import Settings
@@ -68,7 +70,7 @@ def test_an_install_is_a_job_whose_answer_says_where_the_weights_will_be(client:
     job = ended(client, data["job"]["id"])
     assert (job["state"], job["result"]["storageUri"]) == ("succeeded", data["storageUri"])
     (row,) = client.get("/weights").json()["data"]
-    assert (row["name"], row["bytes"], row["files"]) == (NAME, 7002, 2)
+    assert (row["name"], row["bytes"], row["files"], row["asked"]) == (NAME, 7002, 2, ["main"])
     assert client.get("/history", headers=AUTHORIZED).json()["data"][-1]["kind"] == "weights.installed"
 
 
@@ -156,6 +158,22 @@ def test_while_the_hub_is_away_the_catalogues_commit_is_promised_and_the_job_say
         assert refusal(post(client, hfModelId=CATALOGUED, dry_run=True))["code"] == "host_refused"
 
 
+class Process:
+    """The process around an application, as far as endpoints look at it."""
+
+    def components(self) -> dict[str, str]:
+        return {}
+
+    def metrics(self, bearer: str) -> bytes:
+        return b""
+
+    def restart(self) -> None:
+        raise AssertionError
+
+    def reload_router(self) -> dict[str, object] | None:
+        return None
+
+
 def test_a_server_that_starts_takes_up_the_installs_that_its_predecessor_left(
     hub: FakeHub, tmp_path: Path
 ) -> None:
@@ -165,7 +183,8 @@ def test_a_server_that_starts_takes_up_the_installs_that_its_predecessor_left(
     with open_state(settings.state_file) as connection:
         assert start_job(connection, lost.id)
         connection.execute("UPDATE jobs SET beat_at = '2026-01-01T00:00:00+00:00' WHERE id = ?", (lost.id,))
-    with serving_state(tmp_path, TOKEN, huggingface_url=hub.url) as client:
+    served = Served(publish(tmp_path / "published"))
+    with TestClient(create_app(served, TOKEN, settings, service=Process())) as client:
         assert [ended(client, job.id)["state"] for job in (waiting, lost)] == ["succeeded", "succeeded"]
         assert len(client.get("/weights").json()["data"]) == 2
 

@@ -98,10 +98,8 @@ def pinned(request: InstallRequest, repo: RemoteRepo) -> InstallRequest:
     """``request`` at the commit that its branch is now at, where the hub fetches by commit."""
     if request.hub == "modelscope":
         return request
-    asked = None if request.revision in (None, repo.revision) else request.revision
-    return request.model_copy(
-        update={"repo": repo.repo, "revision": repo.revision, "asked": request.asked or asked}
-    )
+    asked = repo.asked if repo.asked != repo.revision else request.asked
+    return request.model_copy(update={"repo": repo.repo, "revision": repo.revision, "asked": asked})
 
 
 def plan_install(settings: Settings, request: InstallRequest, repo: RemoteRepo) -> InstallPlan:
