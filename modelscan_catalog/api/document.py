@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 OPENAPI_VERSION = "3.0.3"
 """The newest that the bundled Swagger UI draws."""
@@ -53,6 +53,10 @@ def _older(part: Any) -> Any:
 def document_routes(app: FastAPI) -> APIRouter:
     """The OpenAPI document, and Swagger UI over it."""
     router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    def start() -> RedirectResponse:
+        return RedirectResponse("/docs")
 
     @router.get("/openapi")
     def openapi() -> JSONResponse:

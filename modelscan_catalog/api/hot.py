@@ -30,6 +30,13 @@ Kept = tuple[list[tuple[bytes, bytes]], bytes, bytes]
 """Headers, body and tag."""
 
 
+def _without_body(send: Send) -> Send:
+    async def headers_only(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return headers_only
+
+
 class HotReads:
     """ASGI middleware around the whole application.
 
@@ -50,6 +57,8 @@ class HotReads:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await self._answer({**scope, "method": "GET"}, receive, _without_body(send))
         elif scope["method"] != "GET":
             await self._bounded(scope, receive, send)
         else:

@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Iterable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
 from starlette.types import ASGIApp, Message
 
+from modelscan_catalog.api.errors import ErrorAnswer, ErrorBody
+
+BODY_TIMEOUT_S = 30.0
+"""Longest silence within the body of a request."""
 _CHUNK = 65536
 
 
@@ -15,7 +20,13 @@ async def asgi_answer(app: ASGIApp, request: web.BaseRequest) -> web.StreamRespo
     """What ``app`` answers; one that comes in parts is passed on part by part."""
     answer = _Answer(request)
     await app(scope_of(request), answer.receive, answer.send)
-    return answer.whole()
+    if not answer.given_up:
+        return answer.whole()
+    text = f"the body did not arrive within {BODY_TIMEOUT_S:g} s"
+    body = ErrorAnswer(error=ErrorBody(code="request_timeout", message=text))
+    response = web.json_response(body.model_dump(), status=HTTPStatus.REQUEST_TIMEOUT)
+    response.force_close()
+    return response
 
 
 def scope_of(request: web.BaseRequest) -> MutableMapping[str, Any]:
@@ -45,6 +56,8 @@ class _Answer:
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
         self._asked = False
+        self.given_up = False
+        """Whether the body stayed away for too long."""
         self._status = 500
         self._headers: CIMultiDict[str] = CIMultiDict()
         self._body = b""
@@ -54,7 +67,12 @@ class _Answer:
         """The next part of the body; afterwards nothing: a client that has gone cancels the whole call."""
         if self._asked:
             await asyncio.get_running_loop().create_future()
-        chunk = await self._request.content.read(_CHUNK)
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                chunk = await self._request.content.read(_CHUNK)
+        except TimeoutError:
+            self.given_up = True
+            return {"type": "http.disconnect"}
         more = not self._request.content.at_eof()
         self._asked = not more
         return {"type": "http.request", "body": chunk, "more_body": more}
@@ -64,6 +82,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._headers = _decoded(message.get("headers", ()))
+            self._headers["server"] = "modelscan"
             return
         body, more = message.get("body", b""), message.get("more_body", False)
         if self._response is None and not more:

@@ -229,6 +229,14 @@ def test_the_static_twin_says_what_the_server_says(client: TestClient, published
         assert client.get(endpoint + query).json()["data"] == document["data"], path
 
 
+def test_a_head_request_has_the_headers_and_no_body(client: TestClient) -> None:
+    asked, told = client.get("/models"), client.head("/models")
+    assert (told.status_code, told.content) == (200, b"")
+    assert told.headers["etag"] == asked.headers["etag"]
+    assert client.head("/nothing").status_code == 404
+    assert client.get("/", follow_redirects=False).headers["location"] == "/docs"
+
+
 def test_metrics_count_answers_by_status(client: TestClient) -> None:
     client.get("/models")
     client.get("/nothing")

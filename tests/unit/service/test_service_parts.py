@@ -11,6 +11,7 @@ from service_samples import CHAT, Upstream, loader, publish, router_config, serv
 
 from modelscan_catalog.errors import PublishError, SettingsError
 from modelscan_catalog.router.config import config_bytes
+from modelscan_catalog.service import bridge
 from modelscan_catalog.service import service as service_module
 from modelscan_catalog.service.parts import tokens_of
 from modelscan_catalog.settings import Settings
@@ -240,5 +241,25 @@ def test_the_bridge_keeps_what_the_server_would(tmp_path: Path) -> None:
                 assert answer.status == 404
             async with session.delete("/models") as answer:
                 assert answer.status == 405
+
+    asyncio.run(asked())
+
+
+def test_a_body_that_does_not_arrive_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "BODY_TIMEOUT_S", 0.2)
+
+    async def asked() -> None:
+        publish(tmp_path / "published")
+        async with serving(loader(tmp_path)) as (session, _):
+            base = session._base_url
+            assert base is not None
+            reader, writer = await asyncio.open_connection(base.host, base.port)
+            writer.write(b"POST /catalog/validate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{}")
+            try:
+                answer = await asyncio.wait_for(reader.readuntil(b"}}"), 5)
+            finally:
+                writer.close()
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert b'"code": "request_timeout"' in answer
 
     asyncio.run(asked())
