@@ -1,9 +1,12 @@
 """What each of the four sources says of an identifier: steps one to four, which run side by side."""
 
+import asyncio
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from typing import Any
 
 from modelscan_catalog.errors import FetchError, ModelScanError, RecordError
 from modelscan_catalog.onboarding.context import Context
@@ -12,6 +15,7 @@ from modelscan_catalog.onboarding.records import Gathered
 from modelscan_catalog.onboarding.texts import read_bytes, source_text
 from modelscan_catalog.records import Record, SourceName
 from modelscan_catalog.sources.adapter import SourceResult
+from modelscan_catalog.sources.http import Answer, PoliteClient
 from modelscan_catalog.sources.runner import latest, run_source
 from modelscan_catalog.sources.staged import (
     GpustackSet,
@@ -98,6 +102,9 @@ def gather_huggingface(context: Context) -> Gathered:
         if isinstance(row, HuggingFaceRepo) and row.id.lower() in wanted
     ]
     gathered = _rows("huggingface", result, found[:_MOST_REPOSITORIES], "repositories")
+    if found:
+        url = f"{context.settings.huggingface_url}/api/models/{found[0].id}"
+        gathered = _asked_now(context, gathered, url, found[0].sha, lambda body: body.get("sha"))
     card = f"{context.settings.huggingface_url}/{found[0].id}/raw/main/README.md" if found else None
     texts, problems = _page(context, card)
     return gathered.model_copy(update={"texts": texts, "problems": (*gathered.problems, *problems)})
@@ -114,7 +121,11 @@ def gather_modelscope(context: Context) -> Gathered:
         for row in result.tables["repos"]
         if isinstance(row, ModelScopeRepo) and row.id.lower() in wanted
     ]
-    return _rows("modelscope", result, found[:_MOST_REPOSITORIES], "repositories")
+    gathered = _rows("modelscope", result, found[:_MOST_REPOSITORIES], "repositories")
+    if not found:
+        return gathered
+    url = f"{context.settings.modelscope_url}/api/v1/models/{found[0].id}"
+    return _asked_now(context, gathered, url, None, lambda body: None)
 
 
 def _read(context: Context, source: SourceName) -> SourceResult | None:
@@ -137,6 +148,36 @@ def _repositories(context: Context, kind: str) -> list[str]:
         row["model"] for row in links if row["kind"] == "models_dev" and row["id"] == context.identifier
     }
     return [row["id"] for row in links if row["kind"] == kind and row["model"] in models]
+
+
+def _asked_now(
+    context: Context,
+    gathered: Gathered,
+    url: str,
+    stored: str | None,
+    revision: Callable[[dict[str, Any]], str | None],
+) -> Gathered:
+    """``gathered`` with what the hub says of its first repository at this moment, when it may be asked."""
+    if not context.live:
+        return gathered
+
+    async def ask() -> Answer:
+        async with PoliteClient(context.settings) as client:
+            return await client.get(url)
+
+    try:
+        answer = asyncio.run(ask())
+        body = json.loads(answer.body) if answer.status == 200 else {}
+    except (FetchError, ValueError) as error:
+        return gathered.model_copy(
+            update={"problems": (*gathered.problems, f"not asked live: {error}"[:300])}
+        )
+    if answer.status != 200:
+        problem = f"the repository answers HTTP {answer.status} now"
+        return gathered.model_copy(update={"problems": (*gathered.problems, problem)})
+    now = revision(body) if isinstance(body, dict) else None
+    moved = f", now at {now[:12]}" if now and now != stored else ""
+    return gathered.model_copy(update={"origin": "live", "summary": f"{gathered.summary}{moved}"})
 
 
 def _page(context: Context, url: str | None) -> tuple[tuple[SourceText, ...], tuple[str, ...]]:

@@ -4,12 +4,12 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from modelscan_catalog.errors import ModelScanError, OnboardingError
 from modelscan_catalog.onboarding.combine import NEEDED
-from modelscan_catalog.onboarding.context import Context
+from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.inference import Try
 from modelscan_catalog.onboarding.logs import cached_payload, keep_payload, latest_payload, log_try
 from modelscan_catalog.onboarding.providers import put_provider
@@ -100,44 +100,44 @@ def add_provider(
     told = on_step or (lambda report: None)
     reports: dict[StepName, StepReport] = {}
     results: dict[StepName, Record] = {}
-    refusal: RefusedError | None = None
+    refusals: list[RefusedError] = []
 
-    def attempt(step: StepName) -> tuple[StepName, Record | None, StepReport, Exception | None]:
+    def attempt(step: StepName) -> tuple[StepReport, Record | None, Exception | None]:
         started = time.monotonic()
         try:
             found, report = run_step(context, step)
         except ModelScanError as error:
             took = round(time.monotonic() - started, 3)
-            failed = StepReport(step=step, outcome="failed", seconds=took, summary=str(error)[:1000])
-            return step, None, failed, error
-        return step, found, report, None
+            return (
+                StepReport(step=step, outcome="failed", seconds=took, summary=str(error)[:1000]),
+                None,
+                error,
+            )
+        return report, found, None
 
-    context.provider  # noqa: B018 - an identifier that is none is refused before anything is done
+    def keep(report: StepReport, found: Record | None = None, error: Exception | None = None) -> None:
+        reports[report.step] = report
+        if found is not None:
+            results[report.step] = found
+        if isinstance(error, RefusedError):
+            refusals.append(error)
+        told(report)
+
+    split_identifier(context.identifier)
     with open_state(context.settings.state_file):
         pass  # migrations run once, before four threads open it
     with ThreadPoolExecutor(max_workers=len(GATHER), thread_name_prefix="gather") as pool:
-        outcomes = list(pool.map(attempt, GATHER))
-    for step in STEPS:
-        if step not in GATHER:
-            behind = STEPS.index(step) > STEPS.index(last)
-            if behind or any(report.outcome == "failed" for report in reports.values()):
-                reports[step] = StepReport(step=step, outcome="not_run")
-                told(reports[step])
-                continue
-            if step in NOT_KEPT and not context.apply:
-                reports[step] = StepReport(step=step, outcome="planned", summary=_PLANS[step])
-                told(reports[step])
-                continue
-            outcomes = [attempt(step)]
-        for name, found, report, error in outcomes:
-            if name == step:
-                reports[step] = report
-                told(report)
-                if found is not None:
-                    results[step] = found
-                if isinstance(error, RefusedError):
-                    refusal = error
-    return _report(context, reports, results, refusal)
+        for gathered in as_completed([pool.submit(attempt, step) for step in GATHER]):
+            keep(*gathered.result())
+    for step in STEPS[len(GATHER) :]:
+        behind = STEPS.index(step) > STEPS.index(last)
+        if behind or any(report.outcome == "failed" for report in reports.values()):
+            keep(StepReport(step=step, outcome="not_run"))
+        elif step in NOT_KEPT and not context.apply:
+            keep(StepReport(step=step, outcome="planned", summary=_PLANS[step]))
+        else:
+            keep(*attempt(step))
+    return _report(context, reports, results, refusals[0] if refusals else None)
 
 
 def report_of(context: Context) -> OnboardingReport:
