@@ -25,7 +25,7 @@ class WaitLimits:
     """The server may be silent for so long."""
     stuck_s: float = 45.0
     """It may stay pending with a complaint for so long."""
-    settle_s: float = 5.0
+    settle_s: float = 20.0
     """A failure that lasts so long is one; servers restart what failed."""
     answer_s: float = 60.0
     """From running to its first answer: the route follows the model."""

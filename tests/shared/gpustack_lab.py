@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import struct
 import threading
@@ -17,6 +18,7 @@ from modelscan_catalog.fit.known import known_config
 from modelscan_catalog.settings import REPOSITORY_ROOT
 
 RECORDED = REPOSITORY_ROOT / "tests" / "unit" / "deploy" / "recorded"
+ENGINES = Path(os.environ.get("LAB_HOME", Path.home() / ".cache" / "modelscan-lab")) / "gpustack" / "engines"
 KEPT = {
     "id", "name", "items", "pagination", "totalPage", "source", "huggingface_repo_id", "local_path",
     "meta", "model_scope_model_id", "replicas", "categories", "backend", "cluster_id", "state",
@@ -93,6 +95,29 @@ def write_weights(context: int = 40960) -> Path:
     (folder / "config.json").write_text(json.dumps({**known.config, "max_position_embeddings": context}))
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
     return folder
+
+
+@contextmanager
+def dying_engines() -> Iterator[None]:
+    """Within the block every engine that the lab's worker starts is killed at once, by its recorded pid."""
+    stopped = threading.Event()
+
+    def kill() -> None:
+        while not stopped.wait(0.05):
+            for record in ENGINES.glob("*.json"):
+                with suppress(OSError, ValueError, KeyError):
+                    pid = json.loads(record.read_text())["pid"]
+                    # Only a session leader of this record can still be the engine.
+                    if os.getsid(pid) == pid:
+                        os.killpg(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 @contextmanager

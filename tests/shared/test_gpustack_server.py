@@ -26,7 +26,7 @@ from modelscan_catalog.deploy.gpustack import api
 from modelscan_catalog.settings import REPOSITORY_ROOT
 from modelscan_catalog.state import deployment, open_state, state_path
 
-from .gpustack_lab import Recorder, breakable, write_weights
+from .gpustack_lab import ENGINES, Recorder, breakable, dying_engines, write_weights
 
 URL = os.environ.get("GPUSTACK_URL")
 KEY = os.environ.get("GPUSTACK_API_KEY")
@@ -305,6 +305,30 @@ def test_given_a_server_that_goes_away_in_the_middle_when_it_is_back_then_the_sa
     again = modelscan(*local("--apply"))
     assert again.code == 0, again
     assert modelscan.state() == ("running", None)
+
+
+def test_given_an_engine_that_keeps_dying_when_it_is_mended_then_the_same_command_ends_well(
+    modelscan: Command,
+) -> None:
+    modelscan.recorded_as = "engine_dies"
+    if not ENGINES.is_dir():
+        pytest.skip(f"the engines' processes are not known: {ENGINES} is not there")
+    with dying_engines():
+        failed = modelscan(*local("--apply"))
+    assert failed.code == 1, failed
+    assert "qwen3-8b failed: " in failed.out
+    state = modelscan.state()
+    assert state is not None
+    assert state[0] == "failed"
+    assert state[1]
+    assert modelscan.routed() == []
+    again = modelscan(*local("--apply"))
+    assert again.code == 0, again
+    assert modelscan.state() == ("running", None)
+    assert modelscan.routed() == ["alibaba/qwen3-8b"]
+    measured = modelscan("bench", NAME, "--concurrency", "1,2", "--seconds", "2", "--json")
+    assert measured.code == 0, measured
+    assert [row["failed"] for row in json.loads(measured.out)] == [0, 0]
 
 
 def test_given_a_hub_that_the_server_cannot_reach_when_it_is_back_then_the_old_verdict_is_not_repeated(

@@ -254,6 +254,20 @@ def test_given_a_server_that_goes_away_in_the_middle_then_the_same_command_ends_
     assert [ask for ask, _ in modelscan.replay.sent[created:]] == ["POST /v1/chat/completions"]
 
 
+def test_given_an_engine_that_keeps_dying_then_it_failed_with_the_servers_reason_and_a_rerun_ends_well(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("engine_dies")
+    failed = modelscan.deploy("--apply")
+    assert failed.code == 1, failed
+    assert "qwen3-8b failed: (state_message)" in failed.out
+    assert modelscan.state() == ("failed", "(state_message)")
+    assert modelscan.routed() == []
+    again = modelscan.deploy("--apply")
+    assert again.code == 0, again
+    assert modelscan.state() == ("running", None)
+
+
 def test_given_an_interrupt_while_it_starts_then_it_is_left_there_and_the_way_on_is_told(
     replayed: Callable[[str], Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
