@@ -102,7 +102,7 @@ def deploy(**asked: Any) -> None:
         def look() -> Detection:
             from modelscan_catalog.deploy.gpu import detect_gpus
 
-            return detection_of(cards, deployer.server) if deployer and cards else detect_gpus()
+            return detection_of(cards, deployer.server) if deployer else detect_gpus()
 
         with measured_here(load_settings().data_dir):
             plan = make_plan(published(asked["registry"]), request, look)

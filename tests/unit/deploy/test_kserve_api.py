@@ -69,7 +69,7 @@ def test_several_kubeconfigs_are_merged_as_kubectl_does(tmp_path: Path) -> None:
     [
         (401, {"message": "Unauthorized"}, "does not allow it: Unauthorized; check the kubeconfig's user"),
         (403, {"message": "no", "details": {"kind": "inferenceservices"}}, "does not allow it"),
-        (403, {"message": 'admission webhook "isvc" denied the request: no runtime'}, "denied the request: no run"),
+        (403, {"message": "admission webhook x denied the request: no"}, "denied the request: no"),
         (403, {"message": "is forbidden: exceeded quota: gpus"}, "have the quota raised"),
         (200, "<html>a gateway</html>", "answered 200 '<html>a gateway</html>': is it an API server?"),
         (200, "[]", "is it an API server"),
