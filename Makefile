@@ -60,6 +60,8 @@ unit: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## unit, Dagster and contract tests
 e2e: $(STAMP) ## whole builds from the snapshot, the notebooks, the site
 	$(PY) -m pytest tests/e2e
 
+MODELSCAN_SHARED ?= ../shared
+
 .PHONY: test-shared
 test-shared: $(STAMP) ## suites over the recorded source data and its replay server (MODELSCAN_SHARED)
 	$(PY) -m pytest -rs tests/shared
@@ -81,6 +83,10 @@ format: $(STAMP) ## format and fix what ruff can
 bench: $(STAMP) ## speed of the fit matrix, as a ratio against a plain loop in the same run
 	$(PY) -m benchmarks.fit_matrix
 
+.PHONY: bench-manifests
+bench-manifests: $(STAMP) ## every target's manifest for every model on twelve profiles: faults, seconds, a ratio
+	$(PY) -m benchmarks.manifests
+
 .PHONY: bench-api
 bench-api: $(STAMP) ## hot reads a second of `modelscan serve`, with the client on the same machine
 	$(PY) -m benchmarks.api
@@ -88,6 +94,20 @@ bench-api: $(STAMP) ## hot reads a second of `modelscan serve`, with the client 
 .PHONY: test-api
 test-api: $(STAMP) ## the Python API, the commands, the feeds and the REST API
 	$(PY) -m pytest tests/unit/registry tests/unit/feeds tests/contract/test_api_server.py
+
+# The suites below start real servers from the lab beside the checkout (MODELSCAN_SHARED) and stop them again;
+# where there is none they say so and skip.
+LAB := $(MODELSCAN_SHARED)/lab
+
+.PHONY: test-engine
+test-engine: $(STAMP) ## the real vLLM (CPU) parses every emitted command and serves one; SGLang by its flag table
+	@if [ -x "$(LAB)/engine.sh" ]; then \
+	    engine=$$("$(LAB)/engine.sh" install vllm | tail -n 1); \
+	else \
+	    echo "NOT TESTED: no lab at $(LAB); set MODELSCAN_SHARED" >&2; engine=; \
+	fi; \
+	MODELSCAN_ENGINE_PYTHON="$$engine" MODELSCAN_EVERY_MODEL=1 $(PY) -m pytest -rs -s \
+	    tests/shared/test_engine_vllm.py tests/unit/manifests/test_manifests_representative.py
 
 GATEWAYS := .venv-gateways
 

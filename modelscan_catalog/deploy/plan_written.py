@@ -30,7 +30,7 @@ from modelscan_catalog.fit.speed import Band
 from modelscan_catalog.manifests.commands import engine_parameters
 from modelscan_catalog.manifests.engines import canonical_engine, load_engine
 from modelscan_catalog.manifests.launch import launch_plan
-from modelscan_catalog.records import Model, Variant
+from modelscan_catalog.records import Deployment, Model, Variant
 
 
 def refused(model: Row, request: PlanRequest, cards: Cards | None, **said: Any) -> DeploymentPlan:
@@ -61,15 +61,16 @@ def written(
     alternatives: Sequence[PlanAlternative],
     offers: Sequence[ApiRoute],
     offers_total: int,
+    recipes: Sequence[Deployment] = (),
 ) -> DeploymentPlan:
-    """The plan of a choice. Raises `ManifestError` for a flag of the request that the engine does not have.
+    """The plan of a choice; ``recipes`` of its checkpoint say how that is read. Raises `ManifestError` for a flag of the request that the engine does not have.
 
     A choice whose own flags the engine version does not have is refused with that reason.
     """
     best = found.chosen
     assert best is not None
     row = Variant.model_validate(choice.row)
-    launch = launch_plan(found, cards.profile, Model.model_validate(model.row), row)
+    launch = launch_plan(found, cards.profile, Model.model_validate(model.row), row, recipes)
     plan = DeploymentPlan(
         model_id=found.model_id,
         served_model_name=served_name(found.model_id),
@@ -107,7 +108,9 @@ def written(
         env=dict(launch.env) if launch and choice.hub == "huggingface" else {},
         expected=expected_of(best, cards.profile.memory.gib),
     )
-    return _with_flags(plan, request.parameters) if launch is not None else plan
+    if launch is None:
+        return plan
+    return _with_flags(plan, (*launch.extra_parameters, *request.parameters))
 
 
 def _with_flags(plan: DeploymentPlan, parameters: tuple[str, ...]) -> DeploymentPlan:

@@ -16,6 +16,7 @@ from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan, plan
 from modelscan_catalog.fit.published import PublishedModel, PublishedRegistry
+from modelscan_catalog.records import Deployment
 from modelscan_catalog.registry.planning import known_engine
 
 WISHES = (
@@ -155,6 +156,10 @@ class _Planning:
             alternatives=instead,
             offers=routes,
             offers_total=total,
+            recipes=[
+                Deployment.model_validate(row)
+                for row in self.registry.rows("deployments.jsonl", "variant", chosen.variant.variant_id)
+            ],
         )
 
     def _hub(self, free: ServingPlan | None) -> str | None:
