@@ -1,9 +1,10 @@
 """This router beside other gateways: same engines, load generator and machine, turn by turn in one run.
 
-`python -m benchmarks.router [--peers modelscan,nginx,...] [--seconds N] [--tries N] [--json FILE]`. Needs
+`python -m benchmarks.router [--peers modelscan,nginx,...] [--seconds N] [--tries N] [--json FILE]`; with
+`--peers modelscan,static,relay` it tells what this router's cost is made of. Needs
 wrk, nginx (Debian packages) and the gateways' environment, which `make bench-router` creates. Loopback
-only; every process is ended by its id. Never compare figures of two runs: other work on the machine
-changes them, so read the ratios.
+only; every process is ended by its id. Of the tries at a cell each figure's best counts, as other work on the
+machine only makes it worse; still, never compare figures of two runs, read the ratios.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import psutil
 
 from benchmarks.router import table
 from benchmarks.router.engine import MODEL
-from benchmarks.router.peers import PEERS, Peer
+from benchmarks.router.peers import PARTS, PEERS, Peer
 from benchmarks.router.table import CONCURRENCIES
 
 
@@ -125,17 +126,20 @@ def disturbed_cell(
     spent = time.monotonic() - begin
     foreign = psutil.cpu_times().user - everyone - (_our_user_s() - ours)
     got["foreign_cpu"] = round(foreign / spent, 2)
-    if gateway.process:
+    if gateway.process and got["req_s"]:
         got["cpu_ms"] = round((cpu_s(gateway.process) - before) / spent / got["req_s"] * 1e3, 4)
     return got
 
 
-def quietest(tries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The try that others disturbed least; of the CPU a request, the least: disturbance only adds to it."""
-    best = min(tries, key=lambda one: float(one["foreign_cpu"]))
-    if "cpu_ms" in best:
-        best = best | {"cpu_ms": min(one["cpu_ms"] for one in tries)}
-    return best | {"failed": sum(one["failed"] for one in tries), "tries": len(tries)}
+def least_disturbed(tries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of each figure the best of the tries: whatever else runs on the machine only makes figures worse."""
+    answered = [one for one in tries if one["req_s"]] or tries
+    best = {name: min(one[name] for one in answered) for name in ("p50_ms", "p99_ms", "foreign_cpu")}
+    best["req_s"] = max(one["req_s"] for one in answered)
+    cpu_ms = [one["cpu_ms"] for one in tries if "cpu_ms" in one]
+    if cpu_ms:
+        best["cpu_ms"] = min(cpu_ms)
+    return best | {"failed": sum(one["failed"] for one in tries), "tries": tries}
 
 
 @dataclass
@@ -170,8 +174,8 @@ def measure(gateways: list[Gateway], options: argparse.Namespace) -> list[dict[s
                     tries[gateway.name].append(disturbed_cell(gateway, concurrency, stream, options))
             name = f"{'stream' if stream else 'plain'}_{concurrency}"
             for gateway in gateways:
-                gateway.figures[name] = quietest(tries[gateway.name])
-            print(f"{name}: " + json.dumps({g.name: g.figures[name] for g in gateways}), file=sys.stderr)
+                gateway.figures[name] = least_disturbed(tries[gateway.name])
+            print(f"{name} is measured", file=sys.stderr, flush=True)
     for _ in range(options.tries):
         for gateway in gateways:
             told = first_byte(gateway.port, gateway.key)
@@ -202,8 +206,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write every figure here")
     options = parser.parse_args()
     peers = [name for name in options.peers.split(",") if name]
-    if unknown := set(peers) - set(PEERS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
+    known = PEERS | PARTS
+    if unknown := set(peers) - set(known):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if shutil.which("wrk") is None:
         parser.error("wrk is not installed (Debian: apt-get install wrk)")
     venv = options.venv.absolute()
@@ -225,7 +230,7 @@ def main() -> None:
             work.mkdir()
             port = _free_port()
             try:
-                peer = PEERS[name](venv, port, engines, work)
+                peer = known[name](venv, port, engines, work)
                 gateway = Gateway(name, port, peer.key, stack.enter_context(process(peer, work / "log")))
                 gateway.settle()
                 gateways.append(gateway)

@@ -14,11 +14,11 @@ def _event(delta: dict[str, str], finish: str | None = None) -> bytes:
     return b"data: " + json.dumps(document).encode() + b"\n\n"
 
 
-_STREAM = [_event({"role": "assistant", "content": ""})]
-_STREAM += [_event({"content": "word "})] * _PIECES
-_STREAM += [_event({}, "stop"), b"data: [DONE]\n\n"]
+STREAM = [_event({"role": "assistant", "content": ""})]
+STREAM += [_event({"content": "word "})] * _PIECES
+STREAM += [_event({}, "stop"), b"data: [DONE]\n\n"]
 _MESSAGE = {"role": "assistant", "content": "word " * _PIECES}
-_ANSWER = json.dumps(
+ANSWER = json.dumps(
     {
         **_HEAD,
         "object": "chat.completion",
@@ -66,6 +66,6 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     if json.loads(body).get("stream"):
-        await _send(send, _STREAM, b"text/event-stream")
+        await _send(send, STREAM, b"text/event-stream")
     else:
-        await _send(send, [_ANSWER], b"application/json")
+        await _send(send, [ANSWER], b"application/json")

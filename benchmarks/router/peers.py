@@ -139,6 +139,18 @@ def pass_through(venv: Path, port: int, engines: Sequence[int], work: Path) -> P
     return Peer([sys.executable, "-m", "benchmarks.router.pass_through", str(port), *map(str, engines)])
 
 
+def static(venv: Path, port: int, engines: Sequence[int], work: Path) -> Peer:
+    """This router's HTTP server without a router; see ``floor.py``."""
+    del venv, work, engines
+    return Peer([sys.executable, "-m", "benchmarks.router.floor", str(port)])
+
+
+def relay(venv: Path, port: int, engines: Sequence[int], work: Path) -> Peer:
+    """This router's server and client without a router between them; see ``floor.py``."""
+    del venv, work
+    return Peer([sys.executable, "-m", "benchmarks.router.floor", str(port), *map(str, engines)])
+
+
 PEERS: dict[str, Starter] = {
     "modelscan": modelscan,
     "nginx": nginx,
@@ -147,3 +159,5 @@ PEERS: dict[str, Starter] = {
     "aiohttp": pass_through,
     "litellm": litellm,
 }
+PARTS: dict[str, Starter] = {"static": static, "relay": relay}
+"""No gateways: what this one is built of, for ``--peers modelscan,static,relay``."""

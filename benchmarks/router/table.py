@@ -99,7 +99,8 @@ def ratios(rows: Sequence[Row]) -> str:
 
 def _each(row: Row, own: Row, kind: str, name: str) -> str:
     """The ratio at each concurrency."""
-    return " / ".join(_ratio(row[f"{kind}_{c}"][name], own[f"{kind}_{c}"][name]) for c in CONCURRENCIES)
+    cells = [f"{kind}_{concurrency}" for concurrency in CONCURRENCIES]
+    return " / ".join(_ratio(row[cell].get(name, 0.0), own[cell].get(name, 0.0)) for cell in cells)
 
 
 def _head(*names: str) -> list[str]:
@@ -115,4 +116,4 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _ratio(value: float, own: float) -> str:
-    return f"{value / own:.2f}" if own > 0 else "–"
+    return f"{value / own:.2f}" if own > 0 and value > 0 else "–"

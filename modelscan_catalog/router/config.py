@@ -13,7 +13,7 @@ from modelscan_catalog.router.parts import HttpUrl, Part
 from modelscan_catalog.router.splits import Split
 from modelscan_catalog.secret_refs import SecretRef
 
-SCHEMA_VERSION = "1.1.0"
+SCHEMA_VERSION = "1.2.0"
 MAX_CONFIG_BYTES = 32 * 1024 * 1024
 P = TypeVar("P", bound=Part)
 
@@ -145,6 +145,9 @@ class Policy(Part):
     client_timeout_s: float = Field(default=30.0, gt=0, description="for a client to send its request")
     client_limits: ClientLimits | None = Field(default=None, description="null: as often as they like")
     key_degradation_s: float = Field(default=900.0, gt=0, description="rest of a key that was refused")
+    key_reset_interval_s: float | None = Field(
+        default=86_400.0, gt=0, description="after it the keys' usage scores start over; null: never"
+    )
     rate_limit_rest_s: float = Field(default=30.0, gt=0, description="after a 429 without Retry-After")
     failures_before_cooldown: int = Field(default=3, ge=1)
     cooldown_s: float = Field(default=10.0, gt=0, description="first rest of a failing target; doubles")

@@ -41,6 +41,9 @@ class KeyState:
     limited_until: dict[str, float] = field(default_factory=dict)
     """Models that the key was refused for with a rate limit, or that it has no right to; until when."""
     last_used: int = 0
+    forgotten_requests: int = 0
+    forgotten_tokens: int = 0
+    """What no longer counts in ``usage_score``: else a new key would get everything until it caught up."""
     changed: bool = False
     minute: "Window" = field(default_factory=lambda: Window(_MINUTE_S), repr=False)
     day: "Window" = field(default_factory=lambda: Window(_DAY_S, steps=1440), repr=False)
@@ -48,7 +51,11 @@ class KeyState:
     @property
     def usage_score(self) -> float:
         """Requests plus a thousandth of the tokens: the smaller, the sooner the key is used."""
-        return self.requests + self.tokens / 1000
+        return self.requests - self.forgotten_requests + (self.tokens - self.forgotten_tokens) / 1000
+
+    def start_over(self) -> None:
+        """Count ``usage_score`` from here on."""
+        self.forgotten_requests, self.forgotten_tokens = self.requests, self.tokens
 
 
 class Window:

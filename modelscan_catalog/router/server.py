@@ -185,15 +185,19 @@ async def _close_silent(server: BoundedServer) -> None:
 
 
 async def _tend(router: Router, watched: Sequence[Path]) -> None:
-    """Once a second: forget orders, reload a changed configuration."""
-    seen = [_version(path) for path in watched]
+    """Once a second: forget orders, start keys over, reload when a configuration or a key's file changed."""
+
+    def versions() -> dict[Path, tuple[int, int, int] | None]:
+        return {path: _version(path) for path in (*watched, *router.table.secret_files)}
+
+    seen = versions()
     while True:
         await asyncio.sleep(_WATCH_INTERVAL_S)
         router.table.forget_orders()
-        now = [_version(path) for path in watched]
-        if now == seen:
+        router.state.start_keys_over(router.table.config.policy.key_reset_interval_s)
+        before, seen = seen, versions()
+        if all(before.get(path, version) == version for path, version in seen.items()):
             continue
-        seen = now
         try:
             table = await router.reload()
             LOGGER.info("new configuration: %d models", len(table.config.models))

@@ -6,7 +6,9 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from zlib import crc32
@@ -38,11 +40,19 @@ class RuntimeState:
         self.clock = clock
         self.health = Health(clock)
         self.keys: dict[str, KeyState] = {}
+        self._keys_counted_since = clock()
 
     def key(self, secret: str, provider: str) -> KeyState:
         """The state of a key, made on first sight."""
         name = key_id(secret)
         return self.keys.setdefault(name, KeyState(name, key_prefix(secret), provider))
+
+    def start_keys_over(self, interval_s: float | None) -> None:
+        """Start the keys' usage scores over when ``interval_s`` has passed since they last did."""
+        if interval_s is not None and self.clock() - self._keys_counted_since >= interval_s:
+            self._keys_counted_since = self.clock()
+            for key in self.keys.values():
+                key.start_over()
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +221,17 @@ class RouteTable:
             self.state.health.of(f"{provider.name}/{target.model}"),
             {"X-ModelScan-Target": f"{provider.name}/{target.model}".encode("ascii", "replace").decode()},
         )
+
+    @cached_property
+    def secret_files(self) -> list[Path]:
+        """Files that hold keys: a rotated key is taken up when its file has changed."""
+        references = {
+            reference
+            for provider in self.config.routing.direct.providers
+            if provider.enabled
+            for reference in (provider.key, *provider.keys)
+        }
+        return sorted(Path(one[5:]).expanduser() for one in references if one and one.startswith("file:"))
 
     def usable_models(self) -> list[RouterModel]:
         """Models with at least one provider that can be called now."""

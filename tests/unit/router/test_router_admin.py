@@ -1,5 +1,6 @@
 """What operators ask and tell a served router: keys by reference, figures, their own token, the audit log."""
 
+import asyncio
 import contextlib
 import json
 
@@ -191,3 +192,20 @@ def test_given_a_stat_when_asked_by_alias_then_the_model_is_meant(tmp_path):
                     return (await answer.json())["models"][0]["requests"]
 
     assert run(asking()) == 1
+
+
+def test_given_a_key_in_a_file_when_it_is_rotated_then_the_new_one_is_used_by_itself(tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("sk-before-0123456789")
+
+    async def asking():
+        async with operated(tmp_path, keys=[f"file:{secret}"]) as (session, router):
+            assert (await chat(session))[0] == 200
+            secret.write_text("sk-after-9876543210")
+            while key_id("sk-after-9876543210") not in router.state.keys:
+                await asyncio.sleep(0.05)
+            await chat(session)
+            async with session.get("/api/keys") as answer:
+                return {row["prefix"]: row["requests"] for row in (await answer.json())["data"]}
+
+    assert run(asking()) == {"sk-bef": 1, "sk-aft": 1}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from modelscan_catalog.router.config import KeyLimits, RouterProvider
 from modelscan_catalog.router.keys import Key, KeyRing, KeyState, Window, key_id, key_prefix
+from modelscan_catalog.router.table import RuntimeState
 
 
 class Clock:
@@ -109,3 +110,20 @@ def test_given_more_than_a_hundred_keys_when_configured_then_they_are_refused():
     assert len(RouterProvider(**fields, keys=[f"env:K{i}" for i in range(100)]).keys) == 100
     with pytest.raises(ValueError, match="at most 100 items"):
         RouterProvider(**fields, keys=[f"env:K{i}" for i in range(101)])
+
+
+def test_given_a_day_when_it_has_passed_then_usage_scores_start_over_and_sums_do_not():
+    clock = Clock()
+    state = RuntimeState(clock)
+    old, new = state.key("sk-old-0123456789", "p"), state.key("sk-new-0123456789", "p")
+    keys = KeyRing([Key("sk-old", old), Key("sk-new", new)], "least_used", KeyLimits(), clock)
+    old.requests, old.tokens = 5000, 10**6
+    assert {keys.select("m").secret for _ in range(20)} == {"sk-new"}
+    state.start_keys_over(86_400)
+    assert old.usage_score > 0
+    clock.now += 86_400
+    state.start_keys_over(None)
+    assert old.usage_score > 0
+    state.start_keys_over(86_400)
+    assert (old.usage_score, new.usage_score, old.requests) == (0, 0, 5000)
+    assert {keys.select("m").secret for _ in range(4)} == {"sk-old", "sk-new"}
