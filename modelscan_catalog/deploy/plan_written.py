@@ -63,9 +63,10 @@ def written(
     offers_total: int,
     recipes: Sequence[Deployment] = (),
 ) -> DeploymentPlan:
-    """The plan of a choice; ``recipes`` of its checkpoint say how that is read. Raises `ManifestError` for a flag of the request that the engine does not have.
+    """The plan of a choice; `recipes` of its checkpoint say how that is read.
 
-    A choice whose own flags the engine version does not have is refused with that reason.
+    Raises `ManifestError` for a flag of the request that the engine does not have. A choice whose own flags
+    the engine version does not have is refused with that reason.
     """
     best = found.chosen
     assert best is not None
