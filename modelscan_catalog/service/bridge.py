@@ -19,7 +19,11 @@ _CHUNK = 65536
 async def asgi_answer(app: ASGIApp, request: web.BaseRequest) -> web.StreamResponse:
     """What ``app`` answers; one that comes in parts is passed on part by part."""
     answer = _Answer(request)
-    await app(scope_of(request), answer.receive, answer.send)
+    try:
+        await app(scope_of(request), answer.receive, answer.send)
+    except Exception:
+        if not answer.begun:
+            raise  # the application logs a fault and answers 500 before it raises it again
     if not answer.given_up:
         return answer.whole()
     text = f"the body did not arrive within {BODY_TIMEOUT_S:g} s"
@@ -56,6 +60,7 @@ class _Answer:
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
         self._asked = False
+        self.begun = False
         self.given_up = False
         """Whether the body stayed away for too long."""
         self._status = 500
@@ -80,6 +85,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """The head, or a part of the body."""
         if message["type"] == "http.response.start":
+            self.begun = True
             self._status = message["status"]
             self._headers = _decoded(message.get("headers", ()))
             self._headers["server"] = "modelscan"

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from service_samples import CHAT, Upstream, loader, publish, router_config, serving
 
+from modelscan_catalog.api import system
 from modelscan_catalog.errors import PublishError, SettingsError
 from modelscan_catalog.router.config import config_bytes
 from modelscan_catalog.service import bridge
@@ -241,6 +242,25 @@ def test_the_bridge_keeps_what_the_server_would(tmp_path: Path) -> None:
                 assert answer.status == 404
             async with session.delete("/models") as answer:
                 assert answer.status == 405
+
+    asyncio.run(asked())
+
+
+def test_a_fault_of_the_api_is_one_refusal_and_no_text_of_the_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_: object) -> None:
+        raise RuntimeError("the inside of it")
+
+    monkeypatch.setattr(system, "found_everywhere", faulty)
+
+    async def asked() -> None:
+        publish(tmp_path / "published")
+        async with serving(loader(tmp_path)) as (session, _):
+            status, body = await _ask(session, "/search?q=x")
+            assert (status, body["error"]["code"]) == (500, "internal")
+            assert "inside" not in str(body)
+            assert (await _ask(session, "/health"))[0] == 200
 
     asyncio.run(asked())
 
