@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -87,3 +89,10 @@ def test_what_it_cannot_start_with_is_one_line_and_exit_two(
             assert b"Traceback" not in told + out
 
     asyncio.run(asked())
+
+
+def test_what_serves_loads_neither_pandas_nor_dagster() -> None:
+    names = "pandas", "dagster", "duckdb", "kubernetes", "huggingface_hub", "openai", "anthropic"
+    code = f"import sys, modelscan_catalog.service.process; print(*[n for n in {names} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
