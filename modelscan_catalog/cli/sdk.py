@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modelscan_catalog.sdk.history import Version
     from modelscan_catalog.sdk.render import Language
 
-LANGUAGES = ("python",)
+LANGUAGES = ("python", "typescript")
 
 
 @click.group()

@@ -9,7 +9,7 @@ from modelscan_catalog.errors import UnknownIdError
 from modelscan_catalog.onboarding.published import Catalogue, catalogue_of, stored_interfaces
 from modelscan_catalog.sdk.check import check_clients
 from modelscan_catalog.sdk.history import clients_dir, record_version, write_active
-from modelscan_catalog.sdk.render import Language
+from modelscan_catalog.sdk.render import Language, write_base
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import open_state
 from modelscan_catalog.store import write_bytes
@@ -63,6 +63,7 @@ def generate_clients(
     if out is not None:
         for client in good:
             write_bytes(out / client.file, client.text.encode())
+        write_base(out, language)
     if apply:
         with open_state(settings.state_file) as connection:
             for client in good:

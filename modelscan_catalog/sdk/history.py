@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelscan_catalog.errors import UnknownIdError
-from modelscan_catalog.sdk.render import GeneratedClient, Language
+from modelscan_catalog.sdk.render import GeneratedClient, Language, write_base
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import write_event
 from modelscan_catalog.state.database import now, transaction
@@ -133,6 +133,7 @@ def write_active(connection: sqlite3.Connection, directory: Path) -> list[Path]:
         path = directory / one.language / one.file
         if one.active and (not path.is_file() or path.read_text("utf-8") != one.text):
             write_bytes(path, one.text.encode())
+            write_base(path.parent, one.language)
             written.append(path)
     return written
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import jinja2
@@ -14,6 +15,7 @@ import jinja2
 from modelscan_catalog.errors import ClientGenerationError
 from modelscan_catalog.sdk.base import ANTHROPIC_PATHS, OPENAI_PATHS
 from modelscan_catalog.sdk.interface import Endpoint, Parameter, ProviderInterface, facts, faults
+from modelscan_catalog.store import write_bytes
 
 Language = Literal["python", "typescript"]
 SUFFIX: dict[Language, str] = {"python": ".py", "typescript": ".ts"}
@@ -113,6 +115,12 @@ def generate(interface: ProviderInterface, language: Language = "python") -> Gen
         text=text,
         interface_sha256=sha256,
     )
+
+
+def write_base(directory: Path, language: Language) -> None:
+    """Put beside clients what they inherit from; Python's base is in this package."""
+    if language == "typescript":
+        write_bytes(directory / "base.ts", (Path(__file__).parent / "typescript" / "base.ts").read_bytes())
 
 
 def check_names(providers: Iterable[str]) -> None:
