@@ -45,7 +45,9 @@ def search(
     registry: Path,
     as_json: bool,
 ) -> None:
-    """Repositories for WORDS that vLLM serves; the catalogue's own when the hub does not answer.
+    """Repositories that vLLM serves, for WORDS.
+
+    The catalogue answers with its own when the hub does not.
 
     Exit code 3 when nothing is found.
     """
@@ -139,7 +141,10 @@ def _texts(value: object) -> list[object]:
 @registry_option
 @json_option
 def info(repo: str, gpu: str, draft: bool, registry: Path, as_json: bool) -> None:
-    """Facts of REPO (owner/name), whether vLLM serves it, and a draft of its catalogue entry."""
+    """Facts of REPO, whether vLLM serves it, a draft entry.
+
+    REPO is owner/name; what the hub does not say of it is left out.
+    """
     import json
 
     from modelscan_catalog.hub.describe import model_info

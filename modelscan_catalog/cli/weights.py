@@ -42,9 +42,10 @@ def weights() -> None:
 def install(
     repo: str, hub: str, revision: str | None, files: tuple[str, ...], dry_run: bool, as_json: bool
 ) -> None:
-    """Install the weights of REPO (owner/name): what an engine needs, at one commit, checked.
+    """Install the weights of REPO (owner/name).
 
-    Stopped at any time, the same command goes on where it was. Exit code 1 when it failed.
+    What an engine needs, at one commit, checked. Stopped at any time, the same command goes on where it was.
+    Exit code 1 when it failed.
     """
     from modelscan_catalog.deploy.weights import InstallRequest
 
@@ -226,7 +227,10 @@ def list_command(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def info(name: str, as_json: bool) -> None:
-    """One install with its files; NAME is [hub/]owner/name[/revision]."""
+    """One install with its files.
+
+    NAME is [hub/]owner/name[/revision]; a revision may be shortened, or be a branch.
+    """
     from modelscan_catalog.deploy.weights import described, find_install
     from modelscan_catalog.deploy.weights.records import size_text
 
@@ -251,7 +255,10 @@ def info(name: str, as_json: bool) -> None:
 @weights.command()
 @json_option
 def usage(as_json: bool) -> None:
-    """How much weights take, and how full their disk is; a notice is sent when it passes the threshold."""
+    """How much weights take, and how full their disk is.
+
+    A notice is sent when it passes the threshold (PVC_ALERT_THRESHOLD), and when it is below again.
+    """
     from dataclasses import asdict
 
     from modelscan_catalog.deploy.weights.operations import watch_usage
@@ -276,7 +283,10 @@ def usage(as_json: bool) -> None:
 @click.option("--apply", is_flag=True, help="Drop damaged files, so that the next install fetches them.")
 @json_option
 def verify(name: str | None, apply: bool, as_json: bool) -> None:
-    """Read every byte of NAME's files (or of all) again and compare; exit code 1 when something differs."""
+    """Read every byte of NAME's files (or of all) again.
+
+    Exit code 1 when something is not as it was installed.
+    """
     from dataclasses import asdict
     from functools import partial
 
@@ -316,7 +326,10 @@ def verify(name: str | None, apply: bool, as_json: bool) -> None:
 @click.option("--apply", is_flag=True, help="Delete it; without this only what would go is said.")
 @json_option
 def delete(name: str, interrupted: bool, apply: bool, as_json: bool) -> None:
-    """Delete an install that no deployment serves from; dry unless told otherwise."""
+    """Delete an install; dry unless told otherwise.
+
+    Refused while a deployment's plan names it.
+    """
     from modelscan_catalog.deploy.weights import find_install
     from modelscan_catalog.deploy.weights.operations import remove_install
     from modelscan_catalog.deploy.weights.records import size_text

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from modelscan_catalog.errors import FetchError, UnknownIdError
+from modelscan_catalog.errors import DocumentError, FetchError, UnknownIdError
 from modelscan_catalog.hub.documents import Answered, ask
 from modelscan_catalog.hub.search import Origin, served_by_vllm, vllm_architectures
 from modelscan_catalog.registry.registry import Registry
@@ -48,15 +48,15 @@ def describe(settings: Settings, repo: str, *, fresh_s: float | None = None) -> 
 
     async def asking(session: LiveSession) -> None:
         path = f"/api/models/{quote(repo)}?{_EXPAND}"
-        found = await session.get(name, path, fresh_s=age, absent=_ABSENT, check=_check)
+        found = await session.get(name, path, fresh_s=age, absent=_ABSENT, check=_check_repo)
         if found.is_negative:
             return
         item = hub_documents.parse(name, found.body)
         there = hub_documents.file_names(item)
         for file in _FILES:
             if (there is None and file == hub_documents.CONFIG) or (there is not None and file in there):
-                at = f"{item['id']}@{item.get('sha')}"
-                where = f"/{quote(item['id'])}/resolve/{quote(str(item.get('sha')))}/{file}"
+                at = f"{item['id']}@{item['sha']}"
+                where = f"/{quote(item['id'])}/resolve/{item['sha']}/{file}"
                 await session.try_get(f"{file}/{at}", where, immutable=True, absent=_ABSENT, check=_check)
 
     answered = ask(settings, asking)
@@ -76,13 +76,19 @@ def _check(body: bytes, name: str) -> int:
     return 200
 
 
+def _check_repo(body: bytes, name: str) -> int:
+    """What names no repository or no commit is not kept."""
+    item = hub_documents.parse(name, body)
+    sha = item.get("sha")
+    if not is_repo_id(item.get("id")) or not isinstance(sha, str) or not sha.isalnum():
+        raise DocumentError(f"{name}: names no repository or no commit")
+    return 200
+
+
 def _described(asked: str, answered: Answered, document: Document) -> Description:
     good = {name: one for name, one in answered.documents.items() if not one.is_negative}
     parsed = {name: hub_documents.parse(name, one.body) for name, one in good.items()}
-    item = parsed[document.name]
-    if not is_repo_id(item.get("id")) or not isinstance(item.get("sha"), str):
-        raise FetchError(f"{document.url[:200]}: the hub's answer names no repository or no commit")
-    row = repository_row(item, {asked}, parsed, good, RowLog("huggingface"))
+    row = repository_row(parsed[document.name], {asked}, parsed, good, RowLog("huggingface"))
     config = good.get(f"{hub_documents.CONFIG}/{row.id}@{row.sha}")
     origin: Origin = "live" if document.origin == "live" else "cached"
     return Description(row, _runs_code(config), origin, answered.problem)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelscan_catalog.errors import FetchError
+from modelscan_catalog.errors import DocumentError, FetchError
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.sources.adapter import Document
 from modelscan_catalog.sources.http import PoliteClient
@@ -16,7 +16,7 @@ from modelscan_catalog.sources.session import LiveSession
 
 MOST_KEPT = 2_000
 """Documents on disk; the oldest go first."""
-PATIENCE_S = 20.0
+PATIENCE_S = 12.0
 """How long one question may take, retries included."""
 
 
@@ -31,7 +31,7 @@ class Answered:
 def ask(settings: Settings, question: Callable[[LiveSession], Awaitable[None]]) -> Answered:
     """Let ``question`` ask the hub; its answers lie below ``data_dir/hub``, apart from those of the build.
 
-    Raises ``SourceError`` when the hub fails and nothing was kept.
+    Raises ``FetchError`` when the hub fails, or answers with something else, and nothing was kept.
     """
     store = RawStore(settings.data_dir / "hub", ADAPTER.name)
     bounds = {"source_deadline_s": PATIENCE_S, "total_timeout_s": PATIENCE_S / 2, "max_attempts": 2}
@@ -47,6 +47,8 @@ def ask(settings: Settings, question: Callable[[LiveSession], Awaitable[None]]) 
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     await question(session)
+            except DocumentError as error:
+                raise FetchError(str(error)) from error
             except TimeoutError as error:
                 raise FetchError(f"{host}: no answer within {PATIENCE_S:.0f} s") from error
             return session

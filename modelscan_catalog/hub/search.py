@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from modelscan_catalog.errors import DocumentError, FetchError, FitInputError
+from modelscan_catalog.errors import FetchError, FitInputError
 from modelscan_catalog.fit.tables import table
 from modelscan_catalog.hub.documents import ask
 from modelscan_catalog.registry.registry import Registry
@@ -79,7 +79,7 @@ def search(settings: Settings, registry: Registry, question: Question) -> Found:
 
     try:
         answered = ask(settings, asking)
-    except (FetchError, DocumentError) as error:
+    except FetchError as error:
         rows = _known(registry, question)
         return Found(rows, "catalogue", f"{error}; these are repositories that the catalogue knows")
     items = hub_documents.parse("popular/", answered.documents[name].body)
