@@ -76,6 +76,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for kind, name in (("models_dev", "shop/qwen-3-8b"), ("modelscope", "qwen/Qwen3-8B-MS"))
     ]
     _write(root / "models.jsonl", models)
+    _write(root / "deployments.jsonl", [])
     _write(root / "variants.jsonl", variants)
     _write(root / "configs.jsonl", configs)
     _write(root / "crosswalk.jsonl", crosswalk)

@@ -74,6 +74,7 @@ def publish(root: Path) -> Path:
     ]
     doubt = {"id": "shop/qwen", "kind": "models_dev", "reason": "two bear this name"}
     _write(root / "models.jsonl", models)
+    _write(root / "deployments.jsonl", [])
     _write(root / "variants.jsonl", variants)
     _write(root / "configs.jsonl", configs)
     _write(root / "crosswalk.jsonl", crosswalk)
