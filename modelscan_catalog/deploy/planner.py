@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from modelscan_catalog.deploy.gpu import Detection, detect_gpus
 from modelscan_catalog.deploy.plan import DeploymentPlan, PlanAlternative, PlanRequest
 from modelscan_catalog.deploy.plan_cards import DETECTED, Cards, choose_cards
 from modelscan_catalog.deploy.plan_choice import Choice, checkpoints
 from modelscan_catalog.deploy.plan_routes import api_routes, open_alternatives
 from modelscan_catalog.deploy.plan_written import alternative_of, overrides, refused, written
-from modelscan_catalog.errors import FitInputError
+from modelscan_catalog.errors import FitInputError, PublishError
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan, plan
 from modelscan_catalog.fit.published import PublishedModel, PublishedRegistry
@@ -62,7 +64,15 @@ def make_plan(
     if isinstance(model, str):
         return _without_weights(registry, model, request, look)
     cards = choose_cards(request, look)
-    return _Planning(registry, model, request, cards).answer()
+    try:
+        return _Planning(registry, model, request, cards).answer()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PublishError(
+            f"{published}: a {error.title} record of {model.id} is damaged ({where}: {first['msg']}); "
+            "publish anew with `modelscan build`"
+        ) from error
 
 
 def _model(registry: PublishedRegistry, request: PlanRequest) -> PublishedModel | str:

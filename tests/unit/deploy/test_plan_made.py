@@ -1,5 +1,6 @@
 """The deployment plan: what is chosen and why, what wishes do to it, and what a refusal offers instead."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ from modelscan_catalog.deploy.detect.mapping import observed
 from modelscan_catalog.deploy.gpu import Detection
 from modelscan_catalog.deploy.plan import DeploymentPlan, PlanRequest
 from modelscan_catalog.deploy.planner import make_plan
-from modelscan_catalog.errors import AmbiguousIdError, FitInputError, ManifestError, UnknownIdError
+from modelscan_catalog.errors import (
+    AmbiguousIdError,
+    FitInputError,
+    ManifestError,
+    PublishError,
+    UnknownIdError,
+)
 from modelscan_catalog.fit.published import PublishedRegistry
 from modelscan_catalog.manifests.commands import engine_parameters
 from modelscan_catalog.manifests.written import write_plan
@@ -58,6 +65,32 @@ def test_golden_an_8b_model_in_fp8_on_a_4090(make: Make) -> None:
     assert plan.expected.budget_gib == pytest.approx(23.64 * 0.92, abs=0.01)
     assert plan.expected.decode_tok_s is not None
     assert plan.flags[0] == "--max-model-len=40960"
+
+
+def test_a_recipe_of_the_same_checkpoint_says_how_it_is_read_and_no_more(tmp_path: Path, make: Make) -> None:
+    recipe = {
+        "id": "gpustack/huggingface/qwen3-8b/0",
+        "source": "gpustack",
+        "catalogue": "huggingface",
+        "set_name": "Qwen3-8B",
+        "position": 0,
+        "mode": "standard",
+        "variant": QWEN_FP8,
+        "model": MODEL,
+        "engine": "vLLM",
+        "parameters": ["--tokenizer-mode=slow", "--max-num-seqs=7", "--trust-remote-code"],
+    }
+    root = publish(tmp_path / "published")
+    (root / "deployments.jsonl").write_text(json.dumps(recipe, separators=(",", ":")) + "\n")
+    asked = PlanRequest(model=MODEL, gpu="rtx-4090", quantization="fp8", parameters=("--seed=1",))
+    flags = make_plan(root, asked, _no_gpu).flags
+    assert flags[-2:] == ("--tokenizer-mode=slow", "--seed=1")
+    assert not {"--max-num-seqs=7", "--trust-remote-code"} & set(flags)
+    assert "--tokenizer-mode=slow" not in make(quantization="fp8").flags
+    del recipe["mode"]
+    (root / "deployments.jsonl").write_text(json.dumps(recipe, separators=(",", ":")) + "\n")
+    with pytest.raises(PublishError, match=r"a Deployment record of .* is damaged \(mode: Field required\)"):
+        make_plan(root, asked, _no_gpu)
 
 
 def test_golden_deepseek_r1_on_one_4090_is_refused_with_the_sum(make: Make) -> None:
