@@ -1,16 +1,19 @@
 """The GPUStack client on the wire: what is asked again, what is not, and how faults read."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelscan_catalog.deploy.deployer import Sighting, Wanted
+from modelscan_catalog.deploy.gpustack import GPUStackDeployer
 from modelscan_catalog.deploy.gpustack.api import MOST_ATTEMPTS, GPUStackApi, RefusedError, server_url
 from modelscan_catalog.deploy.gpustack.records import ServerInstance, ServerModel, read
 from modelscan_catalog.deploy.gpustack.states import MARK, sighting, stuck
+from modelscan_catalog.deploy.plan import DeploymentPlan
 from modelscan_catalog.errors import DeployError, ServerUnreachableError
 
 Answer = httpx.Response | Exception
@@ -157,6 +160,61 @@ def test_given_a_public_address_without_encryption_then_the_key_is_not_sent(
         GPUStackApi(url, "env:TEST_KEY")
     GPUStackApi("http://gpustack.lan", "env:TEST_KEY").close()
     GPUStackApi("https://gpustack.example.com", "env:TEST_KEY").close()
+
+
+def listed(*items: dict[str, Any]) -> httpx.Response:
+    return httpx.Response(200, json={"items": list(items), "pagination": {"totalPage": 1}})
+
+
+BODY = {"name": "m", "source": "local_path", "local_path": "/w", "meta": {MARK: {"body_sha256": "new"}}}
+OURS = {"id": 7, "name": "m", "replicas": 1, "meta": {MARK: {"body_sha256": "new"}}}
+THEIRS = {"id": 7, "name": "m", "replicas": 1, "huggingface_repo_id": "a/b"}
+
+
+def ensured(connect: Connect, *answers: Answer) -> tuple[Sighting, Server]:
+    api, server = connect(*answers)
+    wanted = Wanted("m", cast(DeploymentPlan, None))  # only its name and replicas are looked at
+    return GPUStackDeployer(api).ensure(wanted, BODY), server
+
+
+def test_given_a_name_that_is_taken_between_look_and_call_then_ours_is_kept_and_theirs_left(
+    connect: Connect,
+) -> None:
+    taken = refused(409, reason="AlreadyExists", message="taken")
+    running = {"id": 1, "name": "m-1", "state": "running"}
+    seen, server = ensured(
+        connect, listed(), taken, listed(OURS), listed(running), listed(running), listed(running)
+    )
+    assert seen.state == "running"
+    assert [one.method for one in server.asked].count("POST") == 1
+    with pytest.raises(DeployError, match=r"ModelScan did not make \(a/b\)"):
+        ensured(connect, listed(), refused(409, message="taken"), listed(THEIRS), listed())
+
+
+def test_given_a_name_of_which_another_is_part_then_only_the_whole_name_counts(connect: Connect) -> None:
+    api, _ = connect(listed({**OURS, "name": "m-large"}))
+    assert GPUStackDeployer(api).look("m") is None
+
+
+def test_given_a_removal_that_somebody_else_was_quicker_with_then_it_was_not_there(connect: Connect) -> None:
+    api, _ = connect(listed(OURS), refused(404, message="not found"))
+    assert GPUStackDeployer(api).remove("m") is False
+
+
+@pytest.mark.parametrize(
+    ("clusters", "asked", "told"),
+    [
+        ([], None, "there are: none"),
+        ([{"id": 1, "name": "a"}, {"id": 2, "name": "b"}], None, "there are: a, b"),
+        ([{"id": 1, "name": "a", "is_default": True}], "c", "there are: a"),
+    ],
+)
+def test_given_no_one_cluster_then_they_are_named(
+    connect: Connect, clusters: list[dict[str, Any]], asked: str | None, told: str
+) -> None:
+    api, _ = connect(listed(*clusters))
+    with pytest.raises(DeployError, match=told):
+        GPUStackDeployer(api, asked).cards()
 
 
 def model(**more: Any) -> ServerModel:
