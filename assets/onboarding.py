@@ -93,7 +93,7 @@ def _report_table(report: OnboardingReport) -> str:
     lines += ["| step | |", "| --- | --- |"]
     lines += [f"| {step.step} | {step.summary.replace('|', chr(92) + '|')} |" for step in report.steps]
     if report.inferred:
-        lines += ["", f"inferred: {', '.join(report.inferred)}"]
+        lines += ["", *(f"- inferred {one.field}: `{one.quote}` ({one.locator})" for one in report.inferred)]
     if report.next_step:
         lines += ["", f"next: {report.next_step}"]
     return "\n".join(lines)

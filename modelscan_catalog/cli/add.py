@@ -97,8 +97,12 @@ def _conclude(report: "OnboardingReport", apply: bool) -> None:
         click.echo(f"address   {report.base_url}")
     if report.client:
         click.echo(f"client    {_short(report.client)} ({(report.sha256 or '')[:12]})")
-    if report.inferred:
-        click.echo(f"inferred  {', '.join(report.inferred)}")
+    read = [entry for entry in report.inferred if entry.source == "text"]
+    for entry in read:
+        click.echo(f"inferred  {entry.field}: {entry.quote!r} ({entry.locator})")
+    follows = [entry.field for entry in report.inferred if entry not in read]
+    if follows:
+        click.echo(f"inferred  {', '.join(follows)}: what the format has")
     for line in report.missing:
         click.echo(f"missing   {line}")
     if report.next_step:

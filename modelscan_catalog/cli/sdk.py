@@ -102,8 +102,9 @@ def history(provider: str, as_json: bool) -> None:
 @click.option(
     "--to", default="", metavar="HASH", help="Beginning of a version's hash; the one before without it."
 )
+@click.option("--language", type=click.Choice(LANGUAGES), default="python", show_default=True)
 @click.option("--apply", is_flag=True, help="Do it; without it this only says what would happen.")
-def rollback(provider: str, to: str, apply: bool) -> None:
+def rollback(provider: str, to: str, language: "Language", apply: bool) -> None:
     """Make an older version the active one; the present one is not taken up by itself again."""
     from modelscan_catalog.sdk.history import clients_dir, find_older, roll_back, write_active
     from modelscan_catalog.state import open_state
@@ -111,10 +112,10 @@ def rollback(provider: str, to: str, apply: bool) -> None:
     settings = load_settings()
     with open_state(settings.state_file) as connection:
         if not apply:
-            older = find_older(connection, provider, to)
+            older = find_older(connection, provider, to, language)
             click.echo(f"{provider}: would go back to {older.sha256[:12]}; nothing is changed: add --apply")
             return
-        active = roll_back(connection, provider, to)
+        active = roll_back(connection, provider, to, language)
         write_active(connection, clients_dir(settings))
     click.echo(f"{provider}: {active.sha256[:12]} of {active.created_at[:19]} is active")
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 import socket
 from collections.abc import Iterable
 from functools import cache
@@ -45,6 +46,7 @@ def belongs(url: str, domains: Iterable[str]) -> bool:
         return False
     return (
         parts.scheme == "https"
+        and re.fullmatch(r"[a-z0-9.-]+", host) is not None
         and not odd
         and any(host == domain or host.endswith(f".{domain}") for domain in domains)
     )

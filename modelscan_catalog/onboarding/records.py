@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 from modelscan_catalog.onboarding.inference import SourceText
 from modelscan_catalog.onboarding.probe import Probe
 from modelscan_catalog.records import Record
-from modelscan_catalog.sdk.interface import ProviderInterface
+from modelscan_catalog.sdk.interface import Evidence, ProviderInterface
 from modelscan_catalog.sources.staged import ModelsDevOffer, ModelsDevProvider
 
 StepName = Literal[
@@ -136,7 +136,9 @@ class OnboardingReport(Record):
     standing: Standing
     api_type: str | None
     base_url: str | None
-    inferred: tuple[str, ...] = ()
+    inferred: tuple[Evidence, ...] = Field(
+        default=(), description="what a person has to judge, with its words"
+    )
     missing: tuple[str, ...] = ()
     client: str | None = None
     sha256: str | None = None

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 from typing import Any
 
 from modelscan_catalog.errors import ModelScanError, OnboardingError
@@ -175,7 +176,9 @@ def _report(
         standing=standing,
         api_type=interface.api_type if interface else None,
         base_url=interface.base_url if interface else None,
-        inferred=interface.inferred if interface else (),
+        inferred=tuple(
+            entry for entry in (interface.evidence if interface else ()) if entry.standing == "inferred"
+        ),
         missing=interface.missing if interface else (),
         client=stored.file if isinstance(stored, Stored) else None,
         sha256=made.sha256 if isinstance(made, Generated) else None,
@@ -222,7 +225,8 @@ def _input_sha256(context: Context, step: StepName, inputs: Mapping[StepName, Re
         parts |= {"live": context.live, "reads_texts": bool(context.synthesis.models())}
     if step in ("synthesise", "validate"):
         tables = interface_tables(context.settings.registry_dir)
-        parts |= {"tables": tables.model_dump(mode="json"), "openapi": context.openapi, "docs": context.docs}
+        given = [_given(context.openapi), _given(context.docs)]
+        parts |= {"tables": tables.model_dump(mode="json"), "given": given}
     if step == "validate":
         confirmed = confirmations(context.confirmations).get(context.provider)
         asked = [model.model_dump(mode="json") for model in context.synthesis.models()]
@@ -233,6 +237,14 @@ def _input_sha256(context: Context, step: StepName, inputs: Mapping[StepName, Re
         }
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _given(where: str) -> str:
+    """An address, or a file by its name and content: an edited file is another input."""
+    path = Path(where)
+    if not where or "://" in where or not path.is_file():
+        return where
+    return f"{where} {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def _log_tries(context: Context, step: StepName, tries: tuple[Try, ...]) -> None:

@@ -215,6 +215,24 @@ def test_without_a_key_or_with_nothing_open_nobody_is_asked(monkeypatch: pytest.
     assert infer(EMPTY, [], DOMAINS, on, tables).tries == ()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://attacker.example\\.newcomer.ai/v1",
+        "https://attacker.example#.newcomer.ai",
+        "https://attacker.example?.newcomer.ai",
+        "https://newcomer.ai:443@attacker.example",
+        "https://newcomer.ai.attacker.example",
+        "https://nеwcomer.ai",
+        "https://newcomer.ai:notaport",
+        "javascript:newcomer.ai",
+        "",
+    ],
+)
+def test_no_trick_makes_a_foreign_address_the_providers_own(url: str) -> None:
+    assert not belongs(url, ["newcomer.ai"])
+
+
 @given(st.text(alphabet="abcdefghijklmnop.-", min_size=1, max_size=30))
 def test_no_address_outside_a_known_domain_belongs_to_it(host: str) -> None:
     inside = host == "newcomer.ai" or host.endswith(".newcomer.ai")

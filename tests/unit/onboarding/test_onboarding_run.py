@@ -133,6 +133,16 @@ def test_what_has_expired_or_is_to_be_refreshed_is_made_anew(settings: Settings)
     assert "cached" not in outcomes(add_provider(Context("groq", settings))).values()
 
 
+def test_an_edited_document_is_read_again(settings: Settings, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.json"
+    for server in ("https://one.example.com", "https://two.example.com"):
+        spec.write_text(
+            json.dumps({"openapi": "3.1.0", "servers": [{"url": server}], "paths": {"/run": {"post": {}}}})
+        )
+        report = add_provider(Context("newcomer", settings, openapi=str(spec)), last="synthesise")
+        assert report.base_url == server
+
+
 def test_a_step_alone_needs_those_before_it(settings: Settings) -> None:
     with pytest.raises(OnboardingError, match="validate has not been done"):
         run_step(Context("groq", settings), "generate")
@@ -193,7 +203,8 @@ def test_inferred_facts_give_a_client_without_a_key_until_probe_contract_and_a_p
         unconfirmed = add_provider(inferring(settings, tmp_path, model))
         assert unconfirmed.passed, unconfirmed
         assert unconfirmed.standing == "unconfirmed"
-        assert "base_url" in unconfirmed.inferred
+        words = {entry.field: entry.quote for entry in unconfirmed.inferred}
+        assert words["base_url"] == "Send requests to https://api.salad.com/openai/v1"
         client = (settings.data_dir / "sdk" / "python" / "salad_cloud_generated.py").read_text()
         assert "confirmed=False" in client
         with_key = add_provider(inferring(settings, tmp_path, model, key="env:PROVIDER_KEY"))
