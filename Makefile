@@ -109,9 +109,20 @@ test-engine: $(STAMP) ## the real vLLM (CPU) parses every emitted command and se
 	MODELSCAN_ENGINE_PYTHON="$$engine" MODELSCAN_EVERY_MODEL=1 $(PY) -m pytest -rs -s \
 	    tests/shared/test_engine_vllm.py tests/unit/manifests/test_manifests_representative.py
 
+.PHONY: test-gpustack
+test-gpustack: $(STAMP) ## deployments, and the published catalogue, against a real GPUStack server on loopback
+	@if [ -x "$(LAB)/gpustack.sh" ]; then \
+	    exports=$$("$(LAB)/gpustack.sh" up); eval "$$exports"; trap '"$(LAB)/gpustack.sh" down' EXIT; \
+	else \
+	    echo "NOT TESTED: no lab at $(LAB); set MODELSCAN_SHARED" >&2; \
+	fi; \
+	$(PY) -m pytest -rs tests/shared/test_gpustack_server.py
+
 .PHONY: test-kserve
 test-kserve: $(STAMP) ## the KServe client, endpoints and commands on a real Kubernetes API server
-	@if [ ! -x "$(LAB)/kube.sh" ]; then echo "NOT TESTED: no lab at $(LAB); set MODELSCAN_SHARED" >&2; exit 0; fi; \
+	@if [ ! -x "$(LAB)/kube.sh" ]; then \
+	    echo "NOT TESTED: no lab at $(LAB); set MODELSCAN_SHARED" >&2; exit 0; \
+	fi; \
 	"$(LAB)/kube.sh" status > /dev/null || trap '"$(LAB)/kube.sh" down' EXIT; \
 	eval "$$(nice "$(LAB)/kube.sh" up --all)"; \
 	$(PY) -m pytest -rs tests/shared/test_kserve_server.py tests/shared/test_manifests_api_server.py

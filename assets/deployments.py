@@ -7,7 +7,7 @@ import dagster as dg
 from assets.shared import OWNERS, Build
 from modelscan_catalog.deploy.benchmark_evidence import evidence_lines
 from modelscan_catalog.settings import Settings
-from modelscan_catalog.state import Event, events, open_state, state_path
+from modelscan_catalog.state import Event, events, open_state
 from modelscan_catalog.state.benchmarks import benchmarks
 from modelscan_catalog.store import write_bytes
 
@@ -26,7 +26,7 @@ live_deployments = dg.AssetSpec(
 
 def observations(settings: Settings, after: int) -> tuple[list[dg.AssetObservation], int]:
     """Events of deployments with an id above ``after`` as observations, and the last id seen."""
-    with open_state(state_path(settings.data_dir)) as connection:
+    with open_state(settings.state_file) as connection:
         found = events(connection, after=after, kind="deployment", limit=MOST_EVENTS)
     return [_observation(event) for event in found], max([after, *(event.id for event in found)])
 
@@ -54,7 +54,7 @@ def _observation(event: Event) -> dg.AssetObservation:
 )
 def benchmark_evidence(build: Build) -> dg.MaterializeResult[Any]:
     """`benchmarks.jsonl` in the data directory, in the shape of registry/fit/measured_speeds.jsonl."""
-    with open_state(state_path(build.settings.data_dir)) as connection:
+    with open_state(build.settings.state_file) as connection:
         lines = list(evidence_lines(benchmarks(connection)))
     path = build.settings.data_dir / "benchmarks.jsonl"
     write_bytes(path, "".join(f"{line}\n" for line in lines).encode())

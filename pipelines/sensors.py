@@ -5,7 +5,6 @@ import dagster as dg
 from assets.deployments import observations
 from modelscan_catalog.deploy.targets import refresh_all
 from modelscan_catalog.settings import load_settings
-from modelscan_catalog.state import state_path
 
 
 @dg.sensor(
@@ -15,7 +14,7 @@ from modelscan_catalog.state import state_path
 def deployment_status(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """The cursor is the id of the last event that was observed."""
     settings = load_settings()
-    if not state_path(settings.data_dir).exists():
+    if not settings.state_file.exists():
         return dg.SkipReason("nothing has been deployed from here")
     refresh_all(settings, "sensor:deployment_status")
     seen, last = observations(settings, int(context.cursor or 0))

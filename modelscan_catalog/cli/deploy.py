@@ -104,7 +104,7 @@ def deploy(**asked: Any) -> None:
 
             return detection_of(cards, deployer.server) if deployer else detect_gpus()
 
-        with measured_here(load_settings().data_dir):
+        with measured_here(load_settings().state_file):
             plan = make_plan(published(asked["registry"]), request, look)
         code = _go(plan, deployer, cards, asked)
     click.get_current_context().exit(code)

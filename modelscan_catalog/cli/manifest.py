@@ -136,7 +136,7 @@ def _planned(asked: dict[str, Any], engine: str | None) -> DeploymentPlan:
         )
     wishes = {name: asked[name] for name in _PLANNED_BY}
     request = plan_request({**wishes, "engine": engine, "engine_version": None, "source": _HUBS.get(storage)})
-    with measured_here(load_settings().data_dir):
+    with measured_here(load_settings().state_file):
         plan = make_plan(asked["registry"], request)
     if not plan.starts:
         _refuse(plan)

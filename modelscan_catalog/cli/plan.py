@@ -79,7 +79,7 @@ def plan(registry: Path, as_json: bool, **asked: Any) -> None:
     from modelscan_catalog.deploy.benchmark_evidence import measured_here
     from modelscan_catalog.deploy.planner import make_plan
 
-    with measured_here(load_settings().data_dir):
+    with measured_here(load_settings().state_file):
         made = make_plan(registry, plan_request(asked))
     if as_json:
         click.echo(made.model_dump_json(indent=1))

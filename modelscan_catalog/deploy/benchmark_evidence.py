@@ -10,7 +10,7 @@ from typing import Any
 
 from modelscan_catalog.deploy.benchmark import Figures, Spread
 from modelscan_catalog.fit.measured import measured
-from modelscan_catalog.state import Deployment, open_state, state_path
+from modelscan_catalog.state import Deployment, open_state
 from modelscan_catalog.state.benchmarks import Benchmark, benchmarks
 
 _PRIVATE = ("target", "server", "name")
@@ -68,12 +68,11 @@ def evidence_lines(rows: Iterable[Benchmark]) -> Iterator[str]:
 
 
 @contextmanager
-def measured_here(data_dir: Path) -> Iterator[None]:
-    """Within the block plans use what was measured of this machine's deployments."""
-    path = state_path(data_dir)
+def measured_here(state: Path) -> Iterator[None]:
+    """Within the block plans use what ``state`` holds of measured deployments."""
     rows: list[Benchmark] = []
-    if path.exists():
-        with open_state(path) as connection:
+    if state.exists():
+        with open_state(state) as connection:
             rows = benchmarks(connection)
     with measured(dataclasses.asdict(row) for row in rows):
         yield

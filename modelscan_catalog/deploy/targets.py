@@ -7,7 +7,7 @@ from modelscan_catalog.deploy.deployer import Deployer
 from modelscan_catalog.deploy.flow import Places, key_name, refresh
 from modelscan_catalog.errors import ModelScanError, SettingsError
 from modelscan_catalog.settings import Settings
-from modelscan_catalog.state import deployments, open_state, put_deployment, state_path
+from modelscan_catalog.state import deployments, open_state, put_deployment
 from modelscan_catalog.state.deployments import Target
 from modelscan_catalog.state.values import value_of
 
@@ -15,7 +15,7 @@ from modelscan_catalog.state.values import value_of
 @contextmanager
 def open_places(settings: Settings, actor: str) -> Iterator[Places]:
     """The state file and the router's folder; ``actor`` goes to the audit log."""
-    with open_state(state_path(settings.data_dir)) as connection:
+    with open_state(settings.state_file) as connection:
         yield Places(connection, settings.data_dir / "router", actor)
 
 
@@ -65,7 +65,7 @@ def at_server(settings: Settings, server: str | None, key: str | None = None) ->
 
 
 def _remembered_key(settings: Settings, server: str) -> str | None:
-    path = state_path(settings.data_dir)
+    path = settings.state_file
     if not path.exists():
         return None
     with open_state(path) as connection:

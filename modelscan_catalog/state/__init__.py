@@ -1,7 +1,7 @@
 """What must outlive a process and is no catalogue: jobs, deployments, history, audit; one SQLite file."""
 
 from modelscan_catalog.state.audit import AuditRow, audit_rows, write_audit
-from modelscan_catalog.state.database import open_state, schema_version, state_path
+from modelscan_catalog.state.database import open_state, schema_version
 from modelscan_catalog.state.deployments import (
     Deployment,
     DeploymentState,
@@ -30,7 +30,6 @@ __all__ = [
     "open_state",
     "put_deployment",
     "schema_version",
-    "state_path",
     "write_audit",
     "write_event",
 ]

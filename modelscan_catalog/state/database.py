@@ -15,11 +15,6 @@ BUSY_TIMEOUT_S = 10.0
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
 
-def state_path(data_dir: Path) -> Path:
-    """Where the state lies below a data directory."""
-    return data_dir / "state" / "modelscan.db"
-
-
 def now() -> str:
     """This moment in UTC, ISO 8601 with microseconds, so that text order is time order."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -8,7 +8,8 @@ import pytest
 
 from assets.deployments import benchmark_evidence
 from assets.shared import Build
-from modelscan_catalog.state import deployments, open_state, put_deployment, state_path
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.state import deployments, open_state, put_deployment
 from modelscan_catalog.state.benchmarks import Benchmark, write_benchmarks
 from pipelines.definitions import build_definitions
 from pipelines.sensors import deployment_status
@@ -38,7 +39,7 @@ def test_given_nothing_deployed_when_the_sensor_looks_then_it_skips_and_makes_no
 def test_given_a_deployment_whose_server_is_gone_when_looked_at_then_each_change_is_observed_once(
     data: Path,
 ) -> None:
-    with open_state(state_path(data)) as connection:
+    with open_state(Settings(data_dir=data).state_file) as connection:
         put_deployment(connection, "gpustack", SERVER, "m", "running", remote_id="1")
     result = look()
     assert isinstance(result, dg.SensorResult)
@@ -46,7 +47,7 @@ def test_given_a_deployment_whose_server_is_gone_when_looked_at_then_each_change
     assert seen == ["running", "unreachable"]
     assert {event.asset_key for event in result.asset_events} == {dg.AssetKey("live_deployments")}
     assert "Connection refused" in str(result.asset_events[-1].metadata["message"].value)
-    with open_state(state_path(data)) as connection:
+    with open_state(Settings(data_dir=data).state_file) as connection:
         (row,) = deployments(connection)
     assert row.state == "unreachable"
     assert isinstance(look(result.cursor), dg.SkipReason)
@@ -56,10 +57,10 @@ def test_given_a_state_of_another_server_kind_when_looked_at_then_its_row_says_w
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(data / "none"))
-    with open_state(state_path(data)) as connection:
+    with open_state(Settings(data_dir=data).state_file) as connection:
         put_deployment(connection, "kserve", "https://cluster/ai", "m", "running", remote_id="1")
     assert isinstance(look(), dg.SensorResult)
-    with open_state(state_path(data)) as connection:
+    with open_state(Settings(data_dir=data).state_file) as connection:
         (row,) = deployments(connection)
     assert (row.state, bool(row.message)) == ("unreachable", True)
 
@@ -73,7 +74,7 @@ def test_given_benchmarks_when_the_asset_is_made_then_they_are_lines_without_add
         itl_p50_s=0.01, itl_p90_s=0.01, throughput_tok_s=6.0, throughput_low_tok_s=6.0,
         throughput_high_tok_s=6.0,
     )  # fmt: skip
-    with open_state(state_path(data)) as connection:
+    with open_state(Settings(data_dir=data).state_file) as connection:
         write_benchmarks(connection, [known])
     result = dg.materialize([benchmark_evidence], resources={"build": Build()})
     assert result.success

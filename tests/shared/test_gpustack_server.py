@@ -23,8 +23,8 @@ import pytest
 from modelscan_catalog.cli.main import main
 from modelscan_catalog.deploy import flow_wait
 from modelscan_catalog.deploy.gpustack import api
-from modelscan_catalog.settings import REPOSITORY_ROOT
-from modelscan_catalog.state import deployment, open_state, state_path
+from modelscan_catalog.settings import REPOSITORY_ROOT, Settings
+from modelscan_catalog.state import deployment, open_state
 
 from .gpustack_lab import ENGINES, Recorder, breakable, dying_engines, write_weights
 
@@ -64,7 +64,7 @@ class Command:
         return Answer(int(ended.value.code or 0), said.out, said.err)
 
     def state(self, name: str = NAME, server: str = URL or "") -> tuple[str, str | None] | None:
-        with open_state(state_path(self.data)) as connection:
+        with open_state(Settings(data_dir=self.data).state_file) as connection:
             row = deployment(connection, "gpustack", server, name)
         return None if row is None else (row.state, row.message)
 

@@ -22,7 +22,8 @@ from modelscan_catalog.deploy.plan import DeploymentPlan, PlanRequest
 from modelscan_catalog.deploy.planner import make_plan
 from modelscan_catalog.errors import DeployError
 from modelscan_catalog.fit.measured import measured
-from modelscan_catalog.state import open_state, put_deployment, state_path
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.state import open_state, put_deployment
 from modelscan_catalog.state.benchmarks import Benchmark, benchmarks, write_benchmarks
 
 LOAD = Load(concurrency=2, seconds=10.0, prompt_tokens=100, output_tokens=11)
@@ -222,11 +223,11 @@ def test_given_rows_in_the_state_then_plans_here_use_them_and_published_lines_na
     published: Path, tmp_path: Path
 ) -> None:
     before = planned(published)
-    with open_state(state_path(tmp_path)) as connection:
+    with open_state(Settings(data_dir=tmp_path).state_file) as connection:
         write_benchmarks(connection, [row(before)])
         (stored,) = benchmarks(connection)
     assert stored == row(before)
-    with measured_here(tmp_path):
+    with measured_here(Settings(data_dir=tmp_path).state_file):
         speed = planned(published).expected.decode_tok_s
     assert speed is not None
     assert speed.basis.startswith("measured")
@@ -240,6 +241,6 @@ def test_given_rows_in_the_state_then_plans_here_use_them_and_published_lines_na
 
 
 def test_given_no_state_then_plans_are_made_and_no_file_appears(published: Path, tmp_path: Path) -> None:
-    with measured_here(tmp_path):
+    with measured_here(Settings(data_dir=tmp_path).state_file):
         planned(published)
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,8 @@ from gpustack_replay import Replay, write_weights
 from modelscan_catalog.cli.main import main
 from modelscan_catalog.deploy import flow, flow_wait
 from modelscan_catalog.deploy.gpustack import api
-from modelscan_catalog.state import audit_rows, deployment, events, open_state, state_path
+from modelscan_catalog.settings import Settings
+from modelscan_catalog.state import audit_rows, deployment, events, open_state
 
 SERVER = "http://127.0.0.1:18081"
 KEY = "gpustack_0123456789abcdef_secret"
@@ -47,7 +48,7 @@ class Command:
         return self("deploy", MODEL, *source, *more)
 
     def state(self, name: str = "qwen3-8b") -> tuple[str, str | None] | None:
-        with open_state(state_path(self._data)) as connection:
+        with open_state(Settings(data_dir=self._data).state_file) as connection:
             row = deployment(connection, "gpustack", SERVER, name)
         return None if row is None else (row.state, row.message)
 
@@ -56,11 +57,11 @@ class Command:
         return list(json.loads(path.read_text()).get("deployments", ())) if path.exists() else []
 
     def history(self) -> list[str]:
-        with open_state(state_path(self._data)) as connection:
+        with open_state(Settings(data_dir=self._data).state_file) as connection:
             return [event.kind for event in events(connection)]
 
     def audited(self) -> list[tuple[str, str]]:
-        with open_state(state_path(self._data)) as connection:
+        with open_state(Settings(data_dir=self._data).state_file) as connection:
             return [(row.action, row.outcome) for row in reversed(audit_rows(connection))]
 
 

@@ -10,8 +10,8 @@ from deployment_plan_samples import MODEL, publish
 from modelscan_catalog.cli.main import main
 from modelscan_catalog.deploy.flow import key_name
 from modelscan_catalog.deploy.targets import at_server
-from modelscan_catalog.settings import load_settings
-from modelscan_catalog.state import open_state, put_deployment, state_path
+from modelscan_catalog.settings import Settings, load_settings
+from modelscan_catalog.state import open_state, put_deployment
 from modelscan_catalog.state.values import put_value
 
 Run = Callable[..., tuple[int, str, str]]
@@ -105,7 +105,7 @@ def test_given_nothing_deployed_when_listed_then_it_says_how_to_begin(run: Run) 
 def test_given_a_deployment_whose_server_is_gone_when_listed_then_the_row_says_so(
     run: Run, tmp_path: Path
 ) -> None:
-    with open_state(state_path(tmp_path)) as connection:
+    with open_state(Settings(data_dir=tmp_path).state_file) as connection:
         put_deployment(connection, "gpustack", "http://127.0.0.1:9", "m", "running", model=MODEL)
     code, out, _ = run("list", "--cached", "--json")
     assert json.loads(out)["deployments"][0]["state"] == "running"
@@ -119,7 +119,7 @@ def test_given_a_deployment_whose_server_is_gone_when_listed_then_the_row_says_s
 def test_given_a_name_on_two_servers_then_both_are_named(
     run: Run, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    with open_state(state_path(tmp_path)) as connection:
+    with open_state(Settings(data_dir=tmp_path).state_file) as connection:
         for port in (9, 10):
             put_deployment(connection, "gpustack", f"http://127.0.0.1:{port}", "m", "running")
     code, _, err = run(*command)
@@ -168,6 +168,6 @@ def test_given_another_server_than_the_configured_one_then_it_never_gets_its_key
 ) -> None:
     settings = load_settings(data_dir=tmp_path, gpustack_server=configured, gpustack_key="env:OWN")
     if kept is not None:
-        with open_state(state_path(tmp_path)) as connection:
+        with open_state(Settings(data_dir=tmp_path).state_file) as connection:
             put_value(connection, key_name("gpustack", "http://b"), kept)
     assert at_server(settings, asked, given).gpustack_key == used
