@@ -1,4 +1,4 @@
-"""Weights that are on this machine already: in a directory that is named, or in a hub client's cache."""
+"""Weights that are on this machine already: in a named directory, installed, or in a hub client's cache."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from modelscan_catalog.deploy.weights.library import find_local
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.checkpoints import CheckpointFacts, StoredConfig, fit_variant
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.published import Row
+from modelscan_catalog.settings import load_settings
 
 MOST_JSON_BYTES = 64_000_000
 """The index of the largest published checkpoints has a tenth of this."""
@@ -19,8 +21,9 @@ _INDEX = "model.safetensors.index.json"
 
 
 def downloaded_copy(row: Row) -> Path | None:
-    """A complete copy of a published checkpoint in the hubs' caches; the listed revision first."""
+    """A complete copy of a checkpoint: installed, else in the hubs' caches; the listed revision first."""
     places = [
+        *_installed(row),
         *(_huggingface(str(row["repo"]), row.get("revision")) if row.get("hub") == "huggingface" else ()),
         *_modelscope(str(row.get("modelscope_repo") or row["repo"])),
     ]
@@ -65,6 +68,15 @@ def local_checkpoint(directory: Path, model_id: str) -> FitVariant:
     if variant.scheme is None:
         raise FitInputError(f"local_path: {directory}/config.json: {why}", field="local_path")
     return variant
+
+
+def _installed(row: Row) -> Iterator[Path]:
+    """Where `modelscan weights install` put it, from either hub."""
+    root = load_settings().weights_dir
+    for repo in (row["repo"], row.get("modelscope_repo")):
+        for revision in (row.get("revision"), None):
+            if repo and (found := find_local(str(repo), revision, root)) is not None:
+                yield found
 
 
 def _huggingface(repo: str, revision: str | None) -> Iterator[Path]:

@@ -11,6 +11,9 @@ from modelscan_catalog.deploy.gpu import Detection
 from modelscan_catalog.deploy.plan import PlanRequest
 from modelscan_catalog.deploy.plan_sources import downloaded_copy, is_complete
 from modelscan_catalog.deploy.planner import make_plan
+from modelscan_catalog.deploy.weights.library import write_index
+from modelscan_catalog.deploy.weights.paths import install_directory
+from modelscan_catalog.deploy.weights.records import Install, InstalledFile, WeightsHub
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.known import known_config
 
@@ -28,6 +31,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "ms"))
+    monkeypatch.setenv("WEIGHTS_STORAGE_PATH", str(tmp_path / "weights"))
     return tmp_path
 
 
@@ -49,6 +53,31 @@ def test_the_listed_revision_is_found_before_others(caches: Path) -> None:
     _fill(_snapshot(caches, "0" * 40), QWEN)
     listed = _fill(_snapshot(caches), QWEN)
     assert downloaded_copy(ROW) == listed
+
+
+@pytest.mark.parametrize(("hub", "revision"), [("huggingface", "a" * 40), ("modelscope", "b" * 40)])
+def test_an_install_is_found_before_a_clients_cache(caches: Path, hub: WeightsHub, revision: str) -> None:
+    _fill(_snapshot(caches), QWEN)
+    root = caches / "weights"
+    directory = _fill(install_directory(root, hub, "Qwen/Qwen3-8B", revision), QWEN)
+    files = tuple(
+        InstalledFile(path=path.name, bytes=path.stat().st_size, sha256="0" * 64, checked="size")
+        for path in sorted(directory.iterdir())
+    )
+    install = Install(
+        hub=hub,
+        repo="Qwen/Qwen3-8B",
+        revision=revision,
+        asked=("main",),
+        wanted=((),),
+        source="http://127.0.0.1:1",
+        installed_at="2026-01-01T00:00:00Z",
+        files=files,
+    )
+    write_index(root, install)
+    assert downloaded_copy(ROW) == directory
+    (directory / "model.safetensors").unlink()
+    assert downloaded_copy(ROW) == _snapshot(caches), "a damaged install is passed over"
 
 
 @pytest.mark.parametrize(
