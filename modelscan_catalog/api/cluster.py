@@ -36,7 +36,7 @@ _DRY = "nothing was changed: ask with ?apply=1, or start the server with MODELSC
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class _ModelBody(_Body):

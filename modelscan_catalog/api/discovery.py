@@ -23,7 +23,7 @@ JOB_TIMEOUT_S = 3600.0
 class DiscoverBody(BaseModel):
     """Where to look; nothing named: all sellers with a key, the watched Ollama, the hub."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     providers: list[str] = Field(default_factory=list, max_length=300)
     hub: bool = True

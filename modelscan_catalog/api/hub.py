@@ -38,7 +38,7 @@ class HubQuery(BaseModel):
 class ModelInfoBody(BaseModel):
     """A repository to describe."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=True)
 
     hfModelId: str = Field(min_length=1, max_length=200, description="owner/name")  # noqa: N815
     gpu_profile: str = Field(default="", max_length=100, description="plan its settings for NAME:COUNT")
@@ -47,7 +47,7 @@ class ModelInfoBody(BaseModel):
 class DiscoverBody(BaseModel):
     """Repositories to draft entries of: named ones, or the first that a search finds."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     hfModelId: str = Field(default="", max_length=200)  # noqa: N815 - the field's public name
     hfModelIds: list[str] = Field(default_factory=list, max_length=MOST_DRAFTS)  # noqa: N815

@@ -37,7 +37,7 @@ WebAddress = Annotated[str, Field(max_length=500), AfterValidator(_web_address)]
 class ProviderBody(BaseModel):
     """A provider, or one of its models."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=True)
 
     identifier: str = Field(min_length=1, max_length=300, description="provider/model, or a provider")
     openapi: WebAddress = Field(default="", description="its OpenAPI 3 document")
@@ -66,7 +66,7 @@ class LogFilter(Page):
 class GenerateSdksBody(BaseModel):
     """Providers whose clients are wanted, all without names; dry unless ``apply``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     providers: list[str] = Field(default_factory=list, max_length=1000)
     apply: bool = False

@@ -24,7 +24,7 @@ from modelscan_catalog.upgrade.records import decisions, upgrades
 class StartBody(BaseModel):
     """A route and its candidate; without both, whether upgrades are evaluated by themselves."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     route: str = Field(default="", max_length=300)
     candidate: str = Field(default="", max_length=300)
@@ -39,7 +39,7 @@ class StartBody(BaseModel):
 class StopBody(BaseModel):
     """The route to give back; without one, automatic evaluation ends."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     route: str = Field(default="", max_length=300)
     reason: str = Field(default="stopped over HTTP", max_length=300)

@@ -38,7 +38,7 @@ Apply = Annotated[bool, Query(description="remove it; without this only what wou
 class InstallBody(BaseModel):
     """Which weights are wanted, of a repository on one hub."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=True)
 
     hfModelId: str = Field(  # noqa: N815 - the field's public name
         default="", max_length=200, description="owner/name on HuggingFace"
