@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalogue import read_table
+from assets.clients import clients_dir, provider_clients
 from assets.feeds import api_dir, feeds, feeds_dir, static_api
 from assets.fit import read_configs
 from assets.launch import (
@@ -39,7 +40,16 @@ _WRITTEN_HERE = {"api", "schemas", "fit", "models_registry.json", "gpu_profiles.
 
 
 @dg.asset(
-    deps=[*MERGED, "fit_matrix", launch_plans, router_configuration, models_registry, feeds, static_api],
+    deps=[
+        *MERGED,
+        "fit_matrix",
+        launch_plans,
+        router_configuration,
+        models_registry,
+        provider_clients,
+        feeds,
+        static_api,
+    ],
     group_name="registry",
     owners=OWNERS,
     kinds={"json", "parquet"},
@@ -65,6 +75,7 @@ def registry_candidate(build: Build) -> dg.MaterializeResult[Any]:
     shutil.copytree(build.data.launch / "manifests", root / "manifests")
     shutil.copyfile(router_file(build.data), root / "router.json")
     shutil.copyfile(registry_view_file(build.data), root / "models_registry.json")
+    shutil.copytree(clients_dir(build.data), root, dirs_exist_ok=True)
     shutil.copytree(feeds_dir(build.data), root / "feeds")
     shutil.copytree(api_dir(build.data), root / "api")
     writer.json("gpu_profiles.json", [dataclasses.asdict(profile) for profile in load_profiles().values()])

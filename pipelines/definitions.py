@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalogue import CATALOGUE_CHECKS, merge
+from assets.clients import CLIENT_CHECKS, provider_clients
 from assets.deployments import benchmark_evidence, live_deployments
 from assets.discovery import DISCOVERY_ASSETS
 from assets.feeds import FEED_ASSETS, FEED_CHECKS
@@ -35,7 +36,7 @@ from pipelines.schedules import (
     weekly,
     weekly_discovery,
 )
-from pipelines.sensors import deployment_status
+from pipelines.sensors import deployment_status, weights_usage
 
 
 def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions:
@@ -46,6 +47,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             merge,
             fit_matrix,
             *LAUNCH_ASSETS,
+            provider_clients,
             *FEED_ASSETS,
             *REGISTRY_ASSETS,
             explorer,
@@ -61,6 +63,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             *SOURCE_CHECKS,
             *CATALOGUE_CHECKS,
             *LAUNCH_CHECKS,
+            *CLIENT_CHECKS,
             *FEED_CHECKS,
             *REGISTRY_CHECKS,
             explorer_files,
@@ -76,7 +79,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             add_provider,
         ],
         schedules=[daily, weekly, daily_discovery, weekly_discovery, quarter_hourly_upgrades],
-        sensors=[changed_overrides, deployment_status, failed_runs, published_news],
+        sensors=[changed_overrides, deployment_status, weights_usage, failed_runs, published_news],
         resources={"build": Build(), "onboarding": Onboarding()} | (resources or {}),
         executor=dg.in_process_executor,
     )

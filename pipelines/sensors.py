@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.deployments import observations
 from modelscan_catalog.deploy.targets import refresh_all
+from modelscan_catalog.deploy.weights.operations import watch_usage
 from modelscan_catalog.settings import load_settings
 
 
@@ -21,3 +22,16 @@ def deployment_status(context: dg.SensorEvaluationContext) -> dg.SensorResult | 
     if not seen:
         return dg.SkipReason("no deployment changed")
     return dg.SensorResult(asset_events=seen, cursor=str(last))
+
+
+@dg.sensor(
+    minimum_interval_seconds=600,
+    description="A notice when the disk of the weights passes its threshold, and when it is below again.",
+)
+def weights_usage(_context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Nothing is run; what was told last is in the state."""
+    settings = load_settings()
+    if not settings.weights_dir.is_dir():
+        return dg.SkipReason("no weights were installed from here")
+    found = watch_usage(settings)
+    return dg.SkipReason(f"the disk is {found.used_share:.0%} full, the threshold is {found.threshold:.0%}")

@@ -19,6 +19,7 @@ from modelscan_catalog.router.added_keys import KeysFile
 from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.deployments import DeploymentsFile
 from modelscan_catalog.router.splits import SplitsFile
+from modelscan_catalog.sdk.interface import ProviderInterface
 
 SCHEMA_VERSION = "1.0.0"
 """Semantic version of the whole set: major when a reader of the last version could break."""
@@ -38,6 +39,7 @@ PUBLISHED: dict[str, Any] = {
     "past_terms": records.PastTerms,
     "provenance": records.Provenance,
     "provider": records.Provider,
+    "provider_interface": ProviderInterface,
     "reference_plan": records.ReferencePlan,
     "reject": records.Reject,
     "router": RouterConfig,

@@ -120,7 +120,7 @@ def import_clients(paths: Iterable[Path]) -> Mapping[str, list[str] | str]:
         return {}
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _IMPORTER, *names],
+            [sys.executable, "-I", "-B", "-c", _IMPORTER, *names],
             capture_output=True,
             text=True,
             timeout=_IMPORT_TIMEOUT_S,
