@@ -26,7 +26,7 @@ def clients_dir(data: DataDirectory) -> Path:
     group_name="launch",
     owners=OWNERS,
     kinds={"python", "json"},
-    description="How each seller is spoken to, by rules alone, and a typed Python client where that suffices.",
+    description="How each seller is spoken to, by rules alone, and a Python client where that suffices.",
 )
 def provider_clients(build: Build) -> dg.MaterializeResult[Any]:
     """The interface of every seller with its evidence, and the clients; no model is asked."""
