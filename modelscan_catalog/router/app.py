@@ -151,7 +151,9 @@ class Router:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every failure in the OpenAI error shape, nothing of an exception in it."""
         self.in_flight += 1
-        path = request.path
+        path = request.raw_path
+        if path not in self._paths:
+            path = request.path
         try:
             token = self._authorize(request, path)
             if self._buckets is not None and not path.startswith(_FREE_PATHS):
