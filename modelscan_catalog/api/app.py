@@ -59,7 +59,7 @@ def create_app(
     add_error_handlers(app)
     app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path), name="docs assets")
     for router in (
-        document_routes(app),
+        document_routes(),
         system_routes(context),
         admin_routes(context),
         audit_routes(context),

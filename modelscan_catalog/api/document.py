@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
@@ -50,7 +50,7 @@ def _older(part: Any) -> Any:
     return {"anyOf": left, **rest, "nullable": True}
 
 
-def document_routes(app: FastAPI) -> APIRouter:
+def document_routes() -> APIRouter:
     """The OpenAPI document, and Swagger UI over it."""
     router = APIRouter(include_in_schema=False)
 
@@ -59,8 +59,8 @@ def document_routes(app: FastAPI) -> APIRouter:
         return RedirectResponse("/docs")
 
     @router.get("/openapi")
-    def openapi() -> JSONResponse:
-        return JSONResponse(app.openapi())
+    def openapi(request: Request) -> JSONResponse:
+        return JSONResponse(request.app.openapi())
 
     @router.get("/docs")
     def docs() -> HTMLResponse:

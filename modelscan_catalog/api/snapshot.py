@@ -43,7 +43,18 @@ class Served:
         self._looked = time.monotonic()
         self.last_refusal: str | None = None
         """Why the newest registry was not taken; None while the newest one serves."""
-        self.now = self._load()
+        self._now: Snapshot | None = self._load()
+
+    @property
+    def now(self) -> Snapshot:
+        """The snapshot as it was last looked for; raises ``PublishError`` after ``release``."""
+        if self._now is None:
+            raise PublishError(f"{self._published}: is no longer served here")
+        return self._now
+
+    def release(self) -> None:
+        """Let go of the registry: FastAPI remembers the endpoints of former applications, and they this."""
+        self._now = None
 
     def current(self) -> Snapshot:
         """The snapshot to answer from; a newly published one is taken within seconds."""
@@ -63,7 +74,7 @@ class Served:
         """
         with self._lock:
             try:
-                self.now, self.last_refusal = self._load(), None
+                self._now, self.last_refusal = self._load(), None
             except ModelScanError as error:
                 self.last_refusal = str(error)
                 raise
@@ -71,7 +82,7 @@ class Served:
 
     def _take(self) -> None:
         try:
-            self.now, self.last_refusal = self._load(), None
+            self._now, self.last_refusal = self._load(), None
         except ModelScanError as error:
             self.last_refusal = str(error)
 

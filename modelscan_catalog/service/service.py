@@ -1,6 +1,7 @@
 """The service: starts its parts in order, answers with them, stops them in reverse, starts them anew."""
 
 import asyncio
+import gc
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -99,6 +100,7 @@ class Service:
                 Served, published, own_entries(settings), settings.catalog_refresh_interval_s
             )
             self._served = served
+            self._stack.callback(served.release)
             self._say("registry", "ok")
             router, why_not = await asyncio.to_thread(make_router, settings, published, self._tokens)
             if router is not None:
@@ -199,6 +201,9 @@ class Service:
             while self._in_flight and self._loop.time() < until:
                 await asyncio.sleep(0.02)
         await self._stack.aclose()
+        del parts
+        self._served = None
+        gc.collect()  # applications are cyclic, and the former one holds a whole registry
         await asyncio.sleep(PAUSE_S)
         while True:
             try:

@@ -1,6 +1,7 @@
 """The service: one port for registry and router, two tokens, ordered start, restart without lost requests."""
 
 import asyncio
+import gc
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from service_samples import CHAT, Upstream, loader, publish, router_config, serving
 
 from modelscan_catalog.api import system
+from modelscan_catalog.api.snapshot import Snapshot
 from modelscan_catalog.errors import PublishError, SettingsError
 from modelscan_catalog.router.config import config_bytes
 from modelscan_catalog.service import bridge
@@ -136,6 +138,21 @@ def test_a_restart_lets_requests_finish_answers_503_meanwhile_and_follows_change
                 assert service.router is not before
                 assert (await _ask(session, "/v1/chat/completions", json=CHAT))[0] == 200
             assert published.is_dir()
+
+    asyncio.run(asked())
+
+
+def test_a_restart_lets_go_of_the_former_registry(tmp_path: Path) -> None:
+    async def asked() -> None:
+        publish(tmp_path / "published", "http://127.0.0.1:9/v1")
+        async with serving(loader(tmp_path)) as (session, service):
+            await _ask(session, "/models")
+            for _ in range(2):
+                service.restart()
+                while (await _ask(session, "/health"))[0] == 503:
+                    await asyncio.sleep(0.05)
+            gc.collect()
+            assert sum(type(one) is Snapshot for one in gc.get_objects()) == 1
 
     asyncio.run(asked())
 
