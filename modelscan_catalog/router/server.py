@@ -254,14 +254,14 @@ _SWITCH_INTERVAL_S = 0.001
 async def _serve(make: Callable[[], Router], host: str, port: int, watched: Sequence[Path]) -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     async with serving(make(), host, port, watched) as bound:
-        sys.stdout.write(f"router listening on http://{host}:{bound}\n")
-        sys.stdout.flush()
-        # What the start made lives as long as the process: walking it again and again shows in the p99.
-        gc.collect()
-        gc.freeze()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(name, stop.set)
+        # What the start made lives as long as the process: walking it again and again shows in the p99.
+        gc.collect()
+        gc.freeze()
+        sys.stdout.write(f"router listening on http://{host}:{bound}\n")
+        sys.stdout.flush()
         await stop.wait()

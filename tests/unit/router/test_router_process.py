@@ -190,3 +190,12 @@ def test_given_ten_thousand_slow_clients_when_they_dawdle_then_memory_is_bounded
     assert status == 200
     # Of those turned away some find the connection reset before they read why.
     assert SLOW_CLIENTS - MAX_CONNECTIONS >= turned_away > SLOW_CLIENTS / 2
+
+
+def test_given_sigterm_as_soon_as_it_listens_when_it_ends_then_it_ends_in_order(tmp_path):
+    async def ending():
+        async with process(tmp_path, ["http://127.0.0.1:9/v1"]) as (child, _):
+            child.send_signal(signal.SIGTERM)
+            assert await child.wait() == 0
+
+    run(ending())
