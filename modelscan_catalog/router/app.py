@@ -125,7 +125,8 @@ class Router:
             ("POST", "/api/keys/add"): admin.add_key,
             ("GET", "/api/splits"): admin.splits,
         }
-        self._paths = {path for _, path in self._handlers}
+        self.paths = frozenset(path for _, path in self._handlers)
+        """Everything that it answers."""
 
     async def reload(self) -> RouteTable:
         """Swap in the configuration as it is now; a bad one raises ``SettingsError`` and changes nothing.
@@ -152,7 +153,7 @@ class Router:
         """Answer one request; every failure in the OpenAI error shape, nothing of an exception in it."""
         self.in_flight += 1
         path = request.raw_path
-        if path not in self._paths:
+        if path not in self.paths:
             path = request.path
         try:
             token = self._authorize(request, path)
@@ -160,7 +161,7 @@ class Router:
                 self._bound(self._buckets, request, token)
             handler = self._handlers.get((request.method, path))
             if handler is None:
-                if path in self._paths:
+                if path in self.paths:
                     raise RouterError(405, "method_not_allowed", "Method Not Allowed")
                 raise RouterError(404, "not_found", "Not Found")
             response = await handler(request)
@@ -175,7 +176,7 @@ class Router:
             response = RouterError(500, "internal_error", "the router failed; its log has more").response()
         finally:
             self.in_flight -= 1
-        answered = (path if path in self._paths else "other", response.status)
+        answered = (path if path in self.paths else "other", response.status)
         self.counters.answers[answered] = self.counters.answers.get(answered, 0) + 1
         return response
 

@@ -142,6 +142,20 @@ def test_a_restart_lets_requests_finish_answers_503_meanwhile_and_follows_change
     asyncio.run(asked())
 
 
+def test_every_path_of_the_router_reaches_it_and_none_of_the_api_does(tmp_path: Path) -> None:
+    async def asked() -> None:
+        publish(tmp_path / "published", "http://127.0.0.1:9/v1")
+        async with serving(loader(tmp_path)) as (session, service):
+            assert service.router is not None
+            answered_for_both = {"/health", "/healthz", "/metrics", "/refresh"}
+            apart = service.router.paths - answered_for_both
+            assert all(path.startswith(service_module.ROUTER_PATHS) for path in apart)
+            _, document = await _ask(session, "/openapi.json")
+            assert [path for path in document["paths"] if path.startswith(service_module.ROUTER_PATHS)] == []
+
+    asyncio.run(asked())
+
+
 def test_a_restart_lets_go_of_the_former_registry(tmp_path: Path) -> None:
     async def asked() -> None:
         publish(tmp_path / "published", "http://127.0.0.1:9/v1")
