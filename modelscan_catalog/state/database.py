@@ -13,6 +13,14 @@ from modelscan_catalog.errors import StateError
 BUSY_TIMEOUT_S = 10.0
 """How long a writer waits for another process before it gives up."""
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another process holds it; try again",
+    sqlite3.SQLITE_LOCKED: "another process holds it; try again",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_READONLY: "give this user the right to write it and its folder",
+    sqlite3.SQLITE_CANTOPEN: "give this user the right to write it and its folder",
+}
+"""What to do by SQLite's primary code; anything else is damage."""
 
 
 def now() -> str:
@@ -36,7 +44,7 @@ def open_state(path: Path | None) -> Iterator[sqlite3.Connection]:
 
     Statements commit one by one; ``transaction`` groups them. A connection belongs to one thread; open
     another for a second one. Raises ``StateError`` naming the file when it cannot be opened, is no SQLite
-    file, or was written by a newer version.
+    file, or was written by a newer version, and when its disk, its rights or damage end a statement inside.
     """
     try:
         if path is not None:
@@ -46,16 +54,17 @@ def open_state(path: Path | None) -> Iterator[sqlite3.Connection]:
         raise StateError(f"{path}: the state cannot be opened: {error}") from error
     try:
         connection.row_factory = sqlite3.Row
-        try:
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            _migrate(connection, path)
-        except sqlite3.Error as error:
-            raise StateError(
-                f"{path}: the state cannot be read: {error}; move the file aside, or restore a backup"
-            ) from error
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        _migrate(connection, path)
         yield connection
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise  # a fault of the caller, not of the file
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        advice = _ADVICE.get(code, "move the file aside, or restore a backup")
+        raise StateError(f"{path}: the state cannot be used: {error}; {advice}") from error
     finally:
         connection.close()
 

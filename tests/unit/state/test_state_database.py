@@ -59,6 +59,37 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_damage_below_a_table_is_told_with_the_file_and_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with open_state(path) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'history'"
+        page = connection.execute(query).fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xff" * size
+    path.write_bytes(content)
+
+    told = r"state\.db: the state cannot be used.*malformed; move the file aside"
+    with pytest.raises(StateError, match=told), open_state(path) as connection:
+        events(connection)
+
+
+def test_a_state_that_another_process_holds_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelscan_catalog.state.database.BUSY_TIMEOUT_S", 0.05)
+    path = tmp_path / "state.db"
+    told = r"locked; another process holds it; try again"
+    with open_state(path) as holder, transaction(holder):
+        with pytest.raises(StateError, match=told), open_state(path) as second, transaction(second):
+            pass
+
+
+def test_a_fault_of_the_caller_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.ProgrammingError), open_state(tmp_path / "state.db") as connection:
+        connection.execute("SELECT ?", ())
+
+
 def test_a_migration_that_fails_half_way_leaves_the_old_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
