@@ -92,8 +92,13 @@ bench-api: $(STAMP) ## hot reads a second of `modelscan serve`, with the client 
 	$(PY) -m benchmarks.api
 
 .PHONY: test-api
-test-api: $(STAMP) ## the Python API, the commands, the feeds and the REST API
-	$(PY) -m pytest tests/unit/registry tests/unit/feeds tests/contract/test_api_server.py
+test-api: $(STAMP) ## the Python API, the feeds, the service and the REST API, with more made-up input
+	MODELSCAN_FUZZ_EXAMPLES=40 $(PY) -m pytest tests/unit/registry tests/unit/feeds tests/unit/service \
+	    tests/contract/test_api_*.py tests/contract/test_seed_endpoints.py
+
+.PHONY: docs
+docs: $(STAMP) ## write the tables of docs/api.md from the endpoints
+	$(PY) docs/api_table.py --write
 
 # The suites below start real servers from the lab beside the checkout (MODELSCAN_SHARED) and stop them again;
 # where there is none they say so and skip.
@@ -110,13 +115,17 @@ test-engine: $(STAMP) ## the real vLLM (CPU) parses every emitted command and se
 	    tests/shared/test_engine_vllm.py tests/unit/manifests/test_manifests_representative.py
 
 .PHONY: test-gpustack
-test-gpustack: $(STAMP) ## deployments, and the published catalogue, against a real GPUStack server on loopback
+test-gpustack: $(STAMP) ## deployments against a real GPUStack server on loopback
 	@if [ -x "$(LAB)/gpustack.sh" ]; then \
 	    exports=$$("$(LAB)/gpustack.sh" up); eval "$$exports"; trap '"$(LAB)/gpustack.sh" down' EXIT; \
 	else \
 	    echo "NOT TESTED: no lab at $(LAB); set MODELSCAN_SHARED" >&2; \
 	fi; \
 	$(PY) -m pytest -rs tests/shared/test_gpustack_server.py
+
+.PHONY: test-feed-gpustack
+test-feed-gpustack: $(STAMP) ## a real GPUStack server started with each feed (1.5 GB, about 2 minutes a hub)
+	MODELSCAN_LAB_SERVERS=1 $(PY) -m pytest -rs tests/shared/test_feed_gpustack_server.py
 
 .PHONY: test-kserve
 test-kserve: $(STAMP) ## the KServe client, endpoints and commands on a real Kubernetes API server
@@ -137,11 +146,11 @@ $(GATEWAYS)/.installed: benchmarks/router/requirements.txt $(STAMP)
 	touch $@
 
 .PHONY: bench-router
-bench-router: $(STAMP) $(GATEWAYS)/.installed ## this router beside nginx, vllm-router and LiteLLM (needs wrk and nginx)
+bench-router: $(STAMP) $(GATEWAYS)/.installed ## this router beside nginx, vllm-router, smg and LiteLLM (needs wrk and nginx)
 	$(PY) -m benchmarks.router
 
 .PHONY: test-gateways
-test-gateways: $(STAMP) $(GATEWAYS)/.installed ## the Anthropic SDK and LiteLLM, client and proxy, against the router
+test-gateways: $(STAMP) $(GATEWAYS)/.installed ## LiteLLM, client and proxy, against the router
 	MODELSCAN_GATEWAYS=$(CURDIR)/$(GATEWAYS) $(PY) -m pytest -rs tests/contract/test_router_gateways.py
 
 $(DAGSTER_HOME)/dagster.yaml: pipelines/dagster.yaml
