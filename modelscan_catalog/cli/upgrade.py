@@ -15,6 +15,7 @@ from modelscan_catalog.errors import CheckFailedError, UnknownIdError
 from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
+    from modelscan_catalog.router.config import RouterConfig
     from modelscan_catalog.upgrade.run import Upgrades
 
 policy_option: Callable[[Any], Any] = click.option(
@@ -43,16 +44,18 @@ def upgrade() -> None:
 @policy_option
 @registry_option
 def start(route: str, candidate: str, apply: bool, policy: Path | None, registry: Path) -> None:
-    """Let CANDIDATE see copies of ROUTE's requests; both are ids of models that the router serves."""
-    from modelscan_catalog.router.config import read_config
+    """Let CANDIDATE see copies of ROUTE's requests; both are ids of models that the router serves.
 
+    A model that is deployed on this machine counts as served, beside those of router.json.
+    """
     found = _upgrades(policy)
-    known = {model.id for model in read_config(registry / "router.json").models}
+    known = _served(registry)
     for name in (route, candidate):
         if name not in known:
             near = get_close_matches(name, sorted(known), n=5)
             hint = f"; did you mean {', '.join(near)}?" if near else ""
-            raise UnknownIdError(f"router.json serves no model {name[:80]!r}{hint}", near)
+            raise UnknownIdError(f"the router serves no model {name[:80]!r}{hint}", near)
+    found.check_start(route, route, candidate)
     first = found.policy.shadow
     share = f"{first.shares[0]:.0%}"
     if not apply:
@@ -72,19 +75,25 @@ def start(route: str, candidate: str, apply: bool, policy: Path | None, registry
 @click.option("--apply", is_flag=True, help="Stop; without it this only says what would happen.")
 @policy_option
 def stop(route: str, reason: str, apply: bool, policy: Path | None) -> None:
-    """End what is tried on ROUTE; its own model answers everything again."""
+    """End what is tried on ROUTE, or take it back from its successor: its own model answers again."""
+    found = _upgrades(policy)
+    open_one = found.stoppable(route)
     if not apply:
-        click.echo(f"would end what is tried on {route}; nothing is changed: add --apply")
+        click.echo(
+            f"would take {route} back from {open_one.candidate}, which is in {open_one.phase}; "
+            "nothing is changed: add --apply"
+        )
         return
-    stopped = _upgrades(policy).stop(route, reason)
+    stopped = found.stop(route, reason)
     click.echo(f"{route}: {stopped.candidate} is {stopped.phase}")
 
 
 @upgrade.command("list")
 @policy_option
+@registry_option
 @json_option
-def list_upgrades(policy: Path | None, as_json: bool) -> None:
-    """Every route that something was tried on, and how far it is."""
+def list_upgrades(policy: Path | None, registry: Path, as_json: bool) -> None:
+    """Every route that something was tried on, how far it is, and what the router no longer serves of it."""
     from modelscan_catalog.state import open_state
     from modelscan_catalog.upgrade.records import upgrades
 
@@ -102,6 +111,12 @@ def list_upgrades(policy: Path | None, as_json: bool) -> None:
     ]
     columns = ("route", "candidate", "phase", "share", "since")
     _print("Upgrades", columns, rows, "candidate")
+    served = _served(registry)
+    for one in found:
+        if one.share and one.route in served and one.candidate not in served:
+            click.echo(f"{one.candidate} is not served any more: {one.route}'s own model answers")
+        elif one.share and one.route not in served:
+            click.echo(f"{one.route} is not served any more: nobody is asked in its place")
 
 
 @upgrade.command()
@@ -198,10 +213,9 @@ def score(route: str, base_url: str, key: str | None, policy: Path | None, as_js
 def candidates(route: str | None, limit: int, registry: Path, as_json: bool) -> None:
     """Younger models of the same family that could follow what the router serves."""
     from modelscan_catalog.registry import get_registry
-    from modelscan_catalog.router.config import read_config
     from modelscan_catalog.upgrade.candidates import upgrade_candidates
 
-    config = read_config(registry / "router.json")
+    config = _overlaid(registry)
     models = {row["id"]: row for row in get_registry(registry).files.rows("models.jsonl")}
     found = [one for one in upgrade_candidates(config, models) if route in (None, one.route)]
     if as_json:
@@ -213,6 +227,17 @@ def candidates(route: str | None, limit: int, registry: Path, as_json: bool) -> 
     shown = found[:limit]
     rows = [(one.route, one.candidate, one.released.isoformat()) for one in shown]
     _print(f"{len(shown)} of {len(found)} candidates", ("route", "candidate", "released"), rows, "candidate")
+
+
+def _overlaid(registry: Path) -> "RouterConfig":
+    """What this machine's router serves: the published configuration, and what was deployed here."""
+    from modelscan_catalog.router.overlays import read_overlaid
+
+    return read_overlaid(registry / "router.json", load_settings().data_dir / "router")
+
+
+def _served(registry: Path) -> frozenset[str]:
+    return frozenset(model.id for model in _overlaid(registry).models)
 
 
 def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], shrink: str) -> None:

@@ -59,10 +59,19 @@ def write_splits(path: Path, splits: Mapping[str, Split]) -> None:
 
 def set_split(path: Path, model: str, split: Split | None) -> None:
     """Change the split of ``model`` alone, null to forget it; raises ``SettingsError``."""
+    set_splits(path, {model: split})
+
+
+def set_splits(path: Path, changes: Mapping[str, Split | None]) -> None:
+    """Change the splits of the models named, null to forget one; those of others stay as they are.
+
+    Raises ``SettingsError`` when the file is damaged or cannot be written.
+    """
     file = splits_path(path)
     with locked(file):
-        known = {name: one for name, one in read_splits(file).items() if name != model}
-        write_overlay(file, SplitsFile(splits=known | ({model: split} if split is not None else {})))
+        kept = {name: one for name, one in read_splits(file).items() if name not in changes}
+        given = {name: one for name, one in changes.items() if one is not None}
+        write_overlay(file, SplitsFile(splits=kept | given))
 
 
 def read_splits(path: Path) -> dict[str, Split]:

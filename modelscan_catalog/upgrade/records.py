@@ -100,11 +100,11 @@ def store_decision(
 
 
 def stop_upgrade(connection: sqlite3.Connection, upgrade: Upgrade, reason: str, moment: datetime) -> Upgrade:
-    """End an open upgrade by hand; the route's requests go to its primary again."""
+    """End an upgrade by hand, one that has taken over too; the route's requests go to its primary again."""
     decision = Decision("stay", "stopped", 0.0, (reason,), ())
     with transaction(connection):
         current = upgrade_of(connection, upgrade.id)
-        if current.phase in ENDED:
+        if current.phase in ("rolled_back", "stopped"):
             raise StateConflictError(f"the upgrade of {current.route} has ended already ({current.phase})")
         _insert_decision(connection, current, decision, "stop", moment)
         connection.execute(

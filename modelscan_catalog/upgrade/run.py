@@ -1,22 +1,25 @@
 """One evaluation of every open upgrade: gather evidence, decide, store, and let the routers know.
 
 The state database is the truth, ``splits.json`` follows from it. A process that is killed between the two
-leaves a file that the next evaluation, or the next start of the service, writes again.
+leaves a file that the next evaluation, or the next start of the service, writes again. Splits of models that
+were never upgraded are not touched.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from modelscan_catalog.errors import StateConflictError, UnknownIdError
-from modelscan_catalog.router.splits import Split, split_of, write_splits
-from modelscan_catalog.state.database import open_state
+from modelscan_catalog.errors import SettingsError, StateConflictError, UnknownIdError
+from modelscan_catalog.router.splits import Split, read_splits, set_splits, split_of
+from modelscan_catalog.state.database import open_state, transaction
 from modelscan_catalog.upgrade.evaluation_sets import evaluate, read_evaluation_set
 from modelscan_catalog.upgrade.gates import NOTHING, Evidence, Figures
 from modelscan_catalog.upgrade.machine import Decision, Upgrade, decide
-from modelscan_catalog.upgrade.policy import Phase, UpgradePolicy
+from modelscan_catalog.upgrade.policy import ENDED, Phase, UpgradePolicy
 from modelscan_catalog.upgrade.records import (
     baseline_of,
     create_upgrade,
@@ -26,6 +29,8 @@ from modelscan_catalog.upgrade.records import (
     store_score,
     upgrades,
 )
+
+LOGGER = logging.getLogger("modelscan.upgrade")
 
 ReadFigures = Callable[[str, datetime, datetime], Mapping[str, Figures]]
 """(route, since, until) to the figures of the arms ``primary``, ``canary`` and ``shadow``."""
@@ -46,37 +51,72 @@ class Upgrades:
     def start(self, route: str, primary: str, candidate: str) -> Upgrade:
         """Begin to try ``candidate`` on ``route``: its shadow at once; the same again changes nothing.
 
-        Raises ``StateConflictError`` when another candidate is being tried there or has taken over.
+        Raises ``StateConflictError`` as ``check_start`` does.
         """
-        if primary == candidate:
-            raise StateConflictError(f"{route}: {candidate} is what answers there already")
+        self.check_start(route, primary, candidate)
         with open_state(self.state) as connection:
-            for earlier in upgrades(connection, route=route):
-                if earlier.phase == "retired":
-                    raise StateConflictError(
-                        f"{route}: {earlier.candidate} has taken over; start on that route"
-                    )
             upgrade = create_upgrade(connection, route, primary, candidate, self.clock())
             if upgrade.phase == "candidate":
                 upgrade, _ = self._evaluate(connection, upgrade)
             self._write_splits(connection)
         return upgrade
 
-    def stop(self, route: str, reason: str) -> Upgrade:
-        """End the open upgrade of ``route`` by hand; raises ``UnknownIdError`` when there is none."""
+    def check_start(self, route: str, primary: str, candidate: str) -> None:
+        """Raise ``StateConflictError`` when another candidate is being tried there or has taken over."""
+        if primary == candidate:
+            raise StateConflictError(f"{route}: {candidate} is what answers there already")
         with open_state(self.state) as connection:
-            for upgrade in upgrades(connection, route=route, open_only=True):
-                stopped = stop_upgrade(connection, upgrade, reason, self.clock())
-                self._write_splits(connection)
-                return stopped
-        raise UnknownIdError(f"{route}: nothing is being tried on that route")
+            known = upgrades(connection)
+        successor = {one.route: one.candidate for one in known if one.phase == "retired"}
+        follower = candidate
+        for _ in successor:
+            follower = successor.get(follower, "")
+            if follower == route:
+                raise StateConflictError(
+                    f"{route}: it has taken over from {candidate}; give {candidate} back first (stop)"
+                )
+        for earlier in known:
+            if earlier.route == route and earlier.phase == "retired":
+                raise StateConflictError(
+                    f"{route}: {earlier.candidate} has taken over; start on {earlier.candidate}, then what asks "
+                    f"for {route} takes part, or give {route} back first (stop)"
+                )
+            if earlier.route == route and earlier.phase not in ENDED and earlier.candidate != candidate:
+                raise StateConflictError(
+                    f"{route}: {earlier.candidate} is being tried already ({earlier.phase}); stop that first"
+                )
+
+    def stoppable(self, route: str) -> Upgrade:
+        """What ``stop`` would end: what is tried or has taken over there; else raises ``UnknownIdError``."""
+        with open_state(self.state) as connection:
+            for upgrade in reversed(upgrades(connection, route=route)):
+                if upgrade.phase not in ("rolled_back", "stopped"):
+                    return upgrade
+        raise UnknownIdError(f"{route[:100]}: nothing is being tried on that route")
+
+    def stop(self, route: str, reason: str) -> Upgrade:
+        """Give ``route`` back to its own model, from one that is tried there or has taken over.
+
+        Raises ``UnknownIdError`` when there is none.
+        """
+        upgrade = self.stoppable(route)
+        with open_state(self.state) as connection:
+            stopped = stop_upgrade(connection, upgrade, reason, self.clock())
+            self._write_splits(connection)
+        return stopped
 
     def evaluate_all(self) -> list[tuple[Upgrade, Decision]]:
-        """Decide about every open upgrade by the evidence of this moment."""
+        """Decide about every open upgrade by the evidence of this moment.
+
+        One that another process has just decided about is left to that one.
+        """
+        decided = []
         with open_state(self.state) as connection:
-            decided = [
-                self._evaluate(connection, upgrade) for upgrade in upgrades(connection, open_only=True)
-            ]
+            for upgrade in upgrades(connection, open_only=True):
+                try:
+                    decided.append(self._evaluate(connection, upgrade))
+                except StateConflictError as error:
+                    LOGGER.info("%s", error)
             self._write_splits(connection)
         return decided
 
@@ -139,8 +179,21 @@ class Upgrades:
         )
 
     def _write_splits(self, connection: sqlite3.Connection) -> dict[str, Split]:
-        splits = current_splits(upgrades(connection))
-        write_splits(self.splits_file, splits)
+        """Read and write under one lock: of two processes, the later one writes what is newer."""
+        with transaction(connection):
+            known = upgrades(connection)
+            splits = current_splits(known)
+            changes = {upgrade.route: splits.get(upgrade.route) for upgrade in known}
+            if not changes:
+                return splits
+            try:
+                read_splits(self.splits_file)
+            except SettingsError as error:
+                aside = self.splits_file.with_name(f"{self.splits_file.name}.damaged")
+                LOGGER.warning("%s; it is kept as %s and written anew", error, aside.name)
+                with suppress(OSError):  # what cannot be moved cannot be written either, which is told below
+                    self.splits_file.replace(aside)
+            set_splits(self.splits_file, changes)
         return splits
 
 

@@ -149,6 +149,38 @@ def test_given_a_request_that_names_its_seller_when_split_then_it_is_left_alone(
     assert (arm, decision.split) == ("primary", "")
 
 
+def test_given_a_model_that_was_taken_over_when_its_successor_is_split_then_it_takes_part():
+    splits = {
+        "oldest": {"canary": {"model": "old", "share": 1}},
+        "old": {"canary": {"model": "new", "share": 1}},
+    }
+    table = chained(splits)
+    for name in ("oldest", "old"):
+        arm, decision = arm_of(table, name)
+        assert (arm, decision.split, decision.routes[0].model.id) == ("canary", "old", "new")
+    assert [route.model.id for route in arm_of(table, "oldest")[1].routes][-1] == "oldest"
+
+
+def test_given_a_model_that_was_taken_over_when_its_successor_is_not_split_then_that_answers():
+    arm, decision = arm_of(chained({"oldest": {"canary": {"model": "old", "share": 1}}}), "oldest")
+    assert (arm, decision.split, decision.routes[0].model.id) == ("canary", "oldest", "old")
+
+
+def test_given_two_models_that_lead_to_each_other_when_asked_then_somebody_answers():
+    splits = {
+        "oldest": {"canary": {"model": "old", "share": 1}},
+        "old": {"canary": {"model": "oldest", "share": 1}},
+    }
+    for name in ("oldest", "old"):
+        assert arm_of(chained(splits), name)[1].routes
+
+
+def chained(splits):
+    urls = [f"http://127.0.0.1:{port}/v1" for port in (9, 10, 11)]
+    oldest = {"id": "oldest", "targets": [{"provider": "p2", "model": "oldest"}]}
+    return RouteTable(configuration(urls, models=[*models(), oldest], splits=splits))
+
+
 def test_given_a_split_to_a_model_that_is_gone_when_served_then_it_is_idle_and_told():
     table = table_with({"canary": {"model": "gone", "share": 1}})
     assert arm_of(table)[1].split == ""

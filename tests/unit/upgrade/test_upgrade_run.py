@@ -1,5 +1,6 @@
 """Upgrades from start to end on a simulated clock, and after being killed between any two steps."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelscan_catalog.errors import StateError, UnknownIdError
-from modelscan_catalog.router.splits import Split, read_splits
+from modelscan_catalog.router.splits import Split, read_splits, set_split, split_of
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.history import events
 from modelscan_catalog.upgrade.evaluation_sets import Scored, read_evaluation_set
@@ -154,6 +155,77 @@ def test_stopping_gives_the_route_back(world: World) -> None:
     assert world.upgrades.start("lab/a", "lab/a", "lab/c").phase == "shadow"
 
 
+def test_a_route_that_was_taken_over_can_be_given_back(world: World) -> None:
+    taken_over(world, "lab/a", "lab/b")
+    with pytest.raises(StateError, match="start on lab/b"):
+        world.upgrades.start("lab/a", "lab/a", "lab/c")
+    assert world.upgrades.stop("lab/a", "regretted").phase == "stopped"
+    assert world.splits == {}
+    assert world.upgrades.start("lab/a", "lab/a", "lab/c").phase == "shadow"
+
+
+def test_a_model_cannot_follow_the_one_that_took_over_from_it(world: World) -> None:
+    taken_over(world, "lab/a", "lab/b")
+    taken_over(world, "lab/b", "lab/c")
+    with pytest.raises(StateError, match="give lab/a back first"):
+        world.upgrades.start("lab/c", "lab/c", "lab/a")
+
+
+def test_splits_of_models_that_were_never_upgraded_stay(world: World) -> None:
+    own = split_of(canary=("lab/y", 0.3))
+    world.upgrades.splits_file.parent.mkdir(parents=True)
+    set_split(world.upgrades.splits_file, "lab/x", own)
+    world.upgrades.start("lab/a", "lab/a", "lab/b")
+    assert set(world.splits) == {"lab/a", "lab/x"}
+    world.upgrades.stop("lab/a", "enough")
+    assert world.splits == {"lab/x": own}
+
+
+def test_a_damaged_splits_file_is_put_aside_and_written_again(world: World) -> None:
+    world.upgrades.start("lab/a", "lab/a", "lab/b")
+    world.upgrades.splits_file.write_text('{"splits": {"lab/x": ')
+    world.upgrades.reconcile()
+    assert set(world.splits) == {"lab/a"}
+    kept = world.upgrades.splits_file.with_name("splits.json.damaged")
+    assert kept.read_text() == '{"splits": {"lab/x": '
+
+
+def test_of_two_processes_that_decide_at_once_one_decides_and_neither_fails(tmp_path: Path) -> None:
+    one, other = World(tmp_path), World(tmp_path)
+    for route in ("lab/a", "lab/p"):
+        one.upgrades.start(route, route, f"{route}-next")
+        one.score(f"{route}-next")
+    for world in (one, other):
+        world.arms = {"primary": GOOD, "shadow": GOOD, "canary": GOOD}
+        world.moment = START + timedelta(hours=25)
+    late = other.upgrades.figures
+    overtaken: list[Upgrade] = []
+
+    def figures(route: str, since: datetime, until: datetime) -> Mapping[str, Figures]:
+        if not overtaken:
+            overtaken.extend(upgrade for upgrade, _ in one.upgrades.evaluate_all())
+        return late(route, since, until)
+
+    other.upgrades = dataclasses.replace(other.upgrades, figures=figures)
+    assert other.upgrades.evaluate_all() == []
+    assert [upgrade.route for upgrade in overtaken] == ["lab/a", "lab/p"]
+    with open_state(one.upgrades.state) as connection:
+        assert {upgrade.phase for upgrade in upgrades(connection)} == {"canary"}
+        taken = [row.action for row in decisions(connection)]
+    assert taken.count("advance") == 4, "two into shadow, two into canary, none twice"
+
+
+def taken_over(world: World, route: str, candidate: str) -> None:
+    """Let ``candidate`` take ``route`` over."""
+    world.upgrades.start(route, route, candidate)
+    world.arms = {"primary": GOOD, "shadow": GOOD, "canary": GOOD}
+    for _ in range(300):
+        world.score(candidate)
+        if "retired 1" in world.run(1):
+            return
+    raise AssertionError(f"{candidate} did not take over")
+
+
 def test_a_route_that_was_taken_over_twice_leads_to_the_last() -> None:
     def done(route: str, candidate: str) -> Upgrade:
         return Upgrade(route, route, route, candidate, "retired", 1.0, START)
@@ -182,7 +254,7 @@ if point == "before_decision":
 elif point == "before_store":
     run.store_decision = die
 elif point == "before_splits":
-    run.write_splits = die
+    run.set_splits = die
 upgrades = run.Upgrades(
     folder / "state.db", folder / "router" / "splits.json", kept / "evaluation_sets",
     read_policy(kept / "policy.json"), lambda *_: {"primary": good, "shadow": good, "canary": good},
