@@ -153,3 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ModelScanError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"error: {error.filename}: {error.strerror}; name a place that can be used", err=True)
+        sys.exit(2)
