@@ -1,4 +1,4 @@
-"""What runs where, as events of the state file show it, and the speeds that were measured of it."""
+"""Deployments, weights and jobs, as events of the state file show them, and the speeds that were measured."""
 
 from typing import Any
 
@@ -23,23 +23,47 @@ live_deployments = dg.AssetSpec(
     description="Models on GPUStack and KServe servers; every change of state is an observation.",
 )
 
+local_weights = dg.AssetSpec(
+    "local_weights",
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"file"},
+    description="Weights on this machine's disk; installs, deletions and a full disk are observations.",
+)
+background_jobs = dg.AssetSpec(
+    "background_jobs",
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"sqlite"},
+    description="Long work such as installs; how each job ended is an observation.",
+)
+OBSERVED = {
+    "deployment": live_deployments,
+    "kserve": live_deployments,
+    "weights": local_weights,
+    "job": background_jobs,
+}
+"""The asset that tells of events, by the first part of their kind; other kinds have assets of their own."""
+
 
 def observations(settings: Settings, after: int) -> tuple[list[dg.AssetObservation], int]:
-    """Events of deployments with an id above ``after`` as observations, and the last id seen."""
+    """Events with an id above ``after`` as observations, and the last id seen."""
     with open_state(settings.state_file) as connection:
-        found = events(connection, after=after, kind="deployment", limit=MOST_EVENTS)
-    return [_observation(event) for event in found], max([after, *(event.id for event in found)])
+        found = events(connection, after=after, limit=MOST_EVENTS)
+    told = [_observation(event) for event in found if event.kind.partition(".")[0] in OBSERVED]
+    return told, max([after, *(event.id for event in found)])
 
 
 def _observation(event: Event) -> dg.AssetObservation:
+    thing, _, what = event.kind.partition(".")
     return dg.AssetObservation(
-        live_deployments.key,
-        description=f"{event.subject}: {event.kind.partition('.')[2]}",
+        OBSERVED[thing].key,
+        description=f"{event.subject}: {what}",
         metadata={
-            "deployment": event.subject,
-            "state": event.kind.partition(".")[2],
-            "server": str(event.detail.get("server")),
-            "message": str(event.detail.get("message") or ""),
+            **{name: str(value) for name, value in event.detail.items() if value is not None},
+            **({"job": event.job} if event.job else {}),
+            "subject": event.subject,
+            "state": what,
             "at": event.at,
         },
     )

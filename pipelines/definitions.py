@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets.catalogue import CATALOGUE_CHECKS, merge
 from assets.clients import CLIENT_CHECKS, provider_clients
-from assets.deployments import benchmark_evidence, live_deployments
+from assets.deployments import background_jobs, benchmark_evidence, live_deployments, local_weights
 from assets.discovery import DISCOVERY_ASSETS
 from assets.feeds import FEED_ASSETS, FEED_CHECKS
 from assets.fit import fit_matrix
@@ -57,6 +57,8 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             *DISCOVERY_ASSETS,
             *ONBOARDING_ASSETS,
             live_deployments,
+            local_weights,
+            background_jobs,
             benchmark_evidence,
         ],
         asset_checks=[

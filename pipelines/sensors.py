@@ -10,7 +10,8 @@ from modelscan_catalog.settings import load_settings
 
 @dg.sensor(
     minimum_interval_seconds=60,
-    description="Looks at every known deployment on its server; each change of state becomes an observation.",
+    description="Looks at every known deployment on its server; its changes, and what happened to weights "
+    "and jobs, become observations.",
 )
 def deployment_status(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """The cursor is the id of the last event that was observed."""
@@ -20,7 +21,8 @@ def deployment_status(context: dg.SensorEvaluationContext) -> dg.SensorResult | 
     refresh_all(settings, "sensor:deployment_status")
     seen, last = observations(settings, int(context.cursor or 0))
     if not seen:
-        return dg.SkipReason("no deployment changed")
+        context.update_cursor(str(last))
+        return dg.SkipReason("no deployment, install or job changed")
     return dg.SensorResult(asset_events=seen, cursor=str(last))
 
 

@@ -11,6 +11,8 @@ from assets.shared import Build
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import deployments, open_state, put_deployment
 from modelscan_catalog.state.benchmarks import Benchmark, write_benchmarks
+from modelscan_catalog.state.history import write_event
+from modelscan_catalog.state.jobs import create_job
 from pipelines.definitions import build_definitions
 from pipelines.sensors import deployment_status
 
@@ -50,6 +52,27 @@ def test_given_a_deployment_whose_server_is_gone_when_looked_at_then_each_change
     with open_state(Settings(data_dir=data).state_file) as connection:
         (row,) = deployments(connection)
     assert row.state == "unreachable"
+    assert isinstance(look(result.cursor), dg.SkipReason)
+
+
+def test_given_an_install_and_a_failed_job_when_looked_at_then_each_is_an_observation_of_its_asset(
+    data: Path,
+) -> None:
+    with open_state(Settings(data_dir=data).state_file) as connection:
+        write_event(connection, "weights.installed", "huggingface/a/b/c", {"bytes": 7})
+        job = create_job(connection, "weights.install", "huggingface/a/b", {})
+        write_event(connection, "job.failed", "weights.install:huggingface/a/b", {"error": "no room"}, job.id)
+        write_event(connection, "kserve.activated", "kserve:active-llm", {"action": "created"})
+        write_event(connection, "upgrade.stopped", "route", {})
+    result = look()
+    assert isinstance(result, dg.SensorResult)
+    seen = result.asset_events
+    assert [(event.asset_key.to_user_string(), event.metadata["state"].value) for event in seen] == [
+        ("local_weights", "installed"),
+        ("background_jobs", "failed"),
+        ("live_deployments", "activated"),
+    ]
+    assert (seen[1].metadata["error"].value, seen[1].metadata["job"].value) == ("no room", job.id)
     assert isinstance(look(result.cursor), dg.SkipReason)
 
 
