@@ -1,7 +1,6 @@
 """What is counted of the API, for Prometheus: answers, their seconds, and the registry that is served."""
 
 import time
-from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -14,10 +13,22 @@ from prometheus_client import (
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelscan_catalog.api.snapshot import Served
+from modelscan_catalog.deploy.weights.library import usage
+from modelscan_catalog.settings import Settings
 
 METRICS_TYPE = CONTENT_TYPE_LATEST
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_WEIGHTS = {
+    "disk_used_ratio": "Used share of the disk that holds weights.",
+    "disk_bytes": "Size of that disk.",
+    "disk_free_bytes": "Free on that disk.",
+    "alert_threshold_ratio": "Used share from which a notice is sent.",
+    "installs": "Installs of weights.",
+    "installed_bytes": "Bytes of installed weights, linked files once.",
+    "partial_bytes": "Bytes of installs that are not whole.",
+}
 
 
 class Figures:
@@ -39,10 +50,10 @@ class Figures:
         self._stale = Gauge(
             "modelscan_registry_stale", "1 while a newer registry is refused.", registry=self._registry
         )
-        self._weights = Gauge(
-            "modelscan_weights_disk_used_ratio", "Used share of the disk that holds weights.",
-            registry=self._registry,
-        )  # fmt: skip
+        self._weights = {
+            name: Gauge(f"modelscan_weights_{name}", says, registry=self._registry)
+            for name, says in _WEIGHTS.items()
+        }
 
     def answered(self, method: str, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -50,23 +61,30 @@ class Figures:
         self._requests.labels(named, status).inc()
         self._seconds.labels(named).observe(seconds)
 
-    def text(self, served: Served, weights: Path) -> bytes:
+    def text(self, served: Served, settings: Settings) -> bytes:
         """All figures in Prometheus' text format."""
         self._models.set(len(served.now.catalogue.rows))
         self._stale.set(served.last_refusal is not None)
-        self._weights.set(used_ratio(weights))
+        for name, value in _weights(settings).items():
+            self._weights[name].set(value)
         return generate_latest(self._registry)
 
 
-def used_ratio(folder: Path) -> float:
-    """Used share of the disk below ``folder``; not a number where there is no such folder."""
-    import shutil
-
+def _weights(settings: Settings) -> dict[str, float]:
+    """Figures of the weights' directory; not a number where it cannot be read."""
     try:
-        found = shutil.disk_usage(folder)
+        found = usage(settings.weights_dir, settings.weights_alert_threshold)
     except OSError:
-        return float("nan")
-    return found.used / found.total
+        return dict.fromkeys(_WEIGHTS, float("nan"))
+    return {
+        "disk_used_ratio": found.used_share,
+        "disk_bytes": found.disk_bytes,
+        "disk_free_bytes": found.disk_free_bytes,
+        "alert_threshold_ratio": found.threshold,
+        "installs": found.installs,
+        "installed_bytes": found.installed_bytes,
+        "partial_bytes": found.partial_bytes,
+    }
 
 
 class Counted:

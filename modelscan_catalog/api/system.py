@@ -1,6 +1,5 @@
 """Endpoints about the server itself: its health, its figures, and one search over everything."""
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +11,11 @@ from modelscan_catalog.api.bodies import Answer
 from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.everywhere import found_everywhere
-from modelscan_catalog.api.figures import METRICS_TYPE, used_ratio
+from modelscan_catalog.api.figures import METRICS_TYPE
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS
+from modelscan_catalog.deploy.weights.library import usage
 from modelscan_catalog.errors import StateError
+from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import events, jobs, open_state, schema_version
 
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -57,7 +58,7 @@ def system_routes(context: ApiContext) -> APIRouter:
                     "weights": str(settings.weights_dir),
                     "inference_model_root": settings.inference_model_root,
                 },
-                "pvc": {"name": settings.weights_pvc, "used_ratio": _known(used_ratio(settings.weights_dir))},
+                "pvc": {"name": settings.weights_pvc, **_weights(settings)},
                 "rate_limit": settings.rate_limit,
                 "warnings": list(context.warnings),
                 **_recent(context.state),
@@ -72,7 +73,7 @@ def system_routes(context: ApiContext) -> APIRouter:
     @router.get("/metrics", response_class=PlainTextResponse)
     def metrics(request: Request) -> Response:
         """Figures for Prometheus; those of the router only for holders of a token, where there is one."""
-        text = context.figures.text(served, context.settings.weights_dir)
+        text = context.figures.text(served, context.settings)
         if context.service is not None:
             text += context.service.metrics(request.headers.get("authorization", ""))
         return Response(text, media_type=METRICS_TYPE)
@@ -96,8 +97,22 @@ def admin_routes(context: ApiContext) -> APIRouter:
     return router
 
 
-def _known(ratio: float) -> float | None:
-    return None if math.isnan(ratio) else round(ratio, 4)
+def _weights(settings: Settings) -> dict[str, Any]:
+    """How full the directory of the weights and its disk are; ``problem`` says why where nobody can tell."""
+    try:
+        found = usage(settings.weights_dir, settings.weights_alert_threshold)
+    except OSError as error:
+        return {"used_ratio": None, "problem": f"{settings.weights_dir}: {error.strerror}"}
+    return {
+        "used_ratio": round(found.used_share, 4),
+        "disk_bytes": found.disk_bytes,
+        "disk_free_bytes": found.disk_free_bytes,
+        "installs": found.installs,
+        "installed_bytes": found.installed_bytes,
+        "partial_bytes": found.partial_bytes,
+        "threshold": found.threshold,
+        "alert": found.alert,
+    }
 
 
 def _recent(state: Path | None) -> dict[str, Any]:

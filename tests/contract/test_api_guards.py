@@ -113,6 +113,23 @@ def test_the_server_tells_where_it_works_and_what_it_does_not_follow(tmp_path: P
     assert info["recent_jobs"] == []
 
 
+def test_the_server_tells_how_full_the_place_of_the_weights_is(tmp_path: Path) -> None:
+    part = tmp_path / "data" / "weights" / ".partial" / "huggingface" / "a" / "b" / "c" / "model.safetensors"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"12345")
+    with serving_state(tmp_path) as client:
+        pvc = client.get("/system/info").json()["data"]["pvc"]
+        figures = client.get("/metrics").text
+        asked = client.get("/weights/usage").json()["data"]
+    assert (pvc["installs"], pvc["installed_bytes"], pvc["partial_bytes"]) == (0, 0, 5)
+    assert {name: pvc[name] for name in ("disk_bytes", "threshold", "alert")} == {
+        name: asked[name] for name in ("disk_bytes", "threshold", "alert")
+    }
+    assert 0 < pvc["used_ratio"] < 1
+    assert "modelscan_weights_partial_bytes 5.0" in figures
+    assert "modelscan_weights_installs 0.0" in figures
+
+
 def test_one_search_finds_all_kinds_of_things(tmp_path: Path) -> None:
     with serving_state(tmp_path) as client:
         found = client.get("/search?q=qwen3").json()["data"]
