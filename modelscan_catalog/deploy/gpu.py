@@ -75,6 +75,8 @@ class Detection:
     gpus: tuple[DetectedGpu, ...]
     note: str | None = None
     problems: tuple[str, ...] = ()
+    place: str = "this machine"
+    """Whose cards they are, for sentences about them."""
 
     def group(self) -> tuple[DetectedGpu, ...]:
         """The cards of one machine and kind with the most memory together; empty without a plannable card."""

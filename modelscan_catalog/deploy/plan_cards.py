@@ -45,7 +45,7 @@ def choose_cards(request: PlanRequest, look: Callable[[], Detection] = detect_gp
     detection = look()
     if not detection.gpus:
         raise FitInputError(
-            f"gpu: this machine has no GPU ({detection.note}); name the cards of another, such as "
+            f"gpu: {detection.place} has no GPU ({detection.note}); name the cards of another, such as "
             "--gpu rtx-4090 or --gpu h100-80gb:8 (`modelscan gpus` lists them)",
             field="gpu",
         )
@@ -74,7 +74,7 @@ def _by_ids(detection: Detection, ids: Sequence[str]) -> Cards:
     if missing:
         there = ", ".join(gpu.index for gpu in detection.gpus)
         raise FitInputError(
-            f"gpu_ids: this machine has no card {missing[0]}; there are {there}", field="gpu_ids"
+            f"gpu_ids: {detection.place} has no card {missing[0]}; it has {there}", field="gpu_ids"
         )
     chosen = tuple(by_id[one] for one in ids)
     if len({gpu.vendor for gpu in chosen}) > 1:

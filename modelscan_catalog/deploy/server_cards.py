@@ -28,7 +28,7 @@ def detection_of(cards: Sequence[Cards], server: str) -> Detection:
                     seen_by=server,
                 )
             )
-    return Detection(tuple(found), None if found else f"{server} reports no cards")
+    return Detection(tuple(found), None if found else "it reports none", place=server)
 
 
 def card_ids(plan: DeploymentPlan, cards: Sequence[Cards], server: str) -> tuple[str, ...]:

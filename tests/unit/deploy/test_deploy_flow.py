@@ -14,6 +14,7 @@ from modelscan_catalog.deploy.deployer import Cards, Health, Judgement, Sighting
 from modelscan_catalog.deploy.flow import Places
 from modelscan_catalog.deploy.flow_wait import WaitLimits, told, wait
 from modelscan_catalog.deploy.plan import DeploymentPlan, PlanRequest
+from modelscan_catalog.deploy.plan_cards import choose_cards
 from modelscan_catalog.deploy.planner import make_plan
 from modelscan_catalog.deploy.server_cards import card_ids, detection_of
 from modelscan_catalog.errors import DeployError, FitInputError, ServerUnreachableError
@@ -319,6 +320,17 @@ def test_given_a_servers_cards_then_they_are_planned_as_the_catalogues_and_named
     assert card_ids(plan.model_copy(update={"gpu_ids": ("1",)}), cards, SERVER) == ("w:cuda:1",)
     with pytest.raises(FitInputError, match="has no card 5; it has 0, w:cuda:0, 1, w:cuda:1"):
         card_ids(plan.model_copy(update={"gpu_ids": ("5",)}), cards, SERVER)
+
+
+@pytest.mark.parametrize(
+    ("count", "complaint"), [(2, f"{SERVER} has no card 7; it has 0, 1"), (0, f"{SERVER} has no GPU ")]
+)
+def test_given_cards_that_a_server_lacks_then_it_and_not_this_machine_is_named(
+    count: int, complaint: str
+) -> None:
+    cards = (Cards("NVIDIA H100 80GB HBM3", count, "w", ("w:cuda:0", "w:cuda:1"), 80.0, "9.0"),)
+    with pytest.raises(FitInputError, match=complaint):
+        choose_cards(PlanRequest(model="m", gpu_ids=("7",)), lambda: detection_of(cards, SERVER))
 
 
 def test_given_two_workers_with_the_same_indices_then_the_servers_ids_are_the_names() -> None:

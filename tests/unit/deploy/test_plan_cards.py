@@ -115,7 +115,7 @@ def test_a_custom_card_is_planned_and_said_to_be_one(published: Path) -> None:
     ("asked", "gpus", "complaint"),
     [
         ({}, (), "this machine has no GPU"),
-        ({"gpu_ids": ("7",)}, (0,), "this machine has no card 7; there are 0"),
+        ({"gpu_ids": ("7",)}, (0,), "this machine has no card 7; it has 0"),
         ({"gpu_ids": ("0", "0")}, (0,), "names a card twice"),
         ({"gpu": "h100-80gb:2", "gpu_ids": ("2",)}, (), "there is no card 2 among 2 x h100-80gb"),
         ({"gpu": "h100-80gb", "gpu_ids": ("x",)}, (), "'x' is no index"),
