@@ -80,9 +80,14 @@ def test_a_state_that_another_process_holds_is_not_called_damaged(
     monkeypatch.setattr("modelscan_catalog.state.database.BUSY_TIMEOUT_S", 0.05)
     path = tmp_path / "state.db"
     told = r"locked; another process holds it; try again"
-    with open_state(path) as holder, transaction(holder):
-        with pytest.raises(StateError, match=told), open_state(path) as second, transaction(second):
-            pass
+    with (
+        open_state(path) as holder,
+        transaction(holder),
+        pytest.raises(StateError, match=told),
+        open_state(path) as second,
+        transaction(second),
+    ):
+        pass
 
 
 def test_a_fault_of_the_caller_is_not_blamed_on_the_file(tmp_path: Path) -> None:
