@@ -292,7 +292,8 @@ def test_given_a_server_that_goes_away_in_the_middle_when_it_is_back_then_the_sa
     with breakable(URL or "") as (server, cut):
         monkeypatch.setattr(flow_wait, "WaitLimits", impatient)
         threading.Timer(3.0, cut).start()
-        lost = modelscan(*local("--server", server, "--apply"))
+        # The settings' key goes to the settings' server only; another address is given its own.
+        lost = modelscan(*local("--server", server, "--key", "env:GPUSTACK_API_KEY", "--apply"))
         assert lost.code == 2, lost
         assert "has not answered for 2 s" in lost.err
         state = modelscan.state(server=server)
