@@ -290,7 +290,10 @@ def _status_lines(row: _Row) -> Iterable[str]:
         yield f"  model     {row['model']}"
     yield f"  weights   {row['weights'] or 'unknown'}"
     yield f"  server    {row['target']} {row['server']}"
-    yield f"  call      {row['url']} with model {row['served_model']}"
+    if row["url"]:
+        yield f"  call      {row['url']} with model {row['served_model']}"
+    else:
+        yield "  call      no address yet"
     if not row["ours"]:
         yield "  made by   somebody else"
     for event in row["events"]:

@@ -30,6 +30,10 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
             click.echo(str(one))
     errors = sum(one.finding.severity == "error" for one in found)
     if errors:
-        raise CheckFailedError(f"{errors} errors and {len(found) - errors} warnings")
+        raise CheckFailedError(f"{_count(errors, 'error')} and {_count(len(found) - errors, 'warning')}")
     if not as_json:
-        click.echo(f"nothing wrong, {len(found)} warnings")
+        click.echo(f"nothing wrong, {_count(len(found), 'warning')}")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
