@@ -78,8 +78,8 @@ class Upgrades:
         for earlier in known:
             if earlier.route == route and earlier.phase == "retired":
                 raise StateConflictError(
-                    f"{route}: {earlier.candidate} has taken over; start on {earlier.candidate}, then what asks "
-                    f"for {route} takes part, or give {route} back first (stop)"
+                    f"{route}: {earlier.candidate} has taken over; start on {earlier.candidate}, then "
+                    f"what asks for {route} takes part, or give {route} back first (stop)"
                 )
             if earlier.route == route and earlier.phase not in ENDED and earlier.candidate != candidate:
                 raise StateConflictError(
