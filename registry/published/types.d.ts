@@ -15,6 +15,20 @@ export interface Ambiguity {
   reason: string;
 }
 
+/** How a key is shown. */
+export interface Auth {
+  scheme: "bearer" | "header" | "query" | "none";
+  name?: string;
+}
+
+/** The model that answers `share` of the sessions instead; falls back to the primary when it fails. */
+export interface Canary {
+  /** model id, or provider/model for one seller of it */
+  model: string;
+  /** of sessions; a larger share keeps those of a smaller one */
+  share: number;
+}
+
 /** True, false, or null where no source says. */
 export interface Capabilities {
   attachment?: boolean | null;
@@ -39,6 +53,13 @@ export interface ClassPolicy {
   /** until the first byte of an answer, over all attempts */
   deadline_s: number;
   weights: Weights;
+}
+
+/** How often one client may ask; a client is a token, or an address where no token is set. */
+export interface ClientLimits {
+  requests_per_minute: number;
+  /** at once; null: a minute's requests */
+  burst?: number | null;
 }
 
 /** Two sources that disagree; the losing value is kept here. */
@@ -88,6 +109,33 @@ export interface Deployment {
 /** Mode `direct`: this process calls the providers itself. */
 export interface DirectRouting {
   providers: RouterProvider[];
+}
+
+/** One operation below the base URL; `path` may hold `{model}`. */
+export interface Endpoint {
+  operation: string;
+  method: "GET" | "POST";
+  path: string;
+  /** answers with server-sent events */
+  streams?: boolean;
+  query?: Record<string, string>;
+  /** fields that every request has */
+  fixed?: Record<string, boolean>;
+  /** true when the provider is known to have it; null: its format usually does */
+  expected?: boolean | null;
+}
+
+/** Why a field has its value. */
+export interface Evidence {
+  field: string;
+  standing: "stated" | "derived" | "inferred";
+  /** models_dev, openapi, override, or a rule table under registry/ */
+  source: string;
+  /** field, page or file that says so */
+  locator: string;
+  rule: string;
+  /** words of the text, when inferred */
+  quote?: string | null;
 }
 
 /** Which accelerators a recipe is for, in GPUStack's terms. */
@@ -153,6 +201,23 @@ export interface Limits {
   context?: number | null;
   input?: number | null;
   output?: number | null;
+}
+
+/** An engine that answers OpenAI's format below `base_url`; tried before every seller of its model. */
+export interface LocalDeployment {
+  name: string;
+  /** id or alias of the catalogue's model, or a new id */
+  model: string;
+  base_url: string;
+  /** the name that the engine knows the model by */
+  served_model: string;
+  key?: string | null;
+  /** tokens; null while unknown */
+  context?: number | null;
+  /** modalities of a model new to the catalogue */
+  input?: string[];
+  /** share among deployments of the same model */
+  weight?: number;
 }
 
 /** What goes in and comes out: text, image, audio, video, pdf; sorted. */
@@ -240,6 +305,15 @@ export interface Override {
   date: string;
 }
 
+/** A request field that some of the provider's models take. */
+export interface Parameter {
+  name: string;
+  kind: "number" | "integer" | "text" | "flag" | "object" | "list" | "choice" | "any";
+  choices?: string[];
+  /** how many of its models take it; null: not counted */
+  models?: number | null;
+}
+
 /** Parameter counts of one model or checkpoint (numbers, not billions). */
 export interface Parameters {
   total?: number | null;
@@ -272,8 +346,12 @@ export interface Policy {
   max_connections?: number;
   /** for a client to send its request */
   client_timeout_s?: number;
+  /** null: as often as they like */
+  client_limits?: ClientLimits | null;
   /** rest of a key that was refused */
   key_degradation_s?: number;
+  /** after it the keys' usage scores start over; null: never */
+  key_reset_interval_s?: number | null;
   /** after a 429 without Retry-After */
   rate_limit_rest_s?: number;
   failures_before_cooldown?: number;
@@ -282,6 +360,10 @@ export interface Policy {
   max_cooldown_s?: number;
   /** null: no active probes */
   probe_interval_s?: number | null;
+  /** at once; what exceeds them is not mirrored */
+  max_shadow_requests?: number;
+  /** for a whole mirrored answer */
+  shadow_timeout_s?: number;
   classes?: Record<string, ClassPolicy>;
   refinement?: RefinementPolicy;
 }
@@ -331,6 +413,30 @@ export interface Provider {
   env?: string[];
   doc?: string | null;
   offers?: number;
+}
+
+/** Everything that a client is generated from. */
+export interface ProviderInterface {
+  provider: string;
+  name: string;
+  api_type?: "openai-compatible" | "anthropic-compatible" | "custom" | null;
+  /** may hold ${VARIABLES} of the account */
+  base_url?: string | null;
+  auth?: Auth | null;
+  /** variables that its own clients read keys from */
+  key_env?: string[];
+  headers?: Record<string, string>;
+  endpoints?: Endpoint[];
+  parameters?: Parameter[];
+  /** offers that models.dev lists for this interface */
+  models?: number | null;
+  /** offers of the provider that speak another format, or elsewhere */
+  other_formats?: Record<string, number>;
+  evidence?: Evidence[];
+  /** what is needed and not known, a line each */
+  missing?: string[];
+  /** a human has confirmed what is inferred */
+  confirmed?: boolean;
 }
 
 /** A file of the published registry. */
@@ -412,11 +518,25 @@ export interface Router {
   routing: Routing;
   models?: RouterModel[];
   default_model?: string | null;
-  /** models of a class in order, instead of the computed order */
+  /** models of a class in order; where none of them can be called, all by weights */
   chains?: Record<string, string[]>;
   refiners?: string[];
+  /** canary and shadow by model; splits.json overrides them */
+  splits?: Record<string, Split>;
   policy: Policy;
   unroutable?: Unroutable[];
+}
+
+/** The whole of `deployments.json`. */
+export interface RouterDeployments {
+  schema_version?: string;
+  deployments?: LocalDeployment[];
+}
+
+/** The whole of `keys.json`: references by provider, never a key. */
+export interface RouterKeys {
+  schema_version?: string;
+  keys?: Record<string, string[]>;
 }
 
 /** A model that applications ask for; `fallbacks` are other models, tried in order after it. `lossy_fallbacks` are those of them that hold less context or fewer modalities, on purpose. */
@@ -450,10 +570,24 @@ export interface RouterProvider {
   enabled?: boolean;
 }
 
+/** The whole of `splits.json`: splits by the id of the model that is split. */
+export interface RouterSplits {
+  schema_version?: string;
+  splits?: Record<string, Split>;
+}
+
 /** How requests reach providers. */
 export interface Routing {
   mode?: "direct";
   direct: DirectRouting;
+}
+
+/** The model that is sent a copy of `share` of the requests; nobody waits for its answers. */
+export interface Shadow {
+  /** model id, or provider/model for one seller of it */
+  model: string;
+  /** of requests */
+  share: number;
 }
 
 /** How one source was read in a build; times are the document's own, never the build's. */
@@ -469,6 +603,12 @@ export interface SourceState {
   /** dropped upstream keys, counted */
   unknown_fields?: Record<string, number>;
   problems?: string[];
+}
+
+/** What happens to requests that lead to one model; both null: nothing, whatever router.json says. */
+export interface Split {
+  canary?: Canary | null;
+  shadow?: Shadow | null;
 }
 
 /** One way to reach a model. Lower `priority` first; among equals a draw by `weight`. */

@@ -1,0 +1,55 @@
+"""OpenAI-compatible client of alibaba-coding-plan-cn; generated from interface b4fbb0a18396."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Unpack
+
+from modelscan_catalog.sdk import base
+
+ACCESS: Final = base.Access(
+    provider="alibaba-coding-plan-cn",
+    base_url="https://coding.dashscope.aliyuncs.com/v1",
+    key_env=("ALIBABA_CODING_PLAN_API_KEY",),
+)
+
+
+class Parameters(base.ChatParameters, total=False):
+    response_format: Mapping[str, Any]
+    temperature: float
+    tool_choice: Any
+    tools: Sequence[Any]
+
+
+class AlibabaCodingPlanCnClient(base.OpenAIClient):
+    """Blocking."""
+
+    access = ACCESS
+
+    def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return self._chat(model, messages, more)
+
+    def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.Stream[base.ChatChunk]:
+        """The answer in pieces."""
+        return self._stream(model, messages, more)
+
+
+class AsyncAlibabaCodingPlanCnClient(base.AsyncOpenAIClient):
+    """For an event loop."""
+
+    access = ACCESS
+
+    async def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return await self._chat(model, messages, more)
+
+    async def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.AsyncStream[base.ChatChunk]:
+        """The answer in pieces."""
+        return await self._stream(model, messages, more)

@@ -1,0 +1,54 @@
+"""OpenAI-compatible client of bailing; generated from interface c3bcd9fee3c5."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Unpack
+
+from modelscan_catalog.sdk import base
+
+ACCESS: Final = base.Access(
+    provider="bailing",
+    base_url="https://api.tbox.cn/api/llm/v1",
+    key_env=("BAILING_API_TOKEN",),
+)
+
+
+class Parameters(base.ChatParameters, total=False):
+    temperature: float
+    tool_choice: Any
+    tools: Sequence[Any]
+
+
+class BailingClient(base.OpenAIClient):
+    """Blocking."""
+
+    access = ACCESS
+
+    def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return self._chat(model, messages, more)
+
+    def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.Stream[base.ChatChunk]:
+        """The answer in pieces."""
+        return self._stream(model, messages, more)
+
+
+class AsyncBailingClient(base.AsyncOpenAIClient):
+    """For an event loop."""
+
+    access = ACCESS
+
+    async def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return await self._chat(model, messages, more)
+
+    async def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.AsyncStream[base.ChatChunk]:
+        """The answer in pieces."""
+        return await self._stream(model, messages, more)

@@ -1,0 +1,56 @@
+"""OpenAI-compatible client of model-oracle-ai; generated from interface cb68b822ba2f."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, Unpack
+
+from modelscan_catalog.sdk import base
+
+ACCESS: Final = base.Access(
+    provider="model-oracle-ai",
+    base_url="https://api.modeloracle.com/api/v1",
+    key_env=("MODEL_ORACLE_API_KEY",),
+)
+
+
+class Parameters(base.ChatParameters, total=False):
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+    response_format: Mapping[str, Any]
+    temperature: float
+    tool_choice: Any
+    tools: Sequence[Any]
+
+
+class ModelOracleAiClient(base.OpenAIClient):
+    """Blocking."""
+
+    access = ACCESS
+
+    def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return self._chat(model, messages, more)
+
+    def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.Stream[base.ChatChunk]:
+        """The answer in pieces."""
+        return self._stream(model, messages, more)
+
+
+class AsyncModelOracleAiClient(base.AsyncOpenAIClient):
+    """For an event loop."""
+
+    access = ACCESS
+
+    async def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return await self._chat(model, messages, more)
+
+    async def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.AsyncStream[base.ChatChunk]:
+        """The answer in pieces."""
+        return await self._stream(model, messages, more)

@@ -1,0 +1,55 @@
+"""OpenAI-compatible client of qihang-ai; generated from interface 4a8162308e79."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Unpack
+
+from modelscan_catalog.sdk import base
+
+ACCESS: Final = base.Access(
+    provider="qihang-ai",
+    base_url="https://api.qhaigc.net/v1",
+    key_env=("QIHANG_API_KEY",),
+)
+
+
+class Parameters(base.ChatParameters, total=False):
+    response_format: Mapping[str, Any]
+    temperature: float
+    tool_choice: Any
+    tools: Sequence[Any]
+
+
+class QihangAiClient(base.OpenAIClient):
+    """Blocking."""
+
+    access = ACCESS
+
+    def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return self._chat(model, messages, more)
+
+    def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.Stream[base.ChatChunk]:
+        """The answer in pieces."""
+        return self._stream(model, messages, more)
+
+
+class AsyncQihangAiClient(base.AsyncOpenAIClient):
+    """For an event loop."""
+
+    access = ACCESS
+
+    async def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return await self._chat(model, messages, more)
+
+    async def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.AsyncStream[base.ChatChunk]:
+        """The answer in pieces."""
+        return await self._stream(model, messages, more)

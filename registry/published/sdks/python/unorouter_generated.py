@@ -1,0 +1,55 @@
+"""OpenAI-compatible client of unorouter; generated from interface d67decbe43c6."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Unpack
+
+from modelscan_catalog.sdk import base
+
+ACCESS: Final = base.Access(
+    provider="unorouter",
+    base_url="https://api.unorouter.com/v1",
+    key_env=("UNOROUTER_API_KEY",),
+)
+
+
+class Parameters(base.ChatParameters, total=False):
+    response_format: Mapping[str, Any]
+    temperature: float
+    tool_choice: Any
+    tools: Sequence[Any]
+
+
+class UnorouterClient(base.OpenAIClient):
+    """Blocking."""
+
+    access = ACCESS
+
+    def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return self._chat(model, messages, more)
+
+    def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.Stream[base.ChatChunk]:
+        """The answer in pieces."""
+        return self._stream(model, messages, more)
+
+
+class AsyncUnorouterClient(base.AsyncOpenAIClient):
+    """For an event loop."""
+
+    access = ACCESS
+
+    async def chat(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.ChatCompletion:
+        """The whole answer."""
+        return await self._chat(model, messages, more)
+
+    async def stream(
+        self, model: str, messages: Sequence[base.Message], **more: Unpack[Parameters]
+    ) -> base.AsyncStream[base.ChatChunk]:
+        """The answer in pieces."""
+        return await self._stream(model, messages, more)
