@@ -178,7 +178,9 @@ def _document(context: ApiContext, body: _ModelBody) -> tuple[DeploymentPlan, di
         raise FitInputError(
             f"target: {body.target} is no service of KServe; use one of {', '.join(_SERVICES)}", "target"
         )
-    plan, manifest = planned_manifest(snapshot, model, target, cards, body.storage, settings.active_namespace)
+    plan, manifest = planned_manifest(
+        snapshot, model, target, cards, body.storage, settings.active_namespace, context.state
+    )
     document = named(manifest.documents[0], settings.active_service, settings.active_namespace)
     return plan, document, yaml_text(document)
 

@@ -1,5 +1,8 @@
 """Manifests made on request: planned on named cards, or on those of the published reference plan."""
 
+from contextlib import nullcontext
+from pathlib import Path
+
 from modelscan_catalog.api.snapshot import Snapshot
 from modelscan_catalog.deploy.plan import DeploymentPlan, Hub, PlanRequest
 from modelscan_catalog.errors import FitInputError, ManifestError
@@ -36,18 +39,27 @@ def reference_cards(snapshot: Snapshot, model: str) -> str:
 
 
 def planned_manifest(
-    snapshot: Snapshot, model: str, target: Target, cards: str, storage: str = "", namespace: str = "ai"
+    snapshot: Snapshot,
+    model: str,
+    target: Target,
+    cards: str,
+    storage: str = "",
+    namespace: str = "ai",
+    state: Path | None = None,
 ) -> tuple[DeploymentPlan, Manifest]:
     """``model`` planned on ``cards`` (``NAME:COUNT``) and written for ``target``.
 
-    ``storage`` is where its weights are taken from: ``hf``, ``modelscope``, ``pvc://claim/path``. Raises
+    ``storage`` is where its weights are taken from: ``hf``, ``modelscope``, ``pvc://claim/path``. Speeds that
+    ``state`` holds of this machine's deployments stand before estimates. Raises
     ``ManifestError`` saying why it does not start there or cannot be written, ``UnknownIdError`` and
     ``FitInputError`` for a model, cards or a place that are none.
     """
+    from modelscan_catalog.deploy.benchmark_evidence import measured_here
     from modelscan_catalog.deploy.planner import make_plan
 
     request = PlanRequest(model=model, gpu=cards, engine=engine_of_target(target), source=_HUBS.get(storage))
-    plan = make_plan(snapshot.registry.published, request)
+    with measured_here(state) if state else nullcontext():
+        plan = make_plan(snapshot.registry.published, request)
     launch = plan.launch_plan()
     if storage and storage not in _HUBS:
         launch = in_place(launch, storage)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from deployment_plan_samples import MODEL, publish
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelscan_catalog.api.planned import planned_manifest
 from modelscan_catalog.deploy.benchmark import Endpoint, Figures, Load, figures, measure, prompt, spread
 from modelscan_catalog.deploy.benchmark import _Seen as Seen
 from modelscan_catalog.deploy.benchmark_evidence import evidence_lines, measured_here, rows_of
@@ -238,6 +240,22 @@ def test_given_rows_in_the_state_then_plans_here_use_them_and_published_lines_na
         for field in dataclasses.fields(Benchmark)
         if field.name not in ("target", "server", "name")
     }
+
+
+def test_given_rows_in_the_state_then_what_the_api_plans_on_the_same_cards_uses_them(
+    published: Path, tmp_path: Path
+) -> None:
+    state = Settings(data_dir=tmp_path).state_file
+    before = planned(published)
+    with open_state(state) as connection:
+        write_benchmarks(connection, [row(before)])
+    snapshot: Any = SimpleNamespace(registry=SimpleNamespace(published=published))
+    cards = f"{before.gpu_profile_id}:{before.gpu_count}"
+    plan, _ = planned_manifest(snapshot, MODEL, "vllm", cards, state=state)
+    estimated, _ = planned_manifest(snapshot, MODEL, "vllm", cards)
+    assert plan.expected.decode_tok_s is not None
+    assert plan.expected.decode_tok_s.basis.startswith("measured")
+    assert estimated.expected.decode_tok_s == before.expected.decode_tok_s
 
 
 def test_given_no_state_then_plans_are_made_and_no_file_appears(published: Path, tmp_path: Path) -> None:
