@@ -29,7 +29,8 @@ def plan_lines(plan: DeploymentPlan, place: str, *, chosen: bool = False) -> Ite
     yield from (f"  note: {warning}" for warning in plan.warnings)
     for one in plan.overridden:
         if one.planned is not None:
-            yield f"  asked: {one.field} {one.asked} (planned: {one.planned})"
+            planned = "16-bit" if (one.field, one.planned) == ("quantization", "none") else one.planned
+            yield f"  asked: {one.field.replace('_', ' ')} {one.asked} (planned: {planned})"
     shown = plan.alternatives[:MOST_ALTERNATIVES]
     if shown and not plan.starts:
         yield "What would work:"

@@ -159,6 +159,13 @@ def _scale(name: str, replicas: int, asked: dict[str, Any]) -> None:
         narrator = Narrator()
         try:
             outcome = follow(deployer, name, where, narrator, WaitLimits(start_s=asked["wait_s"]))
+        except KeyboardInterrupt:
+            narrator.close()
+            click.echo(
+                f"interrupted: {name} goes on starting on {deployer.server}; modelscan status {name} looks",
+                err=True,
+            )
+            click.get_current_context().exit(130)
         finally:
             narrator.close()
     click.echo("\n".join(outcome_lines(outcome, name, deployer.server)))

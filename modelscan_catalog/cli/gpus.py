@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from modelscan_catalog.deploy.gpu import DetectedGpu, Detection
 
 _CAPTION = "memory in GiB, ~ estimated; bf16 and fp8 in dense TFLOPS; link GB/s between cards; - unknown"
+_COLUMNS = ("id", "architecture", "CC/gfx", "GiB sold", "driver", "GB/s", "bf16", "fp8", "link")
+_WIDE_ONLY = ("architecture", "CC/gfx", "link")
+_WIDE = 100
+"""Columns of a terminal from which all fit; a narrower one is spared those, `gpus show` has them."""
 
 
 @click.group(invoke_without_command=True)
@@ -39,14 +43,15 @@ def gpus(context: click.Context, vendor: str | None, mig: bool, as_json: bool) -
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(profile) for profile in profiles]))
         return
+    console = table_console()
+    shown = [name for name in _COLUMNS if console.width >= _WIDE or name not in _WIDE_ONLY]
     table = Table(box=box.SIMPLE_HEAD, caption=_CAPTION, caption_justify="left")
-    for name in ("id", "architecture", "CC/gfx"):
-        table.add_column(name, no_wrap=True)
-    for name in ("GiB sold", "driver", "GB/s", "bf16", "fp8", "link"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in shown:
+        table.add_column(name, justify="left" if name in ("id", *_WIDE_ONLY[:2]) else "right", no_wrap=True)
     for profile in profiles:
-        table.add_row(*_row(profile))
-    table_console().print(table)
+        row = dict(zip(_COLUMNS, _row(profile), strict=True))
+        table.add_row(*(row[name] for name in shown))
+    console.print(table)
 
 
 def _row(profile: GpuProfile) -> list[str]:

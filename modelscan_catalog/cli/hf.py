@@ -91,7 +91,7 @@ def _show(rows: list[dict[str, object]], title: str) -> None:
         (
             str(row["id"]),
             size(_number(row["parameters"])),
-            figure(_number(row["downloads"])),
+            size(_number(row["downloads"])),
             {True: "yes", False: "no", None: "?"}[_flag(row["vllm"])],
             "yes" if row["gated"] else "no" if row["gated"] is False else "?",
             *(

@@ -111,6 +111,11 @@ def opened_for(
     known = find_known(name, where, target, server)
     if known is not None:
         target, server = known.target, known.server
+    elif not has_server(target, server):
+        raise DeployError(
+            f"{name}: no deployment of that name is known here (modelscan list), and no server is named to "
+            "look for it: give --server http://HOST and --key env:NAME, or --target kserve"
+        )
     with opened(target, server, key) as deployer:
         yield deployer
 

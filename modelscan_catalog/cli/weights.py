@@ -147,6 +147,7 @@ def _installed(settings: Settings, request: "InstallRequest", *, quiet: bool) ->
                 bar.update(task, description=f"{request.repo}: {now.step or 'starting'}", total=now.total,
                            completed=now.done or 0)  # fmt: skip
         except KeyboardInterrupt:
+            click.echo(f"{request.repo}: what came is kept; the same command goes on from there", err=True)
             try:
                 if read_job(connection, job.id).open:
                     cancel_job(connection, job.id)
@@ -307,9 +308,12 @@ def verify(name: str | None, apply: bool, as_json: bool) -> None:
     wrong = [name for name, answer in answers.items() if answer["damages"]]
     if as_json:
         echo_json({"weights": answers, "problems": problems, "applied": apply and bool(wrong)})
+    elif not installs:
+        click.echo(f"{root}: nothing is installed, so nothing was read")
     else:
         for found_name, answer in answers.items():
-            what = f"{len(answer['damages'])} files damaged" if answer["damages"] else "as installed"
+            count = len(answer["damages"])
+            what = f"{count} file{'s' * (count > 1)} damaged" if count else "as installed"
             click.echo(f"{found_name}: {size_text(answer['bytes'])} read, {what}")
             for damage in answer["damages"]:
                 click.echo(f"  {damage['path']}: {damage['what']}")
@@ -336,7 +340,7 @@ def delete(name: str, interrupted: bool, apply: bool, as_json: bool) -> None:
 
     settings = load_settings()
     if interrupted:
-        _delete_interrupted(settings, name, apply=apply)
+        _delete_interrupted(settings, name, apply=apply, as_json=as_json)
         return
     removal = remove_install(settings, find_install(settings.weights_dir, name), ACTOR, apply=apply)
     found: Install = removal.install
@@ -353,7 +357,7 @@ def delete(name: str, interrupted: bool, apply: bool, as_json: bool) -> None:
         click.echo("dry run: nothing was changed; add --apply to delete it")
 
 
-def _delete_interrupted(settings: Settings, name: str, *, apply: bool) -> None:
+def _delete_interrupted(settings: Settings, name: str, *, apply: bool, as_json: bool) -> None:
     from modelscan_catalog.deploy.weights.library import delete_partial, partials
     from modelscan_catalog.deploy.weights.records import size_text
 
@@ -364,4 +368,7 @@ def _delete_interrupted(settings: Settings, name: str, *, apply: bool) -> None:
         )
     if apply:
         delete_partial(settings.weights_dir, name)
+    if as_json:
+        echo_json({"name": name, "bytes": kept[name], "applied": apply, "used_by": []})
+        return
     click.echo(f"{name}: {size_text(kept[name])} {'deleted' if apply else 'would be deleted; add --apply'}")

@@ -58,6 +58,7 @@ def data(*arguments: str) -> Any:
 
 def test_an_install_is_listed_described_verified_and_deleted() -> None:
     assert "nothing is installed" in text("weights", "list")
+    assert "nothing was read" in text("weights", "verify")
     out = text("weights", "install", REPO)
     assert f"{NAME}: 2 files, 13.35 MiB" in out
     assert "storageUri" in out
@@ -158,6 +159,7 @@ def test_an_interrupt_cancels_the_job_and_keeps_what_came(hub: FakeHub) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors.splitlines()[-1]) == (130, "stopped")
+    assert f"{REPO}: what came is kept; the same command goes on from there" in errors
     assert psutil.wait_procs(children, timeout=5)[1] == []
     assert data("jobs", "list")[0]["state"] == "cancelled"
     left = data("weights", "list")
@@ -165,6 +167,20 @@ def test_an_interrupt_cancels_the_job_and_keeps_what_came(hub: FakeHub) -> None:
     name = left["interrupted"][0]["name"]
     assert "would be deleted" in text("weights", "delete", name, "--interrupted")
     assert "deleted" in text("weights", "delete", name, "--interrupted", "--apply")
+    assert data("weights", "list")["interrupted"] == []
+
+
+def test_deleting_what_was_interrupted_is_told_as_json_too(hub: FakeHub) -> None:
+    process = fetching(hub)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    (left,) = data("weights", "list")["interrupted"]
+    assert data("weights", "delete", left["name"], "--interrupted") == {
+        **left,
+        "applied": False,
+        "used_by": [],
+    }
+    assert data("weights", "delete", left["name"], "--interrupted", "--apply")["applied"] is True
     assert data("weights", "list")["interrupted"] == []
 
 

@@ -102,6 +102,13 @@ def test_given_nothing_deployed_when_listed_then_it_says_how_to_begin(run: Run) 
     assert (code, out.strip()) == (0, "nothing is deployed; modelscan deploy MODEL begins")
 
 
+@pytest.mark.parametrize("command", [("status", "m"), ("stop", "m"), ("scale", "m", "1"), ("remove", "m")])
+def test_given_an_unknown_name_and_no_server_then_both_are_said(run: Run, command: tuple[str, ...]) -> None:
+    code, _, err = run(*command)
+    assert code == 2
+    assert "m: no deployment of that name is known here (modelscan list), and no server is named" in err
+
+
 def test_given_a_deployment_whose_server_is_gone_when_listed_then_the_row_says_so(
     run: Run, tmp_path: Path
 ) -> None:
