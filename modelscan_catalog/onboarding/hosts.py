@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from functools import cache
 from urllib.parse import urlsplit
 
+import httpx
+
 from modelscan_catalog.onboarding.tables import ONBOARDING_DATA
 
 
@@ -52,13 +54,45 @@ def belongs(url: str, domains: Iterable[str]) -> bool:
     )
 
 
-def is_public(host: str) -> bool | None:
-    """Whether every address of ``host`` is one of the public internet; None when its name is not resolved."""
+def public_addresses(host: str) -> tuple[str, ...] | None:
+    """The addresses of ``host``; none unless every one is public, None when its name is not resolved."""
     try:
-        found = socket.getaddrinfo(host, None)
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError):
         return None
-    return bool(found) and all(ipaddress.ip_address(str(entry[4][0])).is_global for entry in found)
+    return tuple(found) if all(ipaddress.ip_address(one).is_global for one in found) else ()
+
+
+class PublicTransport(httpx.HTTPTransport):
+    """Connects to public hosts only, at the very address that was found to be public.
+
+    A name that resolves to another address when asked again leads nowhere else. ``allow_loopback`` is for
+    servers that a test started itself. Variables that name a proxy are not followed: it would resolve.
+    """
+
+    def __init__(self, *, allow_loopback: bool = False) -> None:
+        super().__init__()
+        self._allow_loopback = allow_loopback
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send ``request``; raises ``NotPublicError`` before anything is sent."""
+        host = request.url.host
+        if self._allow_loopback and host in ("127.0.0.1", "localhost"):
+            return super().handle_request(request)
+        found = public_addresses(host)
+        if not found:
+            raise NotPublicError(host, resolved=found is not None)
+        request.url = request.url.copy_with(host=found[0])
+        request.extensions = {**request.extensions, "sni_hostname": host}  # the certificate is the name's
+        return super().handle_request(request)
+
+
+class NotPublicError(httpx.TransportError):
+    """``resolved`` is false when the host's name leads nowhere at all."""
+
+    def __init__(self, host: str, *, resolved: bool) -> None:
+        super().__init__(f"{host} has no public address" if resolved else f"{host} is not resolved")
+        self.resolved = resolved
 
 
 def _is_address(host: str) -> bool:

@@ -151,6 +151,8 @@ async def _infer(
         try:
             async with asyncio.timeout(max(0.01, deadline - started)):
                 said = await _ask(ordered, _question(interface, shown, errors), settings, usage)
+            if _repeats(said.model_dump_json(), secrets):
+                raise ValueError("the answer repeats a key")
             candidate, errors = accept(interface, said, shown, domains, tables)
             accepted = tuple(sorted(set(candidate.inferred) - set(interface.inferred)))
             interface = candidate
@@ -344,6 +346,19 @@ def _place(quote: str, texts: Sequence[SourceText]) -> str | None:
     if len(wanted) < 4:
         return None
     return next((text.url for text in texts if wanted in _plain(text.text)), None)
+
+
+def _repeats(answer: str, secrets: Sequence[str]) -> bool:
+    """Whether a key stands in the answer, in whatever case and with whatever between its characters.
+
+    A server is shown its key and can send it back as a word of the answer, which would be kept.
+    """
+    said = _letters(answer)
+    return any(_letters(secret) in said for secret in secrets if _letters(secret))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 def _told(error: Exception, secrets: Sequence[str]) -> str:

@@ -1,10 +1,8 @@
 """One harmless request without a key: does an inferred address answer as the interface says?"""
 
-from urllib.parse import urlsplit
-
 import httpx
 
-from modelscan_catalog.onboarding.hosts import is_public
+from modelscan_catalog.onboarding.hosts import NotPublicError, PublicTransport
 from modelscan_catalog.records import Record
 from modelscan_catalog.sdk.access import VARIABLE
 from modelscan_catalog.sdk.interface import ProviderInterface
@@ -34,14 +32,13 @@ def probe(interface: ProviderInterface, *, live: bool, allow_loopback: bool = Fa
     endpoint = next((one for one in interface.endpoints if one.method == "POST"), None)
     if endpoint is None:
         return Probe(answers=None, detail="not asked: no endpoint takes a request")
-    host = urlsplit(base_url).hostname or ""
-    public = True if allow_loopback and host in ("127.0.0.1", "localhost") else is_public(host)
-    if not public:
-        said = "is not resolved" if public is None else "has no public address"
-        return Probe(answers=public, detail=f"not asked: {host} {said}")
     url = base_url.rstrip("/") + endpoint.path.replace("{model}", "probe")
     try:
-        answer = httpx.post(url, json={}, timeout=_TIMEOUT_S, follow_redirects=False)
+        transport = PublicTransport(allow_loopback=allow_loopback)
+        with httpx.Client(transport=transport, timeout=_TIMEOUT_S, follow_redirects=False) as client:
+            answer = client.post(url, json={})
+    except NotPublicError as error:
+        return Probe(answers=False if error.resolved else None, detail=f"not asked: {error}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Probe(answers=None, detail=f"no answer: {type(error).__name__}")
     known = answer.status_code in _ANSWERS_OF_AN_ENDPOINT

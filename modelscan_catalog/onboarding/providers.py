@@ -75,6 +75,12 @@ def put_provider(
             )
 
 
+def is_usable(connection: sqlite3.Connection, provider: str) -> bool:
+    """Whether it can be called: a later try that finds less does not take that away."""
+    found = connection.execute("SELECT standing FROM providers WHERE id = ?", (provider,)).fetchone()
+    return found is not None and found["standing"] == "usable"
+
+
 def added_providers(connection: sqlite3.Connection) -> list[AddedProvider]:
     """All, by id."""
     keys: dict[str, list[str]] = {}

@@ -13,7 +13,7 @@ from modelscan_catalog.onboarding.combine import NEEDED
 from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.inference import Try
 from modelscan_catalog.onboarding.logs import cached_payload, keep_payload, latest_payload, log_try
-from modelscan_catalog.onboarding.providers import put_provider
+from modelscan_catalog.onboarding.providers import is_usable, put_provider
 from modelscan_catalog.onboarding.records import (
     GATHER,
     STEPS,
@@ -69,7 +69,7 @@ def run_step(context: Context, step: StepName, *, force: bool = False) -> tuple[
             took = round(time.monotonic() - started, 3)
             if isinstance(error, RefusedError):
                 _log_tries(context, step, error.tries)
-                if context.apply:
+                if context.apply and not is_usable(connection, context.provider):
                     put_provider(connection, error.interface, "needs_more")
             detail = {"error": f"{type(error).__name__}: {error}"[:500]}
             outcome: Any = "refused" if isinstance(error, ModelScanError) else "failed"

@@ -2,12 +2,12 @@
 
 import html.parser
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
 from modelscan_catalog.errors import FetchError, SettingsError
-from modelscan_catalog.onboarding.hosts import is_public
+from modelscan_catalog.onboarding.hosts import NotPublicError, PublicTransport
 from modelscan_catalog.onboarding.inference import SourceText
 
 _MOST_BYTES = 2_000_000
@@ -32,24 +32,29 @@ def read_bytes(where: str, *, live: bool, allow_loopback: bool = False) -> bytes
             raise SettingsError(f"{where}: cannot be read: {error.strerror}") from error
     if not live:
         raise FetchError(f"{where}: not read offline; save it and give the file")
-    url = where
-    for _ in range(_MOST_REDIRECTS + 1):
-        parts = urlsplit(url)
-        loopback = allow_loopback and parts.hostname in ("127.0.0.1", "localhost")
-        if parts.scheme not in ("https", "http") or not (loopback or is_public(parts.hostname or "")):
-            raise FetchError(f"{where}: {parts.hostname or 'its host'} is not a public address")
-        answer = _get(url, where)
-        if answer.status_code not in (301, 302, 303, 307, 308):
-            break
-        url = urljoin(url, answer.headers.get("location", ""))
+    transport = PublicTransport(allow_loopback=allow_loopback)
+    with httpx.Client(transport=transport, timeout=_TIMEOUT_S, follow_redirects=False) as client:
+        url = where
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = _get(client, url, where)
+            if answer.status_code not in (301, 302, 303, 307, 308):
+                break
+            try:
+                following = urljoin(url, answer.headers.get("location", ""))
+            except ValueError as error:
+                raise FetchError(f"{where}: it leads to what is no address") from error
+            if url.startswith("https:") and not following.startswith("https:"):
+                raise FetchError(f"{where}: it leads to an address without TLS")
+            url = following
     if answer.status_code != 200:
         raise FetchError(f"{where}: HTTP {answer.status_code}")
     return answer.content
 
 
-def _get(url: str, where: str) -> httpx.Response:
+def _get(client: httpx.Client, url: str, where: str) -> httpx.Response:
+    """One answer, read to its bound."""
     try:
-        with httpx.stream("GET", url, timeout=_TIMEOUT_S, follow_redirects=False) as answer:
+        with client.stream("GET", url) as answer:
             body = b""
             for piece in answer.iter_bytes():
                 body += piece
@@ -57,7 +62,9 @@ def _get(url: str, where: str) -> httpx.Response:
                     raise FetchError(f"{where}: larger than {_MOST_BYTES} bytes")
             location = answer.headers.get("location", "")
             return httpx.Response(answer.status_code, headers={"location": location}, content=body)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except NotPublicError as error:
+        raise FetchError(f"{where}: {error}") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise FetchError(f"{where}: no answer: {type(error).__name__}") from error
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scripted_model import Answer, ScriptedModel
 
 from modelscan_catalog.onboarding.combine import open_fields, with_missing
-from modelscan_catalog.onboarding.hosts import belongs, is_public, own_domains
+from modelscan_catalog.onboarding.hosts import belongs, own_domains, public_addresses
 from modelscan_catalog.onboarding.inference import Inference, SourceText, infer
 from modelscan_catalog.onboarding.settings import SynthesisSettings
 from modelscan_catalog.onboarding.tables import interface_tables
@@ -154,6 +154,25 @@ def test_given_commands_in_a_card_or_a_page_an_obedient_model_changes_nothing_an
     assert handed["documents"] == [injected.model_dump()]
 
 
+@pytest.mark.parametrize(
+    "echo",
+    [
+        {"endpoints": [{"operation": KEY.replace("-", "_"), "method": "POST", "path": "/chat",
+                        "quote": "Newcomer speaks the OpenAI chat format."}]},
+        {"auth_scheme": "header", "auth_name": {"value": KEY, "quote": "for everyone"}},
+        {"base_url": {"value": f"https://api.newcomer.ai/{KEY.upper()}", "quote": "The base URL is"}},
+    ],
+    ids=["operation", "header", "address"],
+)  # fmt: skip
+def test_an_answer_that_repeats_its_key_is_refused_whole(echo: dict[str, Any]) -> None:
+    api_type = {"value": "custom", "quote": "Newcomer speaks the OpenAI chat format."}
+    found, _ = ask({**RIGHT, "api_type": api_type, **echo})
+    assert found.interface == EMPTY
+    assert [one.outcome for one in found.tries] == ["failed"] * 3
+    for spelled in (KEY, KEY.upper(), KEY.replace("-", "_")):
+        assert spelled not in repr(found)
+
+
 def test_an_answer_with_more_than_was_asked_for_is_no_answer() -> None:
     found, _ = ask({**RIGHT, "confirmed": True, "key": "env:OPENAI_API_KEY"})
     assert found.interface == EMPTY
@@ -257,7 +276,7 @@ def test_a_provider_owns_the_domains_of_its_documents_and_nobody_owns_a_shared_h
 
 
 def test_loopback_and_private_hosts_are_not_public(tmp_path: Path) -> None:
-    assert not is_public("127.0.0.1")
-    assert not is_public("localhost")
-    assert not is_public("169.254.169.254")
-    assert not is_public("10.0.0.1")
+    assert not public_addresses("127.0.0.1")
+    assert not public_addresses("localhost")
+    assert not public_addresses("169.254.169.254")
+    assert not public_addresses("10.0.0.1")

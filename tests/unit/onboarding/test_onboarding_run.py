@@ -12,14 +12,14 @@ from modelscan_catalog.errors import OnboardingError, SettingsError, StateError
 from modelscan_catalog.onboarding import gather, run, steps
 from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.logs import logged_tries
-from modelscan_catalog.onboarding.probe import Probe, probe
+from modelscan_catalog.onboarding.probe import Probe
 from modelscan_catalog.onboarding.providers import added_providers, put_provider
 from modelscan_catalog.onboarding.records import STEPS, OnboardingReport
 from modelscan_catalog.onboarding.run import add_provider, run_step
 from modelscan_catalog.onboarding.settings import SynthesisSettings
 from modelscan_catalog.records import SourceName
 from modelscan_catalog.sdk.history import versions
-from modelscan_catalog.sdk.interface import Endpoint, ProviderInterface
+from modelscan_catalog.sdk.interface import ProviderInterface
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.sources.adapter import SourceResult
 from modelscan_catalog.sources.runner import latest
@@ -299,22 +299,16 @@ def test_no_key_is_kept_for_what_is_not_usable() -> None:
         put_provider(connection, interface, "unconfirmed", ["env:X"])
 
 
-def test_a_probe_asks_public_hosts_only_and_only_when_live() -> None:
-    chat = Endpoint(operation="chat", method="POST", path="/chat/completions")
-    inside = ProviderInterface(
-        provider="x", name="X", base_url="https://169.254.169.254/v1", endpoints=(chat,)
-    )
-    assert probe(inside, live=False).answers is None
-    assert probe(inside, live=True).answers is False
+def test_a_later_try_that_finds_less_does_not_take_away_what_is_usable(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert add_provider(Context("groq", settings, apply=True)).standing == "usable"
 
+    def refuse(*_: object) -> object:
+        raise steps.RefusedError("groq: nothing", ProviderInterface(provider="groq", name="Groq"), ())
 
-def test_a_probe_sends_no_key_and_tells_an_endpoint_from_a_wrong_address() -> None:
-    chat = Endpoint(operation="chat", method="POST", path="/chat/completions")
-    for status, answers in ((401, True), (404, False)):
-        with ScriptedModel(status).running() as server:
-            interface = ProviderInterface(
-                provider="x", name="X", base_url=f"{server.base_url}/v1", endpoints=(chat,)
-            )
-            found = probe(interface, live=True, allow_loopback=True)
-        assert found.answers is answers
-        assert server.keys == [""]
+    monkeypatch.setattr(steps, "validate", refuse)
+    assert not add_provider(Context("groq", settings, apply=True, refresh=True)).passed
+    with open_state(settings.state_file) as connection:
+        (row,) = added_providers(connection)
+    assert (row.standing, row.api_type) == ("usable", "openai-compatible")
