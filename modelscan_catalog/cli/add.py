@@ -35,6 +35,11 @@ def _reference(ctx: click.Context, option: click.Parameter, value: str | None) -
 @click.option(
     "--apply", is_flag=True, help="Keep it and have routers serve it; without it nothing is changed."
 )
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML file of settings, as for `serve`.",
+)
 @click.option("--json", "as_json", is_flag=True)
 def add(
     identifier: str,
@@ -44,6 +49,7 @@ def add(
     offline: bool,
     refresh: bool,
     apply: bool,
+    config: Path | None,
     as_json: bool,
 ) -> None:
     """Find out how a provider is called, generate a client, check it, and have routers serve it.
@@ -55,7 +61,7 @@ def add(
     from modelscan_catalog.onboarding.run import add_provider
     from modelscan_catalog.onboarding.settings import synthesis_settings
 
-    settings = load_settings()
+    settings = load_settings(config)
     context = Context(
         identifier=identifier,
         settings=settings,

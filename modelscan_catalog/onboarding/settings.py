@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.secret_refs import SecretRef
 from modelscan_catalog.settings import Settings
+from modelscan_catalog.settings.discovery import Synthesis
 
 
 class LanguageModel(BaseModel):
@@ -21,25 +22,10 @@ class LanguageModel(BaseModel):
     key: SecretRef
 
 
-class SynthesisSettings(BaseSettings):
-    """``MODELSCAN_SYNTHESIS_`` and the field name; the model itself may be ``discovery.agent_model``."""
+class SynthesisSettings(BaseSettings, Synthesis):
+    """``MODELSCAN_SYNTHESIS_`` and the field name, over ``synthesis`` of a configuration file."""
 
     model_config = SettingsConfigDict(env_prefix="MODELSCAN_SYNTHESIS_", frozen=True, extra="forbid")
-
-    model: str | None = Field(default=None, description="reads what the rules left open")
-    format: Literal["openai", "anthropic"] = "openai"
-    base_url: str | None = None
-    key: SecretRef | None = Field(
-        default=None, description="env:NAME or file:PATH; without it nothing is asked"
-    )
-    fallback_model: str | None = Field(default=None, description="asked when the first one fails")
-    fallback_format: Literal["openai", "anthropic"] = "openai"
-    fallback_base_url: str | None = None
-    fallback_key: SecretRef | None = None
-    timeout_s: float = Field(default=60.0, gt=0, le=600, description="all tries of one provider together")
-    max_tokens: int = Field(default=30_000, gt=0, description="of all tries of one provider together")
-    max_tries: int = Field(default=3, ge=1, le=5)
-    max_text_chars: int = Field(default=40_000, gt=0, description="of all texts of one provider together")
 
     def models(self) -> tuple[LanguageModel, ...]:
         """The model and its fallback, those that have a key."""
@@ -61,12 +47,13 @@ class SynthesisSettings(BaseSettings):
 
 
 def synthesis_settings(settings: Settings) -> SynthesisSettings:
-    """The settings of the environment; the model falls back to ``settings.agent_model``.
+    """The settings of the environment, over those of the file; the model falls back to ``agent_model``.
 
     Raises ``SettingsError`` naming the variable.
     """
     try:
-        found = SynthesisSettings()
+        given = SynthesisSettings().model_dump(exclude_unset=True)
+        found = SynthesisSettings(**(settings.synthesis.model_dump(exclude_unset=True) | given))
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = "MODELSCAN_SYNTHESIS_" + "_".join(str(part) for part in first["loc"]).upper()

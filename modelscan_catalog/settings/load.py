@@ -16,7 +16,7 @@ from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.settings.model import Settings
 from modelscan_catalog.settings.names import SECTIONS, environment_warnings, implied_references, near
 
-STRICT_FIELDS = frozenset({"api_keys", "rate_limit", "gpustack_server", "kubeconfig"})
+STRICT_FIELDS = frozenset({"api_keys", "synthesis", "rate_limit", "gpustack_server", "kubeconfig"})
 """Where a default instead of a wrong value would be dangerous: no secret, no limit, another server. So is
 every field whose name ends in ``_token`` or ``_key``.
 """
