@@ -98,12 +98,13 @@ def regressions(evidence: Evidence, policy: UpgradePolicy) -> tuple[GateResult, 
     """The gates that call for taking the candidate back at once, from the figures of one window.
 
     A window is short, so a lost request or a slow one must not be enough: a success rate counts only when
-    so few successes would be unlikely at the limit, latency and cost have a larger ratio of their own.
+    so few successes would be unlikely at the limit, latency and cost have a larger ratio of their own. A
+    candidate that loses everything is asked a dozen times an hour, as it rests; that is enough for the first.
     """
     least = policy.window_least_requests
     gates = policy.gates
     found = []
-    rate = _success_rate(evidence, policy, least, absolute=False)
+    rate = _success_rate(evidence, policy, gates.success_rate.rollback_least_requests, absolute=False)
     if rate.verdict == "failed" and rate.limit is not None:
         candidate = evidence.candidate
         chance = chance_of_so_few(candidate.successes, candidate.requests, rate.limit)

@@ -42,6 +42,9 @@ class SuccessGate(_Part):
 
     least: float = Field(ge=0, le=1)
     most_drop: float = Field(ge=0, le=1, description="below the primary's share")
+    rollback_least_requests: int = Field(
+        ge=1, description="in a window; a router rests a target that fails, and asks it seldom then"
+    )
 
 
 class RatioGate(_Part):
@@ -110,7 +113,7 @@ class UpgradePolicy(_Part):
     canary: PhasePolicy
     full: PhasePolicy
     window_minutes: float = Field(gt=0, description="what is looked at for taking an upgrade back")
-    window_least_requests: int = Field(ge=1, description="fewer take nothing back")
+    window_least_requests: int = Field(ge=1, description="fewer say nothing of latency and cost")
     confidence: float = Field(ge=0.9, lt=1, description="that a success rate is below its limit")
     gates: Gates
     evaluation_max_age_days: float = Field(gt=0)

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
+import sqlite3
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ from datetime import UTC, datetime
 import aiohttp
 from aiohttp import web
 
+from modelscan_catalog.router.deployments import register_deployment
 from modelscan_catalog.router.emit import default_policy
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.upgrade.policy import UpgradePolicy
@@ -19,6 +22,7 @@ from modelscan_catalog.upgrade.router_figures import figures_of
 from modelscan_catalog.upgrade.run import Upgrades
 
 ROUTE, CANDIDATE = "lab/old", "lab/new"
+EVER = datetime(2020, 1, 1, tzinfo=UTC)
 RIGHT = json.dumps({"answer": 4})
 SET = {
     "id": "four",
@@ -36,7 +40,7 @@ POLICY = UpgradePolicy.model_validate(
         "window_least_requests": 10,
         "confidence": 0.999,
         "gates": {
-            "success_rate": {"least": 0.98, "most_drop": 0.01},
+            "success_rate": {"least": 0.98, "most_drop": 0.01, "rollback_least_requests": 10},
             # Both upstreams share two cores with the tests: only a gross difference is one.
             "p95_latency": {"most_ratio": 50, "rollback_ratio": 100},
             "cost": {"most_ratio": 1.25, "rollback_ratio": 2},
@@ -83,42 +87,55 @@ class Upstream:
             await runner.cleanup()
 
 
-@contextlib.asynccontextmanager
-async def router_in(folder, base_url):
-    def model(name):
-        target = {"provider": "local", "model": name.rpartition("/")[2], "input_price": 1, "output_price": 1}
-        return {"id": name, "context": 8192, "targets": [target]}
+def model(name, provider="local"):
+    target = {"provider": provider, "model": name.rpartition("/")[2], "input_price": 1, "output_price": 1}
+    return {"id": name, "context": 8192, "targets": [target]}
 
+
+def write_config(folder, base_url, names):
+    """``router.json``, replaced in one step as a publish does."""
     document = {
         "routing": {"direct": {"providers": [{"name": "local", "type": "local", "base_url": base_url}]}},
-        "models": [model(ROUTE), model(CANDIDATE)],
-        "policy": default_policy().model_dump(mode="json"),
+        "models": [model(name) for name in names],
+        # A failing target rests for seconds and then minutes; here for moments.
+        "policy": default_policy().model_dump(mode="json") | {"cooldown_s": 0.1, "max_cooldown_s": 0.2},
     }
-    (folder / "router.json").write_text(json.dumps(document))
-    arguments = ["--config", folder / "router.json", "--config-dir", folder / "router", "--port", "0"]
-    arguments += ["--usage", folder / "router" / "usage.sqlite"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "modelscan_catalog.router",
-        *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=os.environ,
-    )
-    try:
-        line = (await process.stdout.readline()).decode()
-        yield line.strip().rpartition("listening on ")[2]
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+    (folder / "router.json.new").write_text(json.dumps(document))
+    (folder / "router.json.new").replace(folder / "router.json")
+
+
+class RouterProcess:
+    """A router of its own process, that can be killed and started again."""
+
+    def __init__(self, folder):
+        self.folder, self.process, self.url = folder, None, ""
+
+    async def start(self):
+        arguments = ["--config", self.folder / "router.json", "--config-dir", self.folder / "router"]
+        arguments += ["--port", "0", "--usage", self.folder / "router" / "usage.sqlite"]
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "modelscan_catalog.router",
+            *map(str, arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=os.environ,
+        )
+        line = (await self.process.stdout.readline()).decode()
+        self.url = line.strip().rpartition("listening on ")[2]
+
+    async def end(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        await asyncio.wait_for(self.process.wait(), 30)
 
 
 class Trial:
     """One upgrade over one router."""
 
-    def __init__(self, folder, url, upstream, session):
-        self.url, self.upstream, self.session = url, upstream, session
+    def __init__(self, folder, base_url, upstream, router, session):
+        self.folder, self.base_url, self.upstream = folder, base_url, upstream
+        self.router, self.session = router, session
         sets = folder / "sets"
         sets.mkdir()
         (sets / "four.jsonl").write_text(json.dumps(SET) + "\n")
@@ -137,60 +154,84 @@ class Trial:
         async def one(number):
             body = {"model": ROUTE, "messages": [{"role": "user", "content": "hello"}]}
             headers = {"X-Session-Id": f"session {number}"}
-            url = f"{self.url}/v1/chat/completions"
+            url = f"{self.router.url}/v1/chat/completions"
             async with gate, self.session.post(url, json=body, headers=headers) as answer:
                 assert answer.status == 200, await answer.text()
                 return (await answer.json())["model"]
 
         return Counter(await asyncio.gather(*(one(number) for number in range(count))))
 
-    async def until_split(self, share):
-        """Wait until the router has taken the new split up."""
-        async with asyncio.timeout(15):
+    async def until(self, holds):
+        """Wait until the router's ``GET /api/splits`` is as wanted; what it says then."""
+        async with asyncio.timeout(60):
             while True:
-                answered = await self.ask(40)
-                if (answered["new"] + answered[CANDIDATE] > 0) == (share > 0):
-                    return
-                await asyncio.sleep(0.2)
+                async with self.session.get(f"{self.router.url}/api/splits") as answer:
+                    said = await answer.json()
+                if holds(said):
+                    return said
+                await asyncio.sleep(0.1)
+
+    async def until_split(self):
+        """Wait until the router follows what the upgrades decided."""
+        [found] = self.upgrades.reconcile().values() or [None]
+        wanted = None if found is None else found.model_dump()
+        await self.until(lambda said: said["splits"].get(ROUTE) == wanted)
+
+    async def until_counted(self):
+        """Wait until the router has stored every call that its upstream has seen."""
+        async with asyncio.timeout(60):
+            while self.stored() < self.upstream.asked.total():
+                await asyncio.sleep(0.1)
+
+    def stored(self):
+        with contextlib.closing(sqlite3.connect(self.folder / "router" / "usage.sqlite")) as store:
+            return store.execute("SELECT coalesce(SUM(requests), 0) FROM usage").fetchone()[0]
 
     async def evaluate(self):
-        await asyncio.sleep(1.2)  # the router stores its usage every half second
+        await self.until_counted()
         [(upgrade, decision)] = await asyncio.to_thread(self.upgrades.evaluate_all)
         return upgrade, decision
 
+    async def begin(self):
+        begun = await asyncio.to_thread(self.upgrades.start, ROUTE, ROUTE, CANDIDATE)
+        assert begun.phase == "shadow"
+        await self.until_split()
+
+    async def score(self):
+        return await asyncio.to_thread(self.upgrades.score, ROUTE, f"{self.router.url}/v1")
+
 
 @contextlib.asynccontextmanager
-async def trial(folder):
+async def trial(folder, names=(ROUTE, CANDIDATE)):
     upstream = Upstream()
-    async with (
-        upstream.running() as base_url,
-        router_in(folder, base_url) as url,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
-    ):
-        yield Trial(folder, url, upstream, session)
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with upstream.running() as base_url, aiohttp.ClientSession(timeout=timeout) as session:
+        write_config(folder, base_url, names)
+        router = RouterProcess(folder)
+        await router.start()
+        try:
+            yield Trial(folder, base_url, upstream, router, session)
+        finally:
+            await router.end()
 
 
 def run(main):
-    asyncio.run(asyncio.wait_for(main, 120))
+    asyncio.run(asyncio.wait_for(main, 300))
 
 
 async def into_canary(going):
-    begun = await asyncio.to_thread(going.upgrades.start, ROUTE, ROUTE, CANDIDATE)
-    assert begun.phase == "shadow"
-    await asyncio.sleep(1.5)
+    await going.begin()
     answered = await going.ask(1200)
     assert set(answered) == {"old"}, "a shadow answers nobody"
-    assert 25 <= going.upstream.asked["new"] <= 120
-
     upgrade, decision = await going.evaluate()
+    assert 25 <= going.upstream.asked["new"] <= 120, "about 5 % of them are copied"
     assert upgrade.phase == "shadow", "without a score nothing moves"
     assert {gate.gate for gate in decision.gates if gate.verdict == "no_evidence"} >= {"quality", "safety"}
 
-    scores = await asyncio.to_thread(going.upgrades.score, ROUTE, f"{going.url}/v1")
-    assert scores[CANDIDATE] == {"four": 1.0}
+    assert (await going.score())[CANDIDATE] == {"four": 1.0}
     upgrade, decision = await going.evaluate()
     assert (upgrade.phase, upgrade.share) == ("canary", 0.2), decision.reasons
-    await going.until_split(0.2)
+    await going.until_split()
 
 
 def test_a_candidate_that_does_as_well_reaches_every_request(tmp_path):
@@ -203,10 +244,8 @@ def test_a_candidate_that_does_as_well_reaches_every_request(tmp_path):
 
             upgrade, decision = await going.evaluate()
             assert (upgrade.phase, upgrade.share) == ("full", 1.0), decision.reasons
-            async with asyncio.timeout(15):
-                while set(await going.ask(20)) != {"new"}:
-                    await asyncio.sleep(0.2)
-            await going.ask(100)
+            await going.until_split()
+            assert set(await going.ask(100)) == {"new"}
             upgrade, decision = await going.evaluate()
             assert upgrade.phase == "retired", decision.reasons
             assert set(await going.ask(50)) == {"new"}
@@ -219,12 +258,14 @@ def test_a_candidate_that_degrades_is_taken_back_and_no_user_notices(tmp_path):
         async with trial(tmp_path) as going:
             await into_canary(going)
             going.upstream.candidate_fails = True
-            assert (await going.ask(600))["old"] == 600, "what the canary loses the primary answers"
-
-            upgrade, decision = await going.evaluate()
+            async with asyncio.timeout(120):
+                decision = None
+                while decision is None or decision.action == "stay":
+                    assert set(await going.ask(100)) == {"old"}, "what the canary loses the primary answers"
+                    upgrade, decision = await going.evaluate()
             assert (upgrade.phase, decision.action) == ("rolled_back", "roll_back")
             assert decision.gates[0].gate == "success_rate"
-            await asyncio.sleep(1.5)
+            await going.until(lambda said: said["splits"] == {})
             before = going.upstream.asked["new"]
             await going.ask(200)
             assert going.upstream.asked["new"] == before, "nothing is sent to it any more"
@@ -232,5 +273,59 @@ def test_a_candidate_that_degrades_is_taken_back_and_no_user_notices(tmp_path):
                 last = decisions(connection)[0]
             assert datetime.fromisoformat(last.at) <= datetime.now(UTC)
             assert last.gates[0]["samples"] >= 10
+
+    run(main())
+
+
+def test_a_router_that_is_killed_goes_on_with_the_same_split_and_the_same_figures(tmp_path):
+    async def main():
+        async with trial(tmp_path) as going:
+            await into_canary(going)
+            answered = await going.ask(200)
+            await going.until_counted()
+            before = figures_of(tmp_path / "router" / "usage.sqlite")(ROUTE, EVER, datetime.now(UTC))
+
+            await going.router.end(signal.SIGKILL)
+            await going.router.start()
+            assert await going.ask(200) == answered, "sessions stay with their model"
+            await going.until_counted()
+            after = figures_of(tmp_path / "router" / "usage.sqlite")(ROUTE, EVER, datetime.now(UTC))
+            assert after["canary"].requests == before["canary"].requests + answered["new"]
+            upgrade, decision = await going.evaluate()
+            assert (upgrade.phase, upgrade.share) == ("full", 1.0), decision.reasons
+
+    run(main())
+
+
+def test_where_a_new_catalogue_drops_the_candidate_the_routes_own_model_answers_and_it_is_told(tmp_path):
+    async def main():
+        async with trial(tmp_path) as going:
+            await into_canary(going)
+            write_config(tmp_path, going.base_url, [ROUTE])
+            said = await going.until(lambda said: ROUTE in said["idle"])
+            assert CANDIDATE in said["idle"][ROUTE]
+            assert set(await going.ask(100)) == {"old"}
+            upgrade, _ = await going.evaluate()
+            assert upgrade.phase == "canary", "nothing moves without requests"
+
+            write_config(tmp_path, going.base_url, [ROUTE, CANDIDATE])
+            await going.until_split()
+            assert set(await going.ask(200)) == {"old", "new"}
+
+    run(main())
+
+
+def test_a_model_that_is_deployed_on_this_machine_can_be_tried(tmp_path):
+    async def main():
+        async with trial(tmp_path, names=[ROUTE]) as going:
+            register_deployment(tmp_path / "router", "engine", CANDIDATE, going.base_url, served_model="new")
+            await going.begin()
+            await going.ask(600)
+            await going.until_counted()
+            assert going.upstream.asked["new"] >= 5, "about 5 % of them are copied"
+            upgrade, decision = await going.evaluate()
+            assert upgrade.phase == "shadow"
+            [cost] = [gate for gate in decision.gates if gate.gate == "cost"]
+            assert cost.verdict == "no_evidence", "nobody said what the machine costs"
 
     run(main())

@@ -68,6 +68,15 @@ def test_a_worse_candidate_fails_the_gate_of_what_is_worse(
     assert [result.gate for result in regressions(evidence, policy)] == [gate]
 
 
+def test_a_candidate_that_lost_everything_is_taken_back_though_it_rests_and_is_asked_seldom(
+    policy: UpgradePolicy,
+) -> None:
+    dead = replace(GOOD, candidate=Figures(12, 0, None, None, 0))
+    assert [gate.gate for gate in regressions(dead, policy)] == ["success_rate"]
+    few = replace(GOOD, candidate=Figures(9, 0, None, None, 0))
+    assert regressions(few, policy) == (), "a moment's fault is not enough"
+
+
 @pytest.mark.parametrize(
     ("evidence", "gates"),
     [
