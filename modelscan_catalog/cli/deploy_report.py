@@ -20,7 +20,8 @@ def plan_lines(plan: DeploymentPlan, place: str, *, chosen: bool = False) -> Ite
     expected = plan.expected
     card = f" ({expected.card_gib:.1f} GiB each)" if expected.card_gib else ""
     ids = f", cards {', '.join(plan.gpu_ids)}" if chosen else ""
-    yield f"→ GPU: {plan.gpu_count} × {plan.gpu_name}{card}{ids}, {place}"
+    if plan.gpu_name is not None:
+        yield f"→ GPU: {plan.gpu_count} × {plan.gpu_name}{card}{ids}, {place}"
     if plan.starts:
         yield from _choice_lines(plan)
     else:

@@ -285,9 +285,8 @@ def _table(rows: Iterable[_Row]) -> None:
 
 
 def _status_lines(row: _Row) -> Iterable[str]:
-    yield f"{row['name']}: {row['state']}" + (
-        f" ({row['step']})" if row["step"] not in (None, row["state"]) else ""
-    )
+    step = (row["step"] or "").lower()
+    yield f"{row['name']}: {row['state']}" + (f" ({step})" if step not in ("", row["state"]) else "")
     if row["message"]:
         yield f"  why       {row['message']}"
     if row["health"]:
@@ -300,7 +299,7 @@ def _status_lines(row: _Row) -> Iterable[str]:
     if row["url"]:
         yield f"  call      {row['url']} with model {row['served_model']}"
     else:
-        yield "  call      no address yet"
+        yield f"  call      it has no address while {row['state']}"
     if not row["ours"]:
         yield "  made by   somebody else"
     for event in row["events"]:

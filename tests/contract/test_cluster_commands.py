@@ -53,7 +53,7 @@ def test_a_deployment_goes_all_its_way_in_the_namespace_that_is_named(
         code, text = run(*asked, "--apply", "--wait", "0.1")
         assert (code, "does not run yet: KServe's controller has not seen it yet" in text) == (4, True), text
         code, text = run("status", "active-llm")
-        assert (code, "call      no address yet" in text, "None" in text) == (1, True, False), text
+        assert (code, "it has no address while creating" in text, "None" in text) == (1, True, False), text
         write_ready(connect(config), engine)
         code, text = run(*asked, "--apply", "--wait", "20")
         assert (code, f"Deployed at {engine}/v1 as qwen3-8b" in text) == (0, True), text

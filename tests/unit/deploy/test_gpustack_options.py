@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from deployment_plan_samples import MODEL, publish
+from deployment_plan_samples import CLOSED, MODEL, publish
 
 from modelscan_catalog.cli.main import main
 from modelscan_catalog.deploy.flow import key_name
+from modelscan_catalog.deploy.gpu import Detection
 from modelscan_catalog.deploy.targets import at_server
 from modelscan_catalog.settings import Settings, load_settings
 from modelscan_catalog.state import open_state, put_deployment
@@ -87,6 +88,14 @@ def test_given_an_unusable_option_then_one_line_says_which_and_what_to_do(
     assert told in err
     assert err.count("\n") == 1
     assert "abcdef" not in out + err
+
+
+def test_given_closed_weights_and_no_cards_then_no_card_is_spoken_of_and_sellers_are_named(
+    run: Run, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelscan_catalog.deploy.detect.detect", lambda: Detection((), "no driver"))
+    code, out, _ = run("deploy", CLOSED, "--registry", str(registry))
+    assert (code, "None" in out, "closed weights" in out, "cheap: " in out) == (3, False, True, True), out
 
 
 def test_given_a_server_that_does_not_answer_then_it_is_named(run: Run, registry: Path) -> None:
