@@ -40,7 +40,7 @@ lock: $(STAMP) ## compile requirements.lock from pyproject.toml
 
 .PHONY: test
 test: check ## lint, types, import layers, generated files, then every default test (under 8 minutes)
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target unit e2e
+	$(MAKE) --no-print-directory --jobs 3 --output-sync=target unit contract e2e
 
 .PHONY: check
 check: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## ruff, mypy --strict, import layers, schemas against records, Dagster definitions
@@ -53,8 +53,13 @@ check: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## ruff, mypy --strict, import laye
 	    || { cat $(VENV)/dagster-validate.log; exit 1; }
 
 .PHONY: unit
-unit: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## unit, Dagster and contract tests
-	$(PY) -m pytest tests/unit tests/dagster tests/contract
+unit: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## unit and Dagster tests
+	$(PY) -m pytest tests/unit tests/dagster
+
+# They wait for servers and processes more than they compute.
+.PHONY: contract
+contract: $(STAMP) ## real clients and real servers on loopback
+	$(PY) -m pytest tests/contract
 
 .PHONY: e2e
 e2e: $(STAMP) ## whole builds from the snapshot, the notebooks, the site
