@@ -1,10 +1,11 @@
 """Runs the work of a job: claims it, beats for it, and writes down how it ended whatever happens."""
 
+import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ from modelscan_catalog.errors import JobCancelledError, ModelScanError, StateCon
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.history import write_event
 from modelscan_catalog.state.jobs import LOST_AFTER_S, Job, beat, end_job, job, start_job
+
+LOGGER = logging.getLogger("modelscan.jobs")
 
 
 class Report(Protocol):
@@ -65,10 +68,16 @@ def run_job(path: Path, identifier: str, work: Work, *, timeout_s: float | None 
 def run_in_thread(
     path: Path, identifier: str, work: Work, *, timeout_s: float | None = None
 ) -> threading.Thread:
-    """The same beside the caller; the thread is a daemon, its job can be taken up again after a stop."""
-    thread = threading.Thread(
-        target=run_job, args=(path, identifier, work), kwargs={"timeout_s": timeout_s}, daemon=True
-    )
+    """The same beside the caller, unless somebody else has the job by then.
+
+    The thread is a daemon; its job can be taken up again after a stop.
+    """
+
+    def run() -> None:
+        with suppress(StateConflictError):  # the same request, twice at once, is one job
+            run_job(path, identifier, work, timeout_s=timeout_s)
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread
 

@@ -48,6 +48,22 @@ def test_a_job_whose_process_was_lost_is_claimed_again(path: Path) -> None:
         assert start_job(connection, identifier)
 
 
+def test_work_that_is_asked_for_again_is_left_to_its_process_until_that_is_lost(path: Path) -> None:
+    ran: list[str] = []
+
+    def again() -> None:
+        run_in_thread(path, identifier, lambda _: {"ran": ran.append("here")}).join(10)
+
+    with open_state(path) as state:
+        identifier = create_job(state, "install", "a", {}).id
+        assert start_job(state, identifier)
+        again()
+        assert ran == []
+        state.execute("UPDATE jobs SET beat_at = '2020-01-01T00:00:00+00:00'")
+        again()
+        assert (ran, job(state, identifier).state) == (["here"], "succeeded")
+
+
 def test_work_that_ends_well_keeps_its_result_and_progress(path: Path) -> None:
     identifier = _new(path)
 
@@ -107,6 +123,20 @@ def test_a_running_job_stops_at_its_next_report_after_a_cancel(path: Path) -> No
         assert job(connection, identifier).state == "cancelled"
         with pytest.raises(StateError, match="ended already"):
             cancel_job(connection, identifier)
+
+
+def test_a_job_that_is_started_twice_at_once_runs_once(path: Path) -> None:
+    identifier, runs = _new(path), []
+
+    def work(report: Report) -> Mapping[str, Any]:
+        runs.append(1)
+        time.sleep(0.1)
+        return {}
+
+    threads = [run_in_thread(path, identifier, work) for _ in range(3)]
+    for thread in threads:
+        thread.join(10)
+    assert runs == [1]
 
 
 def test_a_pending_job_is_cancelled_at_once_and_not_run(path: Path) -> None:
