@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def read_inventory(path: Path) -> Detection:
     except (ValueError, RecursionError) as error:
         raise FitInputError(f"from: {path} is no JSON ({str(error)[:80]})", field="from") from error
     try:
-        return inventory_of(document)
+        return replace(inventory_of(document), place=str(path))
     except FitInputError as error:
         raise FitInputError(f"from: {path}: {str(error).removeprefix('from: ')}", field="from") from error
 
@@ -54,8 +55,8 @@ def inventory_of(document: Any) -> Detection:
         found, complaints = _machine(row, position)
         gpus.extend(found)
         problems.extend(complaints)
-    note = None if gpus else f"{machines} machine{'s' * (machines != 1)} without a GPU"
-    return Detection(tuple(gpus), note, tuple(problems))
+    note = f"{machines} machine{'s' * (machines != 1)} without a GPU" if machines else "it lists no machine"
+    return Detection(tuple(gpus), None if gpus else note, tuple(problems), place="the inventory")
 
 
 def _rows(document: Any) -> Iterator[Object]:

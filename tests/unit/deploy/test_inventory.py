@@ -84,6 +84,13 @@ def test_a_device_without_a_name_is_reported_and_the_others_stay() -> None:
 def test_workers_without_gpus_are_an_answer() -> None:
     found = inventory_of([_worker(), {"name": "w2", "status": None}])
     assert (found.gpus, found.note) == ((), "2 machines without a GPU")
+    assert inventory_of({"items": []}).note == "it lists no machine"
+
+
+def test_cards_of_a_file_are_not_said_to_be_this_machines(tmp_path: Path) -> None:
+    path = tmp_path / "cards.json"
+    path.write_text(json.dumps(_worker(_device())))
+    assert read_inventory(path).place == str(path)
 
 
 def test_a_node_has_as_many_cards_as_can_be_allocated() -> None:
