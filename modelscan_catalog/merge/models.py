@@ -90,7 +90,7 @@ class ModelBuilder:
         record = Model(
             id=model,
             lab=model.partition("/")[0],
-            category=self._category(book, modalities),
+            category=self._category(model, book, modalities),
             capabilities=Capabilities(**{name: book.value(f"capabilities.{name}") for name in CAPABILITIES}),
             modalities=modalities,
             limits=Limits(**{name: book.value(f"limits.{name}") for name in ("context", "input", "output")}),
@@ -121,7 +121,8 @@ class ModelBuilder:
         )
         return record.model_copy(update={"tags": tags_of(record, self._tables)}), book
 
-    def _category(self, book: ClaimBook, modalities: Modalities) -> str | None:
+    def _category(self, model: str, book: ClaimBook, modalities: Modalities) -> str | None:
+        """What a source says, else a family or a word of the name that tells, else what goes in and out."""
         chosen: str | None = book.value("category")
         if chosen == "llm" and {"image", "video"} & set(modalities.input):
             return "vlm"
@@ -131,7 +132,9 @@ class ModelBuilder:
         family = book.value("family")
         if isinstance(family, str) and family in families:
             return families[family]
-        return _category_of(modalities)
+        words = self._tables.categories["name_word"]
+        named = next((words[word] for word in bare_name(model).split("-") if word in words), None)
+        return named or _category_of(modalities)
 
     def _status_reason(self, book: ClaimBook) -> str | None:
         claim = book.chosen("status")

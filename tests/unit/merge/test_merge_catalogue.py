@@ -161,6 +161,17 @@ def test_a_tie_between_sellers_leaves_a_fact_unknown() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [("gemini-embedding-001", "embedding"), ("nemotron-rerank-v2", "reranker"), ("embedded-chat", "llm")],
+)
+def test_where_no_source_says_what_a_model_does_a_word_of_its_name_may(name: str, category: str) -> None:
+    staged = small_world()
+    staged["models_dev_providers"].append(provider("a"))
+    staged["models_dev_offers"].append(offer("a", name, canonical_model_id=f"writer/{name}"))
+    assert by_id(merged(staged).models)[f"writer/{name}"].category == category
+
+
 def test_a_row_that_repeats_a_key_is_rejected_with_a_reason() -> None:
     staged = small_world()
     staged["models_dev_offers"].append(offer("shop", "mystery", open_weights=True))
