@@ -106,7 +106,7 @@ def _from(variant: FitVariant, row: Row, source: Hub | None) -> Choice | None:
 def _no_source(model: PublishedModel, kept: Sequence[tuple[FitVariant, Row]], source: Hub | None) -> str:
     names = _listed(variant.variant_id for variant, _ in kept)
     if source == "local":
-        return f"no complete copy of {names} is installed here, or in this machine's HuggingFace or ModelScope cache"
+        return f"no complete copy of {names} is installed here or in a cache of HuggingFace or ModelScope"
     elsewhere = _listed(v.variant_id for v in model.variants if _from(v, model.rows[v.variant_id], source))
     others = f"; it has {elsewhere}" if elsewhere else ""
     return f"{source} has no copy of {names} that the catalogue knows of{others}"
