@@ -272,6 +272,5 @@ def _follow(
 
     with open_state(path) as connection:
         started = create_job(connection, "kserve.follow", name, {"server": server, "wait_s": wait_s})
-        if started.state == "pending":
-            run_in_thread(path, started.id, work)
+        run_in_thread(path, started.id, work)
         return asdict(job(connection, started.id))

@@ -60,8 +60,7 @@ def discovery_routes(context: ApiContext) -> APIRouter:
 
         with open_state(context.state) as connection:
             job = create_job(connection, "discover", ",".join(body.providers) or "all", body.model_dump())
-        if job.state == "pending":
-            run_in_thread(context.state, job.id, work, timeout_s=JOB_TIMEOUT_S)
+        run_in_thread(context.state, job.id, work, timeout_s=JOB_TIMEOUT_S)
         return envelope({"job": job.id, "state": job.state})
 
     return router

@@ -24,6 +24,9 @@ from modelscan_catalog.state import Job, open_state
 from modelscan_catalog.state.jobs import create_job
 from modelscan_catalog.state.runner import Report, run_in_thread
 
+JOB_TIMEOUT_S = 1800.0
+"""A step that hangs ends its own requests and processes; this ends a run that makes no end between steps."""
+
 
 def _web_address(where: str) -> str:
     if where and not where.startswith("https://"):
@@ -128,8 +131,7 @@ def onboarding_routes(context: ApiContext) -> APIRouter:
         subject = ",".join(sorted(body.providers))[:200] or "all"
         with open_state(state) as connection:
             job = create_job(connection, "generate_sdks", subject, body.model_dump(mode="json"))
-        if job.state == "pending":
-            run_in_thread(state, job.id, work)
+        run_in_thread(state, job.id, work, timeout_s=JOB_TIMEOUT_S)
         return envelope(_told(job, body.apply))
 
     @router.get("/discovery_logs", **{**guarded, "status_code": 200})
@@ -188,8 +190,7 @@ def _begin(
 
     with open_state(state) as connection:
         job = create_job(connection, kind, body.identifier, body.model_dump(mode="json"))
-    if job.state == "pending":
-        run_in_thread(state, job.id, work)
+    run_in_thread(state, job.id, work, timeout_s=JOB_TIMEOUT_S)
     return _told(job, apply)
 
 

@@ -12,7 +12,8 @@ from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import paged
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
 from modelscan_catalog.errors import StateError, UnknownIdError
-from modelscan_catalog.router.config import RouterConfig, read_config
+from modelscan_catalog.router.config import RouterConfig
+from modelscan_catalog.router.overlays import read_overlaid
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.values import put_value
 from modelscan_catalog.upgrade.candidates import upgrade_candidates
@@ -52,11 +53,14 @@ def upgrade_routes(context: ApiContext) -> APIRouter:
 
     @router.get("/candidates", response_model=Answer)
     def candidates(page: Paged) -> Any:
-        """Younger models of the same family that could follow what the router serves."""
+        """Younger models of the same family that could follow what the router serves.
+
+        ``discovered`` names the list of what was seen outside the catalogue.
+        """
         models = {row["id"]: row for row in context.served.current().registry.files.rows("models.jsonl")}
         found = upgrade_candidates(_router_config(context), models)
         rows = [dataclasses.asdict(one) | {"released": one.released.isoformat()} for one in found]
-        return paged(rows, page)
+        return paged(rows, page) | {"discovered": "/discovered"}
 
     @router.get("/upgrades", response_model=Answer)
     def tried() -> Any:
@@ -92,12 +96,12 @@ def upgrade_routes(context: ApiContext) -> APIRouter:
         served = {model.id for model in _router_config(context).models}
         for name in (body.route, body.candidate):
             if name not in served:
-                raise UnknownIdError(f"router.json serves no model {name[:80]!r}")
+                raise UnknownIdError(f"the router serves no model {name[:80]!r}")
         return envelope(_row(local_upgrades(context.settings).start(body.route, body.route, body.candidate)))
 
     @router.post("/stop", response_model=Answer, dependencies=guard, responses=SECRET_REFUSALS)
     def stop(body: StopBody) -> Any:
-        """End what is tried on a route, or let nothing be evaluated by itself."""
+        """Give a route back to its own model, or let nothing be evaluated by itself."""
         state = _state(context)
         if not body.route:
             with open_state(state) as connection:
@@ -109,7 +113,9 @@ def upgrade_routes(context: ApiContext) -> APIRouter:
 
 
 def _router_config(context: ApiContext) -> RouterConfig:
-    return read_config(context.served.current().registry.files.root / "router.json")
+    """What the router serves: the published configuration, and what was deployed on this machine."""
+    published = context.served.current().registry.files.root / "router.json"
+    return read_overlaid(published, context.settings.data_dir / "router")
 
 
 def _state(context: ApiContext) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from api_samples import TOKEN, refusal, serving_state
 from fastapi.testclient import TestClient
 
+from modelscan_catalog.router.deployments import register_deployment
 from modelscan_catalog.router.emit import default_policy
 from modelscan_catalog.router.splits import read_splits
 
@@ -53,6 +54,17 @@ def test_a_candidate_is_tried_seen_and_stopped(client: TestClient, tmp_path: Pat
     assert stopped.json()["data"]["phase"] == "stopped"
     assert read_splits(splits) == {}
     assert client.post("/stop", json={"route": "lab/a"}, headers=AUTHORIZED).status_code == 404
+
+
+def test_a_model_that_is_deployed_on_this_machine_can_be_tried(client: TestClient, tmp_path: Path) -> None:
+    register_deployment(tmp_path / "data" / "router", "engine", "lab/own", "http://127.0.0.1:2/v1")
+    begun = client.post("/start", json=TRY | {"candidate": "lab/own"}, headers=AUTHORIZED)
+    assert begun.json()["data"]["candidate"] == "lab/own"
+
+
+def test_who_looks_for_what_was_discovered_is_told_where(client: TestClient) -> None:
+    where = client.get("/candidates").json()["discovered"]
+    assert client.get(where).json()["data"] == []
 
 
 def test_without_a_route_the_schedule_is_started_and_stopped(client: TestClient) -> None:
