@@ -58,6 +58,11 @@ class Context:
         return clients_dir(self.settings)
 
     @property
+    def confirmations_dir(self) -> Path:
+        """Where persons confirm what was inferred."""
+        return self.confirmations or self.settings.registry_dir / "onboarding" / "confirmations"
+
+    @property
     def router_dir(self) -> Path:
         """The overlays that running routers watch."""
         return self.settings.data_dir / "router"

@@ -228,7 +228,7 @@ def _input_sha256(context: Context, step: StepName, inputs: Mapping[StepName, Re
         given = [_given(context.openapi), _given(context.docs)]
         parts |= {"tables": tables.model_dump(mode="json"), "given": given}
     if step == "validate":
-        confirmed = confirmations(context.confirmations).get(context.provider)
+        confirmed = confirmations(context.confirmations_dir).get(context.provider)
         asked = [model.model_dump(mode="json") for model in context.synthesis.models()]
         parts |= {
             "confirmation": confirmed.model_dump() if confirmed else None,

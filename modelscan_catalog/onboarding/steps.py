@@ -150,7 +150,7 @@ def validate(context: Context, inputs: Inputs) -> tuple[Validated, tuple[Try, ..
         if found.answers is False:
             problem = f"base_url: the inferred address does not answer as it should: {found.detail}"
             raise RefusedError(f"{context.provider}: {problem}", draft.interface, inference.tries)
-        confirmation = confirmations(context.confirmations).get(context.provider)
+        confirmation = confirmations(context.confirmations_dir).get(context.provider)
         if confirmation is not None and confirmation.interface_sha256 == sha256 and found.answers:
             interface = interface.model_copy(update={"confirmed": True})
         else:

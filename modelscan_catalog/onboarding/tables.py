@@ -92,10 +92,10 @@ def interface_tables(registry: Path | None = None) -> InterfaceTables:
         raise OverrideError(f"{root / name}: {said}") from error
 
 
-def confirmations(directory: Path | None = None) -> Mapping[str, Confirmation]:
+def confirmations(directory: Path) -> Mapping[str, Confirmation]:
     """Confirmations by provider, one file each; ``OverrideError`` names the file that is malformed."""
     found = {}
-    for path in sorted((directory or ONBOARDING_DATA / "confirmations").glob("*.json")):
+    for path in sorted(directory.glob("*.json")):
         try:
             entry = Confirmation.model_validate_json(path.read_bytes())
         except ValidationError as error:

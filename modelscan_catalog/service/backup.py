@@ -106,6 +106,8 @@ def _sources(settings: Settings, config_file: Path | None) -> Iterator[tuple[str
     folders = [
         ("router", router_dir(settings), "*.json*"),
         ("overrides", settings.registry_dir / "overrides", "**/*.json"),
+        ("confirmations", settings.registry_dir / "onboarding" / "confirmations", "*.json"),
+        ("discovery", settings.data_dir / "discovery", "*.json"),
     ]
     if settings.overlays is not None and settings.overlays.is_dir():
         folders.append(("overlays", settings.overlays, "**/*.json"))
@@ -132,6 +134,8 @@ def _place(settings: Settings, name: str, config_file: Path | None) -> Path | No
     folders = {
         "router": router_dir(settings),
         "overrides": settings.registry_dir / "overrides",
+        "confirmations": settings.registry_dir / "onboarding" / "confirmations",
+        "discovery": settings.data_dir / "discovery",
         "overlays": settings.overlays,
     }
     folder = folders.get(top)

@@ -1,12 +1,13 @@
 """The parts of the service, made from its settings: tokens, registry, router, usage."""
 
 import hmac
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.errors import ModelScanError, SettingsError
 from modelscan_catalog.router.added_keys import with_keys
 from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.config import RouterConfig
@@ -15,6 +16,9 @@ from modelscan_catalog.router.overlays import overlay_files, read_overlaid
 from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.secret_refs import resolve_secret
 from modelscan_catalog.settings import Settings
+from modelscan_catalog.upgrade.local import local_upgrades
+
+LOGGER = logging.getLogger("modelscan.service")
 
 ROUTER_FILE = "router.json"
 _OWN_ROUTER = ("direct", "plano_embedded")
@@ -106,3 +110,14 @@ async def usage_store(settings: Settings) -> AsyncIterator[UsageStore]:
         yield store
     finally:
         store.close()
+
+
+def follow_upgrades(settings: Settings) -> None:
+    """Write the splits that the state asks for: who decided may have been killed before it did so.
+
+    What keeps it from that is logged; the router then serves as it did.
+    """
+    try:
+        local_upgrades(settings).reconcile()
+    except ModelScanError as error:
+        LOGGER.warning("upgrades: the splits are not written: %s", error)

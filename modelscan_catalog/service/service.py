@@ -25,6 +25,7 @@ from modelscan_catalog.router.server import running
 from modelscan_catalog.service.bridge import asgi_answer, scope_of
 from modelscan_catalog.service.parts import (
     Tokens,
+    follow_upgrades,
     make_router,
     own_entries,
     published_of,
@@ -94,6 +95,7 @@ class Service:
             for warning in loaded.warnings:
                 LOGGER.warning("settings: %s", warning)
             await asyncio.to_thread(_migrated, settings.state_file)
+            await asyncio.to_thread(follow_upgrades, settings)
             self._say("state", "ok")
             published = published_of(settings)
             served = await asyncio.to_thread(

@@ -24,6 +24,8 @@ def machine(folder: Path) -> Settings:
     settings = Settings(data_dir=folder / "data", registry_dir=folder / "registry", overlays=folder / "own")
     for path, text in (
         ("registry/overrides/a.json", '{"a": 1}'),
+        ("registry/onboarding/confirmations/newcomer.json", '{"provider": "newcomer"}'),
+        ("data/discovery/candidates.json", '{"looked_at": "2026-01-01T00:00:00Z"}'),
         ("registry/watchlist.json", "[]"),
         ("data/router/deployments.json", "{}"),
         ("data/router/keys.json", '{"keys": {"acme": ["env:ACME"]}}'),
@@ -57,7 +59,8 @@ def test_a_backup_holds_everything_and_reads_back(tmp_path: Path) -> None:
     entries = back_up(settings, tmp_path / "b.zip", tmp_path / "config.yaml")
     assert [entry.name for entry in entries] == [
         "state/modelscan.db", "router/usage.sqlite", "router/deployments.json", "router/keys.json",
-        "overrides/a.json", "overlays/mine.json", "watchlist.json", "config.yaml",
+        "overrides/a.json", "confirmations/newcomer.json", "discovery/candidates.json", "overlays/mine.json",
+        "watchlist.json", "config.yaml",
     ]  # fmt: skip
     assert entries[0].version is not None
     assert list(tmp_path.glob(".backup-*")) == []

@@ -14,10 +14,12 @@ from modelscan_catalog.api import system
 from modelscan_catalog.api.snapshot import Snapshot
 from modelscan_catalog.errors import PublishError, SettingsError
 from modelscan_catalog.router.config import config_bytes
+from modelscan_catalog.router.splits import read_splits
 from modelscan_catalog.service import bridge
 from modelscan_catalog.service import service as service_module
 from modelscan_catalog.service.parts import tokens_of
 from modelscan_catalog.settings import Settings
+from modelscan_catalog.upgrade.local import local_upgrades
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +62,22 @@ def test_registry_and_router_answer_on_one_port(tmp_path: Path) -> None:
                 assert "modelscan_router_upstream_calls_total" in text
                 _, stats = await _ask(session, "/api/stats")
                 assert stats["models"][0]["requests"] == 1
+
+    asyncio.run(asked())
+
+
+def test_splits_that_a_killed_process_did_not_write_are_written_at_the_start(tmp_path: Path) -> None:
+    async def asked() -> None:
+        async with Upstream().running() as url:
+            publish(tmp_path / "published", url)
+            load = loader(tmp_path)
+            upgrades = local_upgrades(load().settings)
+            upgrades.start("m", "m", "other")
+            upgrades.splits_file.unlink()
+            async with serving(load) as (session, _):
+                _, splits = await _ask(session, "/api/splits")
+                assert set(splits["idle"]) == {"m"}, "the router has read them, and has no model `other`"
+            assert set(read_splits(upgrades.splits_file)) == {"m"}
 
     asyncio.run(asked())
 
