@@ -111,3 +111,14 @@ def architectures() -> list[Row]:
         {"architecture": name, "versions": versions or found["versions"]}
         for name, versions in sorted(found["architectures"].items())
     ]
+
+
+def serving_class(architecture: str) -> Row:
+    """The class that serves an architecture in the newest recorded vLLM; null where that one has none."""
+    from modelscan_catalog.fit.tables import table
+
+    recorded = table("engines/vllm_models.json")
+    row = recorded["models"].get(architecture, {})
+    return {name: row.get(name) for name in ("module", "class", "groups")} | {
+        "read_from": recorded["version"]
+    }

@@ -86,10 +86,10 @@ def model_routes(context: ApiContext) -> APIRouter:
 
     @router.get("/vllm/model/{architecture}", response_model=Answer)
     def architecture(architecture: str) -> Any:
-        """Since when vLLM serves an architecture."""
+        """vLLM versions that serve an architecture, and where the newest recorded one has its class."""
         rows = {row["architecture"]: row for row in answers.architectures()}
         if architecture not in rows:
             raise unknown("architecture", architecture, rows)
-        return envelope(rows[architecture])
+        return envelope(rows[architecture] | answers.serving_class(architecture))
 
     return router

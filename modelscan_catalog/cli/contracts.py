@@ -38,3 +38,15 @@ def vllm_types(wheel: Path, out: Path) -> None:
     from modelscan_catalog.manifests.carry_vllm_types import carry_wheel
 
     click.echo(f"{out}: {carry_wheel(wheel, out)} flags")
+
+
+@contracts.command("vllm-models")
+@click.argument("wheel", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+              default=REPOSITORY_ROOT / "registry" / "engines" / "vllm_models.json",
+              show_default="registry/engines/vllm_models.json")  # fmt: skip
+def vllm_models(wheel: Path, out: Path) -> None:
+    """Read which class serves an architecture from vLLM's released WHEEL, without importing it."""
+    from modelscan_catalog.manifests.carry_vllm_models import carry_wheel_models
+
+    click.echo(f"{out}: {carry_wheel_models(wheel, out)} architectures")

@@ -127,7 +127,9 @@ CLAIMS: dict[str, Claim] = {
     "GET /jobs/{id}": Claim("/jobs/" + "0" * 32, status=(404,), keys=("error.code",)),
     "GET /history": Claim(),
     "GET /vllm/supported-models": Claim(keys=("data.0.architecture",)),
-    "GET /vllm/model/{architecture}": Claim("/vllm/model/Qwen3ForCausalLM", keys=("data.architecture",)),
+    "GET /vllm/model/{architecture}": Claim(
+        "/vllm/model/Qwen3ForCausalLM", keys=("data.architecture", "data.module", "data.groups")
+    ),
     "POST /vllm/discover": Claim(body={"hfModelId": CHECKPOINT}, status=(200, *HUB_IS_AWAY), keys=()),
     "GET /models/stable": Claim(keys=("data.0.id",)),
     "GET /models/refiners": Claim(keys=("data", "total")),

@@ -11,6 +11,7 @@ from modelscan_catalog.cli.contracts import contracts
 from modelscan_catalog.errors import ManifestError
 from modelscan_catalog.manifests.carry import carry_vllm
 from modelscan_catalog.manifests.carry_schemas import carry_kubernetes_model, compact_schema
+from modelscan_catalog.manifests.carry_vllm_models import carry_models
 from modelscan_catalog.manifests.carry_vllm_types import carry_types
 from modelscan_catalog.settings import REPOSITORY_ROOT
 
@@ -152,3 +153,66 @@ def test_given_a_folder_without_recorded_contracts_when_carried_then_the_missing
     assert isinstance(done.exception, ManifestError)
     assert str(tmp_path / "gpustack" / "openapi-2.3.0.json") in str(done.exception)
     assert not (tmp_path / "out").exists()
+
+
+REGISTRY = """
+_TEXT_GENERATION_MODELS = {"AForCausalLM": ("a", "AForCausalLM"), "BForCausalLM": ("a", "AForCausalLM"),
+                           "CForCausalLM": ("vllm.models.c", "CForCausalLM")}
+_EMBEDDING_MODELS = {
+    **{k: (mod, arch) for k, (mod, arch) in _TEXT_GENERATION_MODELS.items() if arch == "AForCausalLM"},
+    "AModel": ("a", "AModel"), "CForCausalLM": ("c_embed", "CEmbed"),
+}
+_VLLM_MODELS = {**_TEXT_GENERATION_MODELS, **_EMBEDDING_MODELS}
+_GONE = {"DForCausalLM": "0.9"}
+"""
+
+
+def test_given_vllms_registry_when_carried_then_each_architecture_has_the_class_that_serves_it():
+    found = carry_models(REGISTRY)
+    within = "vllm.model_executor.models"
+    both = ["text_generation", "embedding"]
+    assert found == {
+        "AForCausalLM": {"module": f"{within}.a", "class": "AForCausalLM", "groups": both},
+        "AModel": {"module": f"{within}.a", "class": "AModel", "groups": ["embedding"]},
+        "BForCausalLM": {"module": f"{within}.a", "class": "AForCausalLM", "groups": both},
+        "CForCausalLM": {"module": f"{within}.c_embed", "class": "CEmbed", "groups": both},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("_OTHER = {}", "has no _VLLM_MODELS"),
+        ("_VLLM_MODELS = {**unknown()}", "not made of groups"),
+        ('_A = {"X": make()}\n_VLLM_MODELS = {**_A}', "line 1: neither"),
+        (REGISTRY.replace("==", "!="), "line 5: chooses in a way"),
+    ],
+)
+def test_given_a_registry_of_another_form_then_its_line_is_told_and_nothing_is_guessed(text: str, says: str):
+    with pytest.raises(ManifestError, match=says):
+        carry_models(text)
+
+
+def test_given_a_wheel_when_its_models_are_carried_then_a_file_names_its_version(tmp_path):
+    wheel, out = tmp_path / "vllm-9.9.9-cp38-abi3-any.whl", tmp_path / "models.json"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("vllm/model_executor/models/registry.py", REGISTRY)
+    done = CliRunner().invoke(contracts, ["vllm-models", str(wheel), "--out", str(out)])
+    assert (done.exit_code, "4 architectures" in done.output) == (0, True), done.output
+    document = json.loads(out.read_text())
+    assert (document["version"], len(document["models"])) == ("9.9.9", 4)
+    with pytest.raises(ManifestError, match="cannot be read as a wheel"):
+        CliRunner().invoke(contracts, ["vllm-models", __file__], catch_exceptions=False)
+
+
+def test_the_committed_classes_are_those_of_the_recorded_architectures():
+    engines = REPOSITORY_ROOT / "registry" / "engines"
+    classes, recorded = (
+        json.loads((engines / name).read_text()) for name in ("vllm_models.json", "vllm.json")
+    )
+    held = {
+        name
+        for name, versions in recorded["architectures"].items()
+        if versions is None or classes["version"] in versions
+    }
+    assert set(classes["models"]) == held
