@@ -101,6 +101,9 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first: dict[str, Any] = dict(error.errors()[0])
+        if first["type"] == "json_invalid":
+            why = f"{first['ctx']['error']}, at character {first['loc'][-1]}"
+            return error_answer(400, "bad_input", f"body: is no JSON: {why}")
         place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
         field = ".".join(place)
         return error_answer(400, "bad_input", f"{field or 'body'}: {first['msg']}", field)

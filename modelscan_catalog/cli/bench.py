@@ -8,7 +8,7 @@ import click
 from modelscan_catalog.cli.catalog import echo_json, json_option
 from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.cli.targets import find_known, opened_for, places, where_options
-from modelscan_catalog.errors import DeployError, FitInputError
+from modelscan_catalog.errors import CheckFailedError, DeployError, FitInputError
 
 if TYPE_CHECKING:
     from modelscan_catalog.deploy.benchmark import Figures, Spread
@@ -52,6 +52,8 @@ def bench(name: str, as_json: bool, **asked: Any) -> None:
     """Measure the running deployment NAME: first token, time between tokens, throughput.
 
     The figures are kept; plans for the same checkpoint, cards, engine and split use them from then on.
+
+    Exit code 1 when no request was answered.
     """
     from modelscan_catalog.deploy.benchmark import Endpoint, Load, run
     from modelscan_catalog.deploy.benchmark_evidence import rows_of
@@ -81,6 +83,11 @@ def bench(name: str, as_json: bool, **asked: Any) -> None:
                        f"{asked['output_tokens']} out")  # fmt: skip
             click.echo(_HEAD)
         found = run(endpoint, loads, (lambda one: None) if as_json else _tell)
+        if all(one.failed == one.requests for one in found):
+            why = next(
+                (one.first_failure for one in found if one.first_failure), "none was sent in this time"
+            )
+            raise CheckFailedError(f"{name}: no request was answered, so nothing is kept: {why}")
         rows = rows_of(known, found)
         write_benchmarks(where.connection, rows)
     if as_json:

@@ -61,12 +61,12 @@ def write_benchmarks(connection: sqlite3.Connection, rows: Sequence[Benchmark]) 
             [[getattr(row, column) for column in _COLUMNS] for row in rows],
         )
         first = rows[0]
-        best = max((row.throughput_tok_s or 0.0 for row in rows), default=0.0)
+        known = [row.throughput_tok_s for row in rows if row.throughput_tok_s is not None]
         detail = {
             "server": first.server,
             "loads": [row.concurrency for row in rows],
             "requests": sum(row.requests for row in rows),
-            "throughput_tok_s": round(best, 3),
+            "throughput_tok_s": round(max(known), 3) if known else None,
         }
         write_event(connection, "deployment.measured", f"{first.target}:{first.name}", detail)
 

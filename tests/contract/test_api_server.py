@@ -237,6 +237,13 @@ def test_a_head_request_has_the_headers_and_no_body(client: TestClient) -> None:
     assert client.get("/", follow_redirects=False).headers["location"] == "/docs"
 
 
+def test_a_body_that_is_no_json_is_told_where_it_breaks(client: TestClient) -> None:
+    headers = {"content-type": "application/json"}
+    error = refusal(client.post("/catalog/generate", content=b'{"id": ', headers=headers))
+    assert (error["code"], error["field"]) == ("bad_input", "")
+    assert error["message"] == "body: is no JSON: Expecting value, at character 7"
+
+
 def test_metrics_count_answers_by_status(client: TestClient) -> None:
     client.get("/models")
     client.get("/nothing")

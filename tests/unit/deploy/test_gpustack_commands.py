@@ -12,7 +12,8 @@ from deployment_plan_samples import MODEL, publish
 from gpustack_replay import Replay, write_weights
 
 from modelscan_catalog.cli.main import main
-from modelscan_catalog.deploy import flow, flow_wait
+from modelscan_catalog.deploy import benchmark, flow, flow_wait
+from modelscan_catalog.deploy.benchmark import _Seen
 from modelscan_catalog.deploy.gpustack import api
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import audit_rows, deployment, events, open_state
@@ -144,6 +145,26 @@ def test_given_a_model_when_deployed_then_it_is_judged_created_awaited_asked_and
     assert modelscan.audited() == [
         ("deploy", "done"), ("deploy", "done"), ("scale", "done"), ("scale", "done"), ("remove", "done")
     ]  # fmt: skip
+
+
+def test_given_an_engine_that_answers_no_load_when_measured_then_it_ends_with_1_and_nothing_is_kept(
+    replayed: Callable[[str], Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modelscan = replayed("flow")
+    assert modelscan.deploy().code == 0
+    assert modelscan.deploy("--apply").code == 0
+    refused = [_Seen(0.0, failure="429: too many")] * 3
+    monkeypatch.setattr(
+        benchmark,
+        "run",
+        lambda _, loads, tell: [benchmark.figures(load, refused, 0.0, 1.0) for load in loads],
+    )
+    measured = modelscan("bench", "qwen3-8b")
+    assert (measured.code, "no request was answered, so nothing is kept: 429: too many" in measured.err) == (
+        1,
+        True,
+    ), measured
+    assert "deployment.measured" not in modelscan.history()
 
 
 def test_given_a_changed_plan_when_deployed_again_then_the_model_is_put_and_its_instances_made_anew(
