@@ -54,7 +54,10 @@ def lint_files(paths: Iterable[Path]) -> list[FileFinding]:
     """
     found: list[FileFinding] = []
     for path in paths:
-        for file in _files_of(path):
+        files = _files_of(path)
+        if not files:
+            found.append(_unchecked(path, "nothing_to_check", "has no YAML, JSON or shell file in it"))
+        for file in files:
             found.extend(_lint_file(file))
     return found
 
@@ -95,12 +98,15 @@ def _lint_file(path: Path) -> Iterator[FileFinding]:
         message = " ".join(str(error).split())
         yield _refused(path, "malformed", f"is neither YAML nor JSON: {message[:300]}")
         return
+    if not documents:
+        what = "starts no engine" if path.suffix == ".sh" else "is empty"
+        yield _unchecked(path, "nothing_to_check", f"{what}, so nothing was checked")
     for number, document in enumerate(documents):
         prefix = f"document {number + 1}: " if len(documents) > 1 else ""
         kind = kind_of(document)
         if kind is None and _is_kubernetes(document):
             what = f"{prefix}{document['kind']} of {document['apiVersion']} is not checked"
-            yield FileFinding(str(path), None, Finding("warning", "not_checked", "file", what))
+            yield _unchecked(path, "not_checked", what)
         elif kind is None:
             yield _refused(
                 path,
@@ -146,6 +152,10 @@ def _unfolds_within(document: Any, limit: int) -> bool:
         elif isinstance(value, list):
             waiting.extend(value)
     return True
+
+
+def _unchecked(path: Path, code: str, message: str) -> FileFinding:
+    return FileFinding(str(path), None, Finding("warning", code, "file", message))
 
 
 def _refused(path: Path, code: str, message: str) -> FileFinding:

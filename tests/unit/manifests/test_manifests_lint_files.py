@@ -109,3 +109,17 @@ def test_given_flags_in_an_environment_variable_when_linted_then_they_are_read(t
     )
     [found] = lint_files([file])
     assert found.finding.code == "removed_flag"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.yaml", ""), ("a.yaml", "---\n# words\n"), ("a.sh", "echo hi\n")]
+)
+def test_given_a_file_with_nothing_in_it_when_linted_then_it_does_not_pass_for_checked(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    (found,) = lint_files([tmp_path / name])
+    assert (found.finding.severity, found.finding.code) == ("warning", "nothing_to_check")
+
+
+def test_given_a_folder_without_files_when_linted_then_that_is_said(tmp_path):
+    (found,) = lint_files([tmp_path])
+    assert (found.finding.severity, found.finding.code) == ("warning", "nothing_to_check")
