@@ -18,6 +18,8 @@ from modelscan_catalog.state.jobs import create_job
 from modelscan_catalog.state.runner import Report, run_in_thread
 
 JOB_TIMEOUT_S = 3600.0
+_MOST_TOLD = 300
+"""Places of a job's result that gave nothing: every seller, and the first of the hub's."""
 
 
 class DiscoverBody(BaseModel):
@@ -56,7 +58,13 @@ def discovery_routes(context: ApiContext) -> APIRouter:
         def work(report: Report) -> dict[str, Any]:
             report(step="asking sellers and the hub")
             found = look_and_keep(context.settings, registry, body.providers, hub=body.hub)
-            return {"candidates": len(found.candidates), "withdrawn": len(found.withdrawn)}
+            silent = [one for one in found.looked if one.problem is not None]
+            return {
+                "candidates": len(found.candidates),
+                "withdrawn": len(found.withdrawn),
+                "lists_read": len(found.looked) - len(silent),
+                "not_read": [f"{one.source}: {one.problem}" for one in silent][:_MOST_TOLD],
+            }
 
         with open_state(context.state) as connection:
             job = create_job(connection, "discover", ",".join(body.providers) or "all", body.model_dump())

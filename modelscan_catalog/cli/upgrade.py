@@ -11,7 +11,7 @@ import click
 
 from modelscan_catalog.cli.catalog import echo_json, json_option, limit_option, plain_table, registry_option
 from modelscan_catalog.cli.console import table_console
-from modelscan_catalog.errors import CheckFailedError, UnknownIdError
+from modelscan_catalog.errors import CheckFailedError, ModelScanError, UnknownIdError
 from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
@@ -111,7 +111,11 @@ def list_upgrades(policy: Path | None, registry: Path, as_json: bool) -> None:
     ]
     columns = ("route", "candidate", "phase", "share", "since")
     _print("Upgrades", columns, rows, "candidate")
-    served = _served(registry)
+    try:
+        served = _served(registry)
+    except ModelScanError as error:
+        click.echo(f"not known what the router serves of these: {error}")
+        return
     for one in found:
         if one.share and one.route in served and one.candidate not in served:
             click.echo(f"{one.candidate} is not served any more: {one.route}'s own model answers")

@@ -68,8 +68,14 @@ def read_candidates(path: Path) -> Candidates | None:
         return Candidates.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError, ValueError) as error:
-        raise RecordError(f"{path}: not a list of candidates: {error}; remove it and look again") from error
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise RecordError(
+            f"{path}: not a list of candidates: {where}: {first['msg']}; remove it and look again"
+        ) from error
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def write_candidates(path: Path, found: Candidates) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from modelscan_catalog import __version__
 from modelscan_catalog.errors import StateError
 from modelscan_catalog.router.usage_schema import VERSION as USAGE_VERSION
+from modelscan_catalog.sdk.history import clients_dir, write_active
 from modelscan_catalog.service.parts import router_dir
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import open_state, write_audit
@@ -169,6 +170,7 @@ def restore(settings: Settings, source: Path, *, apply: bool, config_file: Path 
                         if change.what != "same":
                             _put(backup, change, scratch)
                 with open_state(settings.state_file) as state:
+                    write_active(state, clients_dir(settings))
                     write_audit(state, "command line", "restore", str(source), "done")
             return Restored(tuple(wanted), kept)
     except (OSError, sqlite3.Error, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:

@@ -12,6 +12,8 @@ import pytest
 from modelscan_catalog.cli.main import cli
 from modelscan_catalog.errors import StateError
 from modelscan_catalog.router.usage import Record, UsageStore
+from modelscan_catalog.sdk.history import record_version, write_active
+from modelscan_catalog.sdk.render import GeneratedClient
 from modelscan_catalog.service.backup import back_up, restore
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import audit_rows, open_state, write_audit
@@ -103,6 +105,18 @@ def test_a_restore_is_dry_unless_asked_and_then_brings_everything_back(tmp_path:
     restore(settings, kept, apply=True)
     assert actions(settings)[1:] == ["second", "first"]
     assert override.read_text() == '{"a": 2}'
+
+
+def test_a_restore_writes_the_clients_that_were_active(tmp_path: Path) -> None:
+    settings = machine(tmp_path)
+    made = GeneratedClient("newcomer", "python", "newcomer_generated.py", "made = True\n", "0" * 64)
+    with open_state(settings.state_file) as state:
+        record_version(state, made)
+        (client, *_) = write_active(state, settings.data_dir / "sdk")
+    back_up(settings, tmp_path / "b.zip")
+    client.write_text("of a later version")
+    restore(settings, tmp_path / "b.zip", apply=True)
+    assert client.read_text() == "made = True\n"
 
 
 def test_whoever_has_the_state_open_sees_what_was_restored(tmp_path: Path) -> None:
