@@ -219,9 +219,14 @@ def reload_router(context: Context, inputs: Inputs) -> Reloaded:
     except SettingsError as error:
         return Reloaded(registered=False, detail=f"not served: {error}"[:300])
     if context.provider in config.providers:
-        if context.key and add_key(context.router_dir, config, context.provider, context.key):
-            return Reloaded(registered=True, detail="served; a key reference was added")
-        return Reloaded(registered=True, detail="served already")
+        added = context.key and add_key(context.router_dir, config, context.provider, context.key)
+        targets = (target for model in config.models for target in model.targets)
+        served = any((one.provider, one.model) == (context.provider, context.model) for one in targets)
+        if context.model is None or served:
+            detail = "served; a key reference was added" if added else "served already"
+            return Reloaded(registered=True, detail=detail)
+        if any(offer.id == context.model for offer in _of(inputs, "gather_models_dev", Gathered).offers):
+            return Reloaded(registered=False, detail=f"not served: router.json leaves {context.model} out")
     if interface.api_type != "openai-compatible" or VARIABLE.search(interface.base_url or ""):
         return Reloaded(registered=False, detail=f"not served: {_why_not(interface)}")
     if context.model is None:

@@ -14,10 +14,11 @@ from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.logs import logged_tries
 from modelscan_catalog.onboarding.probe import Probe
 from modelscan_catalog.onboarding.providers import added_providers, put_provider
-from modelscan_catalog.onboarding.records import STEPS, OnboardingReport
+from modelscan_catalog.onboarding.records import STEPS, OnboardingReport, Reloaded
 from modelscan_catalog.onboarding.run import add_provider, run_step
 from modelscan_catalog.onboarding.settings import SynthesisSettings
 from modelscan_catalog.records import SourceName
+from modelscan_catalog.router.deployments import list_deployments
 from modelscan_catalog.sdk.history import versions
 from modelscan_catalog.sdk.interface import ProviderInterface
 from modelscan_catalog.settings import Settings
@@ -185,6 +186,27 @@ def test_an_unknown_provider_needs_a_document_and_is_added_from_one(
     deployments = json.loads((settings.data_dir / "router" / "deployments.json").read_text())
     (served,) = deployments["deployments"]
     assert (served["base_url"], served["key"]) == ("https://api.newcomer.ai/v1", "env:PROVIDER_KEY")
+
+
+@pytest.mark.parametrize(
+    ("model", "registered", "words"),
+    [
+        ("openai/gpt-oss-20b", True, "served already"),
+        ("not-in-any-source", True, "serves groq/not-in-any-source"),
+        ("whisper-large-v3", False, "router.json leaves whisper-large-v3 out"),
+    ],
+    ids=["of the router", "new", "no language model"],
+)
+def test_a_model_of_a_provider_that_is_served_is_said_to_be_served_only_where_it_is(
+    settings: Settings, model: str, registered: bool, words: str
+) -> None:
+    context = Context(f"groq/{model}", settings, apply=True)
+    add_provider(context)
+    found, _ = run_step(context, "reload_router")
+    assert isinstance(found, Reloaded)
+    assert (found.registered, words in found.detail) == (registered, True), found.detail
+    served = [one.served_model for one in list_deployments(context.router_dir)]
+    assert served == ([model] if "serves" in words else [])
 
 
 def inferring(settings: Settings, tmp_path: Path, model: ScriptedModel, **more: Any) -> Context:
