@@ -94,6 +94,15 @@ def test_a_hub_that_takes_requests_and_never_answers_is_left_at_the_time_out(
     assert time.monotonic() - began < 5
 
 
+def test_a_place_that_cannot_be_written_is_named_with_its_setting(
+    hub: FakeHub, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    elsewhere = settings.model_copy(update={"weights_path": tmp_path / "file" / "weights"})
+    with pytest.raises(WeightsError, match=r"/file/weights.* Not a directory; .*set WEIGHTS_STORAGE_PATH"):
+        install_weights(elsewhere, request("huggingface"), silent)
+
+
 def test_a_gated_repository_says_where_its_terms_are(
     hub: FakeHub, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,8 @@ def install_weights(settings: Settings, request: InstallRequest, report: Report)
         ) from error
     except OSError as error:
         raise WeightsError(
-            f"{request.repo}: {error.filename}: {error.strerror}; run the install again"
+            f"{request.repo}: {error.filename}: {error.strerror}; mend that or set WEIGHTS_STORAGE_PATH, and "
+            "run the install again"
         ) from error
 
 
