@@ -202,6 +202,8 @@ def _next_step(
         )
     if standing == "needs_more" and any(line.partition(":")[0] not in NEEDED for line in missing):
         return "use the vendor's own client: generated ones cannot exchange its keys"
+    if standing == "needs_more" and context.docs and "://" not in context.docs:
+        return "give its documentation by its https:// address: an inferred address counts on its domain only"
     if standing == "needs_more":
         return "give its OpenAPI document (--openapi) or its documentation (--docs)"
     return ""

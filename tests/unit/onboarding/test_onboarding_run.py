@@ -209,6 +209,17 @@ def test_a_model_of_a_provider_that_is_served_is_said_to_be_served_only_where_it
     assert served == ([model] if "serves" in words else [])
 
 
+def test_a_saved_page_of_an_unknown_provider_names_no_domain_and_the_way_on_is_told(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "docs.txt").write_text(DOCS)
+    with ScriptedModel(SAID).running() as model:
+        asked = SynthesisSettings(model="reader", base_url=f"{model.base_url}/v1", key="env:LM_KEY")
+        report = add_provider(Context("newcomer", settings, asked, docs=str(tmp_path / "docs.txt")))
+    assert report.base_url is None
+    assert "by its https:// address" in report.next_step
+
+
 def inferring(settings: Settings, tmp_path: Path, model: ScriptedModel, **more: Any) -> Context:
     (tmp_path / "docs.txt").write_text(DOCS)
     asked = SynthesisSettings(model="reader", base_url=f"{model.base_url}/v1", key="env:LM_KEY")
