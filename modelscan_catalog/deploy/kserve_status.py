@@ -1,12 +1,10 @@
 """What the status of a KServe service says: its state, the controller's own reason, where clients call."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelscan_catalog.deploy.deployer import Sighting
-from modelscan_catalog.deploy.kserve import STOP, KServe, is_ours
-from modelscan_catalog.errors import DeployError, ServerUnreachableError
+from modelscan_catalog.deploy.kserve import STOP, is_ours
 from modelscan_catalog.state import DeploymentState
 
 BODY_HASH = "modelscan.io/body-sha256"
@@ -38,45 +36,6 @@ def sighting(found: Mapping[str, Any]) -> Sighting:
         source=_source(spec),
         body_sha256=annotations.get(BODY_HASH),
     )
-
-
-def await_ready(
-    services: KServe,
-    name: str,
-    *,
-    timeout_s: float,
-    poll_s: float = 2.0,
-    seen: Callable[[Sighting], None] = lambda _: None,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> Sighting:
-    """Look until the service runs, failed or was stopped; ``seen`` gets every new state or reason.
-
-    An API server that does not answer is asked again. Raises ``DeployError`` when the service is gone, and
-    after ``timeout_s`` with the last reason.
-    """
-    begun, last, unanswered = clock(), None, ""
-    while True:
-        try:
-            document = services.find(name)
-        except ServerUnreachableError as error:
-            unanswered = str(error)
-        else:
-            if document is None:
-                raise DeployError(f"{services.namespace}/{name}: was deleted while it was waited for")
-            now, unanswered = sighting(document), ""
-            if last is None or (now.state, now.step, now.message) != (last.state, last.step, last.message):
-                seen(now)
-            last = now
-            if now.state in ("running", "failed", "stopped"):
-                return now
-        if clock() - begun + poll_s > timeout_s:
-            reason = unanswered or (last.message if last else None) or "the controller has not said anything"
-            raise DeployError(
-                f"{services.namespace}/{name}: not ready after {timeout_s:g} s: {reason}; wait longer, or "
-                f"look at kubectl get pods and events in {services.namespace}"
-            )
-        sleep(poll_s)
 
 
 def base_url(found: Mapping[str, Any]) -> str | None:

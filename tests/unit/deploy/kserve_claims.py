@@ -21,11 +21,12 @@ from kserve_samples import (
 )  # fmt: skip
 
 from modelscan_catalog.deploy.deployer import Sighting
+from modelscan_catalog.deploy.flow_wait import WaitLimits, wait
 from modelscan_catalog.deploy.kserve import OURS, STOP, KServe
 from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, LLM_INFERENCE_SERVICE, Cluster
 from modelscan_catalog.deploy.kserve_checks import check_cluster
 from modelscan_catalog.deploy.kserve_deployer import KServeDeployer
-from modelscan_catalog.deploy.kserve_status import await_ready, sighting
+from modelscan_catalog.deploy.kserve_status import sighting
 from modelscan_catalog.errors import ConflictError, DeployError, DocumentRefusedError
 
 
@@ -221,9 +222,13 @@ def readiness_is_the_controllers_word_about_this_generation(cluster: Cluster, at
     ]
     seen: list[Sighting] = []
     walk = iter(steps)
-    end = await_ready(
-        services, NAME, timeout_s=60, seen=seen.append, sleep=lambda _: write_status(cluster, at, next(walk))
-    )
+
+    def hear(_: str, look: Sighting | None) -> None:
+        assert look is not None
+        seen.append(look)
+
+    deployer = KServeDeployer(cluster, at)
+    end = wait(deployer, NAME, WaitLimits(), hear, sleep=lambda _: write_status(cluster, at, next(walk)))
     assert [look.state for look in seen] == ["creating", "starting", "running"]
     assert (seen[1].step, seen[1].message) == ("PredictorReady", "ImagePullBackOff: no such image")
     assert (end.url, end.served_model) == ("http://active-llm.example.com/v1", "qwen3-8b")
@@ -242,7 +247,8 @@ def a_model_that_cannot_be_loaded_ends_the_wait_with_its_reason(cluster: Cluster
             "copies": {"failedCopies": 1, "totalCopies": 0},
         },
     }
-    end = await_ready(services, NAME, timeout_s=60, sleep=lambda _: write_status(cluster, at, failed))
+    deployer, limits = KServeDeployer(cluster, at), WaitLimits(settle_s=0)
+    end = wait(deployer, NAME, limits, _deaf, sleep=lambda _: write_status(cluster, at, failed))
     assert (end.state, end.message) == ("failed", "ModelLoadFailed: CUDA out of memory")
 
 
@@ -258,10 +264,19 @@ def a_wait_ends_in_time_and_says_what_was_missing(cluster: Cluster, at: str) -> 
     }
     write_status(cluster, at, waiting, LLM_INFERENCE_SERVICE)
     moments = iter(range(0, 1000, 4))
-    with pytest.raises(DeployError, match=r"not ready after 10 s: Progressing: 0 of 1 pods"):
-        await_ready(services, NAME, timeout_s=10, sleep=lambda _: None, clock=lambda: next(moments))
-    with pytest.raises(DeployError, match="was deleted while it was waited for"):
-        await_ready(services, NAME, timeout_s=60, sleep=lambda _: services.deactivate(NAME, apply=True))
+    deployer, limits = KServeDeployer(cluster, at), WaitLimits(start_s=10)
+    end = wait(deployer, NAME, limits, _deaf, sleep=lambda _: None, clock=lambda: next(moments))
+    assert (end.state, end.message) == ("starting", "Progressing: 0 of 1 pods")
+    with pytest.raises(DeployError, match="somebody removed it"):
+        wait(deployer, NAME, limits, _deaf, sleep=lambda _: _removed(services))
+
+
+def _deaf(_line: str, _look: Sighting | None) -> None:
+    """Who waits and wants to hear nothing."""
+
+
+def _removed(services: KServe) -> None:
+    services.deactivate(NAME, apply=True)
 
 
 def checks_fail_on_what_is_missing_and_warn_of_what_cannot_be_seen(cluster: Cluster, at: str) -> None:
