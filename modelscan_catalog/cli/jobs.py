@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from modelscan_catalog.cli.catalog import echo_json, json_option, limit_option, plain_table
+from modelscan_catalog.cli.catalog import WIDE, echo_json, json_option, limit_option, plain_table
 from modelscan_catalog.errors import UnknownIdError
 from modelscan_catalog.settings import load_settings
 from modelscan_catalog.state import JobState
@@ -55,11 +55,13 @@ def list_command(
     from modelscan_catalog.cli.console import table_console
 
     console = table_console()
+    columns = ["job", "kind", "subject", "state", "progress", "asked (UTC)"]
     rows = [
-        (one.id[:8], one.kind, one.subject, _how(one), _progress(one), one.created_at[:16].replace("T", " "))
+        [one.id[:8], one.kind, one.subject, _how(one), _progress(one), one.created_at[:16].replace("T", " ")]
         for one in found
     ]
-    columns = ("job", "kind", "subject", "state", "progress", "asked (UTC)")
+    if console.width < WIDE:  # what it is about matters more than when
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     console.print(plain_table("jobs", columns, rows, console.width, ("progress",), "subject"))
 
 
