@@ -1,6 +1,6 @@
 """The application: all groups of endpoints, one error shape, one document, one layer of hot reads."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
@@ -20,6 +20,7 @@ from modelscan_catalog.api.jobs import job_routes
 from modelscan_catalog.api.limiting import Limited
 from modelscan_catalog.api.models import model_routes
 from modelscan_catalog.api.onboarding import onboarding_routes
+from modelscan_catalog.api.parameters import known_parameters_only
 from modelscan_catalog.api.registry_v1 import registry_routes
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.system import admin_routes, system_routes
@@ -54,6 +55,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(known_parameters_only)],
     )
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     add_error_handlers(app)

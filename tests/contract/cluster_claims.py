@@ -140,7 +140,7 @@ def a_followed_activation_can_be_cancelled_and_the_service_stays(stage: Stage) -
 
 
 def a_test_tells_what_would_happen_and_changes_nothing(stage: Stage, engine: str) -> None:
-    found = stage.post("/models/test?apply=1", ASKED | {"readiness_url": f"{engine}/v1/models"})
+    found = stage.post("/models/test", ASKED | {"readiness_url": f"{engine}/v1/models"})
     assert (found["valid"], found["refused"], found["change"]["action"]) == (True, None, "create")
     assert found["readiness"]["answers"] is True
     assert {"cluster", "runtime kserve-vllmserver", "capacity"} <= {

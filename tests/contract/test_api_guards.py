@@ -154,3 +154,28 @@ def test_rows_of_the_log_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="never changed"):
         state.execute("UPDATE audit SET outcome = 'done'")
     state.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "takes"),
+    [
+        ("GET", f"/models/{MODEL}/manifest?gpu=h100", "target, profile"),
+        ("GET", f"/models/{MODEL}/compatibility?gpu=rtx-4090", "gpuType"),
+        ("GET", f"/models/{MODEL}?gpu=rtx-4090", "no parameter"),
+        ("GET", "/health?gpu=rtx-4090", "no parameter"),
+        ("POST", "/refresh?gpu=rtx-4090", "no parameter"),
+    ],
+)
+def test_a_parameter_that_an_endpoint_does_not_have_is_refused_with_those_that_it_has(
+    tmp_path: Path, method: str, path: str, takes: str
+) -> None:
+    with serving_state(tmp_path) as client:
+        answer = client.request(method, path)
+        assert answer.status_code == 400
+        assert refusal(answer)["field"] == "gpu"
+        assert refusal(answer)["message"] == f"gpu: not known here; this takes {takes}"
+
+
+def test_the_document_and_its_page_are_shown_whatever_is_asked_of_them(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        assert {client.get(f"{path}?v=2").status_code for path in ("/docs", "/openapi.json")} == {200}
