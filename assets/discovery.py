@@ -29,9 +29,10 @@ def model_candidates(build: Build, config: Where) -> dg.MaterializeResult[Any]:
     """Ask everybody who can be asked; what is silent is named and keeps what it showed before."""
     registry = Registry(build.settings.published_dir)
     found = look_and_keep(build.settings, registry, config.providers, hub=config.hub)
-    if found.withdrawn:
-        names = ", ".join(f"{one.provider}/{one.id}" for one in found.withdrawn[:10])
-        text = f"{len(found.withdrawn)} offers are no longer listed by their sellers: {names}"
+    new = [one for one in found.withdrawn if one.sight.first_seen == found.looked_at]
+    if new:  # told once, not every day
+        names = ", ".join(f"{one.provider}/{one.id}" for one in new[:10])
+        text = f"{len(new)} offers are no longer listed by their sellers: {names}"
         notify(build.settings, Notice("discovery.withdrawn", "offers", text))
     silent = [one for one in found.looked if one.problem is not None]
     rows = [one.model_dump(mode="json", exclude={"known", "sight"}) for one in found.candidates[:50]]

@@ -121,6 +121,7 @@ def look(
     answers = asyncio.run(_ask_all(settings, [place for place in asked if place.skip is None]))
     known = _Known(registry)
     first = {(one.source, one.id): one.sight.first_seen for one in before.candidates} if before else {}
+    missed = {(one.provider, one.id): one for one in before.withdrawn} if before else {}
     looked, candidates, withdrawn = [], {}, []
     silent: set[str] = {place.source for place in asked if place.skip is not None}
     for place in asked:
@@ -138,20 +139,21 @@ def look(
             sight = Sight(url=place.url, first_seen=first.get(key, at), last_seen=at)
             candidates[key] = _candidate(place, identifier, facts, known.model_of(identifier), sight)
         if place.kind == "offer" and rows:
-            gone = sorted(known.offers(place.source) - set(rows))
-            withdrawn += [
-                Withdrawn(
-                    provider=place.source.partition(":")[2],
-                    id=one,
-                    sight=Sight(url=place.url, first_seen=at, last_seen=at),
-                )
-                for one in gone
-            ]
+            provider = place.source.partition(":")[2]
+            for offer in sorted(known.offers(place.source) - set(rows)):
+                earlier = missed.get((provider, offer))
+                since = at if earlier is None else earlier.sight.first_seen
+                sight = Sight(url=place.url, first_seen=since, last_seen=at)
+                withdrawn.append(Withdrawn(provider=provider, id=offer, sight=sight))
     if before is not None:
         covered = {place.source for place in asked} - silent
         for one in before.candidates:
             if one.source not in covered and not known.holds(one.source, one.id):
                 candidates.setdefault((one.source, one.id), one)
+        for still in before.withdrawn:
+            source = f"provider:{still.provider}"
+            if source not in covered and still.id in known.offers(source):
+                withdrawn.append(still)
     return Candidates(
         looked_at=at,
         looked=tuple(sorted(looked, key=lambda one: (one.source, one.url or ""))),

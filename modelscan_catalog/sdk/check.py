@@ -145,26 +145,32 @@ def _with_import(one: Checked, found: list[str] | str | None) -> Checked:
 
 
 def type_errors(paths: Sequence[Path]) -> list[str] | None:
-    """Lines of ``mypy --strict`` over generated files; None where mypy is not installed."""
+    """Lines of ``mypy --strict`` over generated files; None where mypy is not installed.
+
+    Raises ``ClientGenerationError`` when it takes too long.
+    """
     if importlib.util.find_spec("mypy") is None or not paths:
         return None
     cache = Path(tempfile.gettempdir()) / f"modelscan-mypy-{os.getuid()}"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--strict",
-            "--no-error-summary",
-            "--cache-dir",
-            str(cache),
-            *map(str, paths),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=_TYPES_TIMEOUT_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "mypy",
+                "--strict",
+                "--no-error-summary",
+                "--cache-dir",
+                str(cache),
+                *map(str, paths),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=_TYPES_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ClientGenerationError(f"the type check took more than {_TYPES_TIMEOUT_S:g} s") from error
     return [
         line for line in (done.stdout + done.stderr).splitlines() if ": error:" in line or done.returncode > 1
     ]

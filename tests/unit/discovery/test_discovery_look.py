@@ -148,7 +148,10 @@ def test_first_sights_are_kept_and_a_silent_place_keeps_what_it_showed(
     assert next(one.problem for one in silent.looked if one.source == "provider:open") == (
         "the answer is no JSON"
     )
-    assert silent.withdrawn == ()
+    assert silent.withdrawn == again.withdrawn
+    assert [one.sight.first_seen for one in again.withdrawn] == ["2026-01-01T00:00:00Z"] * 2
+    world.write("offers/open.jsonl", [])
+    assert look(world.settings, world.registry, places, again, LATER).withdrawn == (), "not sold any more"
 
 
 @pytest.mark.parametrize(
