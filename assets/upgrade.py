@@ -7,12 +7,11 @@ import dagster as dg
 
 from assets.router import router_usage
 from assets.shared import OWNERS, Build, preview_table
-from modelscan_catalog.notify import Notice, notify
 from modelscan_catalog.router.config import read_config
 from modelscan_catalog.secret_refs import resolve_secret
 from modelscan_catalog.store import write_json
 from modelscan_catalog.upgrade.evaluation_sets import read_evaluation_set
-from modelscan_catalog.upgrade.local import local_upgrades
+from modelscan_catalog.upgrade.local import evaluate_and_tell, local_upgrades
 from modelscan_catalog.upgrade.refiner_sweep import sweep_refiners
 
 
@@ -32,7 +31,7 @@ class RouterAddress(dg.Config):
 )
 def upgrade_decisions(build: Build) -> dg.MaterializeResult[Any]:
     """Evaluate all open upgrades; the routers take the new splits up by themselves."""
-    decided = local_upgrades(build.settings).evaluate_all()
+    decided = evaluate_and_tell(build.settings, local_upgrades(build.settings))
     rows = []
     gates = []
     for upgrade, decision in decided:
@@ -47,9 +46,6 @@ def upgrade_decisions(build: Build) -> dg.MaterializeResult[Any]:
             }
         )
         gates += [{"route": upgrade.route} | dataclasses.asdict(gate) for gate in decision.gates]
-        if decision.action == "roll_back":
-            text = f"{upgrade.candidate} was taken back on {upgrade.route}: {'; '.join(decision.reasons)}"
-            notify(build.settings, Notice("upgrade.rolled_back", upgrade.route, text))
     return dg.MaterializeResult(
         metadata={
             "decided": len(decided),

@@ -128,7 +128,9 @@ def list_upgrades(policy: Path | None, registry: Path, as_json: bool) -> None:
 @json_option
 def evaluate(policy: Path | None, as_json: bool) -> None:
     """Decide about every open upgrade by the router's usage and the scores of this moment."""
-    decided = _upgrades(policy).evaluate_all()
+    from modelscan_catalog.upgrade.local import evaluate_and_tell
+
+    decided = evaluate_and_tell(load_settings(), _upgrades(policy))
     if as_json:
         echo_json([dataclasses.asdict(decision) | {"route": one.route} for one, decision in decided])
     elif not decided:

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from modelscan_catalog.errors import StateError, UnknownIdError
+from modelscan_catalog.notify import Notice
 from modelscan_catalog.router.splits import Split, read_splits, set_split, split_of
+from modelscan_catalog.settings import Settings
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.history import events
+from modelscan_catalog.upgrade import local
 from modelscan_catalog.upgrade.evaluation_sets import Scored, read_evaluation_set
 from modelscan_catalog.upgrade.gates import NOTHING, Figures
 from modelscan_catalog.upgrade.machine import Upgrade
@@ -106,6 +109,21 @@ def test_one_that_regresses_is_taken_back_within_one_evaluation(world: World) ->
         assert events(connection, newest_first=True)[0].kind == "upgrade.rolled_back"
     assert last.reasons[0].startswith("success_rate: 0.7")
     assert last.gates[0]["value"] == pytest.approx(0.7)
+
+
+def test_what_is_taken_back_is_told_and_what_stays_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Notice] = []
+    monkeypatch.setattr(local, "notify", lambda _, notice: told.append(notice))
+    world.upgrades.start("lab/a", "lab/a", "lab/b")
+    local.evaluate_and_tell(Settings(), world.upgrades)
+    assert told == []
+    world.arms = {"primary": GOOD, "shadow": BAD}
+    local.evaluate_and_tell(Settings(), world.upgrades)
+    [notice] = told
+    assert (notice.kind, notice.subject) == ("upgrade.rolled_back", "lab/a")
+    assert "lab/b was taken back on lab/a: success_rate" in notice.text
 
 
 def test_one_without_evidence_stays_where_it_is(world: World) -> None:
