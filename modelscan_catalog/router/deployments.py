@@ -40,6 +40,12 @@ class LocalDeployment(Part):
     context: int | None = Field(default=None, gt=0, description="tokens; null while unknown")
     input: tuple[str, ...] = Field(default=(), description="modalities of a model new to the catalogue")
     weight: float = Field(default=1.0, gt=0, description="share among deployments of the same model")
+    input_price: float | None = Field(
+        default=None, ge=0, description="what it costs you: USD per million tokens"
+    )
+    output_price: float | None = Field(
+        default=None, ge=0, description="what it costs you: USD per million tokens"
+    )
 
 
 class DeploymentsFile(Part):
@@ -60,13 +66,15 @@ def register_deployment(
     context: int | None = None,
     input: Sequence[str] = (),
     weight: float = 1.0,
+    input_price: float | None = None,
+    output_price: float | None = None,
 ) -> LocalDeployment:
     """Have routers that watch ``config_dir`` serve ``model`` from ``base_url`` (``/v1`` included) within 1 s.
 
     ``served_model`` is the engine's own name for it, ``name`` when left out. A deployment of that name is
-    replaced. Local engines need no key; ``key_ref`` is ``env:NAME`` or ``file:PATH``. Raises
-    ``SettingsError`` for a field that cannot be used, a literal key, or a key that would travel
-    unencrypted to a public address.
+    replaced; prices that were given before stay when none is given now. Local engines need no key;
+    ``key_ref`` is ``env:NAME`` or ``file:PATH``. Raises ``SettingsError`` for a field that cannot be used, a
+    literal key, or a key that would travel unencrypted to a public address.
     """
     try:
         deployment = LocalDeployment(
@@ -78,6 +86,8 @@ def register_deployment(
             context=context,
             input=tuple(input),
             weight=weight,
+            input_price=input_price,
+            output_price=output_price,
         )
     except ValidationError as error:
         raise SettingsError(f"deployment {name}: {told(error)}") from None
@@ -88,8 +98,12 @@ def register_deployment(
         )
     path = config_dir / DEPLOYMENTS_FILE
     with locked(path):
-        others = [one for one in list_deployments(config_dir) if one.name != name]
-        _write(path, [*others, deployment])
+        known = list_deployments(config_dir)
+        for earlier in known:
+            if earlier.name == name and input_price is None and output_price is None:
+                prices = {"input_price": earlier.input_price, "output_price": earlier.output_price}
+                deployment = deployment.model_copy(update=prices)
+        _write(path, [*(one for one in known if one.name != name), deployment])
     return deployment
 
 
@@ -128,7 +142,12 @@ def with_deployments(config: RouterConfig, deployments: Sequence[LocalDeployment
         provider = _provider(one)
         providers[provider.name] = provider
         target = Target(
-            provider=provider.name, model=one.served_model, weight=one.weight, context=one.context
+            provider=provider.name,
+            model=one.served_model,
+            weight=one.weight,
+            context=one.context,
+            input_price=one.input_price,
+            output_price=one.output_price,
         )
         known = names.get(one.model, one.model)
         model = models.get(known)

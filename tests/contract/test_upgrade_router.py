@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from modelscan_catalog.router.deployments import register_deployment
@@ -315,17 +316,24 @@ def test_where_a_new_catalogue_drops_the_candidate_the_routes_own_model_answers_
     run(main())
 
 
-def test_a_model_that_is_deployed_on_this_machine_can_be_tried(tmp_path):
+@pytest.mark.parametrize("price", [None, 1.0], ids=["cost unknown", "cost said"])
+def test_a_model_that_is_deployed_on_this_machine_can_be_tried_and_goes_on_once_its_cost_is_said(
+    tmp_path, price
+):
     async def main():
         async with trial(tmp_path, names=[ROUTE]) as going:
-            register_deployment(tmp_path / "router", "engine", CANDIDATE, going.base_url, served_model="new")
+            prices = {"input_price": price, "output_price": price}
+            register_deployment(
+                tmp_path / "router", "engine", CANDIDATE, going.base_url, served_model="new", **prices
+            )
             await going.begin()
-            await going.ask(600)
-            await going.until_counted()
-            assert going.upstream.asked["new"] >= 5, "about 5 % of them are copied"
+            await going.until(lambda said: not said["idle"])
+            await going.score()
+            while (await going.ask(300)) and going.upstream.asked["new"] < 40:
+                pass
             upgrade, decision = await going.evaluate()
-            assert upgrade.phase == "shadow"
             [cost] = [gate for gate in decision.gates if gate.gate == "cost"]
-            assert cost.verdict == "no_evidence", "nobody said what the machine costs"
+            expected = ("no_evidence", "shadow") if price is None else ("passed", "canary")
+            assert (cost.verdict, upgrade.phase) == expected, decision.reasons
 
     run(main())

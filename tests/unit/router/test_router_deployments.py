@@ -31,6 +31,15 @@ def overlaid(folder):
     return with_deployments(sample_config(), list_deployments(folder))
 
 
+def test_given_prices_when_the_engine_is_registered_again_then_they_stay_until_others_are_given(tmp_path):
+    register_deployment(tmp_path, "mine", "lab/big", URL, input_price=0.2, output_price=0.4)
+    register_deployment(tmp_path, "mine", "lab/big", URL, context=1000)
+    (route, *_) = RouteTable(overlaid(tmp_path)).attempts("lab/big")
+    assert (route.target.input_price, route.target.output_price, route.context) == (0.2, 0.4, 1000)
+    register_deployment(tmp_path, "mine", "lab/big", URL, input_price=0.3, output_price=0.4)
+    assert list_deployments(tmp_path)[0].input_price == 0.3
+
+
 def first_targets(config, name):
     return [route.name for route in RouteTable(config).attempts(name)]
 
