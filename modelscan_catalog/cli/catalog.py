@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelscan_catalog.cli.completion import complete_gpu, complete_model
 from modelscan_catalog.errors import CheckFailedError, OverrideError, UnknownIdError
 from modelscan_catalog.registry import Registry, get_registry, published_dir
 
@@ -190,7 +191,7 @@ def _show(hits: "Sequence[Hit]", title: str, as_json: bool) -> None:
 
 
 @catalog.command()
-@click.argument("identifier")
+@click.argument("identifier", shell_complete=complete_model)
 @registry_option
 @json_option
 def info(identifier: str, registry: Path, as_json: bool) -> None:
@@ -206,7 +207,7 @@ def info(identifier: str, registry: Path, as_json: bool) -> None:
 
 
 @catalog.command("resolve")
-@click.argument("identifier")
+@click.argument("identifier", shell_complete=complete_model)
 @registry_option
 @json_option
 def resolve_command(identifier: str, registry: Path, as_json: bool) -> None:
@@ -225,8 +226,10 @@ def resolve_command(identifier: str, registry: Path, as_json: bool) -> None:
 
 
 @catalog.command()
-@click.argument("identifier")
-@click.option("--gpu", metavar="NAME[:COUNT]", help="Plan the settings for these cards.")
+@click.argument("identifier", shell_complete=complete_model)
+@click.option(
+    "--gpu", metavar="NAME[:COUNT]", shell_complete=complete_gpu, help="Plan the settings for these cards."
+)
 @registry_option
 def generate(identifier: str, gpu: str | None, registry: Path) -> None:
     """Print an overlay with a model's entry, to edit and to keep.
@@ -240,7 +243,12 @@ def generate(identifier: str, gpu: str | None, registry: Path) -> None:
 
 @catalog.command()
 @click.argument("overlay", required=False, type=click.Path(path_type=Path))
-@click.option("--gpu", metavar="NAME[:COUNT]", help="Check that the checkpoints start on these cards.")
+@click.option(
+    "--gpu",
+    metavar="NAME[:COUNT]",
+    shell_complete=complete_gpu,
+    help="Check that the checkpoints start on these cards.",
+)
 @registry_option
 @json_option
 def validate(overlay: Path | None, gpu: str | None, registry: Path, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from modelscan_catalog.cli.catalog import (
     size,
     tokens,
 )
+from modelscan_catalog.cli.completion import complete_gpu, complete_model
 from modelscan_catalog.registry import get_registry
 from modelscan_catalog.registry.comparison import compare_models
 
@@ -21,8 +22,13 @@ _MOST = 4
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True)
-@click.option("--gpu", metavar="NAME[:COUNT]", help="Compare how they run on these cards too.")
+@click.argument("models", nargs=-1, required=True, shell_complete=complete_model)
+@click.option(
+    "--gpu",
+    metavar="NAME[:COUNT]",
+    shell_complete=complete_gpu,
+    help="Compare how they run on these cards too.",
+)
 @registry_option
 @json_option
 def compare(models: tuple[str, ...], gpu: str | None, registry: Path, as_json: bool) -> None:

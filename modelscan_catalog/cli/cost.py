@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from modelscan_catalog.cli.catalog import echo_json, figure, json_option, plain_table, registry_option, tokens
+from modelscan_catalog.cli.completion import complete_gpu, complete_model
 from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.registry import get_registry
@@ -12,7 +13,7 @@ from modelscan_catalog.registry.costs import Load, model_costs
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option("--input", "input_mtok", type=Number(), default=3.0, metavar="N", help="Million tokens in. [3]")
 @click.option(
     "--output", "output_mtok", type=Number(), default=1.0, metavar="N", help="Million tokens out. [1]"
@@ -21,7 +22,12 @@ from modelscan_catalog.registry.costs import Load, model_costs
     "--cached", type=Number(), default=0.0, metavar="F", help="Share of the input read from a cache."
 )
 @click.option("--context", type=Whole(), metavar="N", help="Tokens of a request, where prices depend on it.")
-@click.option("--gpu", metavar="NAME[:COUNT]", help="Compare with these cards, at full load.")
+@click.option(
+    "--gpu",
+    metavar="NAME[:COUNT]",
+    shell_complete=complete_gpu,
+    help="Compare with these cards, at full load.",
+)
 @click.option(
     "--gpu-price", type=Number(), metavar="USD", help="Of one card an hour. Default: the profile's."
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from modelscan_catalog.cli.completion import complete_gpu, complete_model
 from modelscan_catalog.cli.fit_inputs import Number, Whole, cards, engine_of, variant_of_files
 from modelscan_catalog.cli.fit_report import report_lines
 from modelscan_catalog.errors import FitInputError
@@ -22,7 +23,7 @@ from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan, plan, policy_for
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.published import PublishedModel, PublishedRegistry
-from modelscan_catalog.fit.tables import REGISTRY
+from modelscan_catalog.registry.files import published_dir
 
 EXIT_CODES: Mapping[str, int] = {
     "fits": 0,
@@ -52,8 +53,13 @@ class _Subject:
 
 
 @click.command()
-@click.argument("model", required=False)
-@click.option("--gpu", metavar="NAME[:COUNT]", help="Cards, such as h100-80gb:8. Default: this machine's.")
+@click.argument("model", required=False, shell_complete=complete_model)
+@click.option(
+    "--gpu",
+    metavar="NAME[:COUNT]",
+    shell_complete=complete_gpu,
+    help="Cards, such as h100-80gb:8. Default: this machine's.",
+)
 @click.option("--context", type=Whole(), metavar="N", help="Tokens of a request; 32k is 32768.")
 @click.option("--concurrency", type=Whole(), metavar="N", default=1, help="Requests at once. [default: 1]")
 @click.option("--goal", metavar="GOAL", default="standard", help="standard (default), throughput or latency.")
@@ -65,7 +71,7 @@ class _Subject:
 @click.option("--host-memory", type=Number(), metavar="GIB", help="System memory for layers of a GGUF file.")
 @click.option("--quantization", metavar="LABEL", help="Only checkpoints stored so, such as fp8 or awq.")
 @click.option("--variant", metavar="REPO", help="Only this checkpoint of the model.")
-@click.option("--registry", type=_FILE, metavar="DIR", default=REGISTRY / "published",
+@click.option("--registry", type=_FILE, metavar="DIR", default=published_dir,
               help="Published registry. [default: registry/published]")  # fmt: skip
 @click.option("--config", type=_FILE, metavar="FILE", help="Judge a config.json instead of MODEL.")
 @click.option("--quant-config", type=_FILE, metavar="FILE", help="Its hf_quant_config.json.")

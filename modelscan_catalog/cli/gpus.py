@@ -12,6 +12,7 @@ import click
 from rich import box
 from rich.table import Table
 
+from modelscan_catalog.cli.completion import complete_gpu
 from modelscan_catalog.cli.console import table_console
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile, load_profiles
@@ -75,7 +76,7 @@ def _figure(value: float | None) -> str:
 
 
 @gpus.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_gpu)
 def show(name: str) -> None:
     """One profile as JSON, with the source of each value and what other sources say."""
     click.echo(json.dumps(dataclasses.asdict(find_profile(name)), indent=1))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from modelscan_catalog.cli.completion import complete_gpu, complete_model
 from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.errors import FitInputError, ManifestError
-from modelscan_catalog.fit.tables import REGISTRY
 from modelscan_catalog.manifests.options import TARGETS, Checkpoint, EmitOptions, Target, in_place
+from modelscan_catalog.registry.files import published_dir
 from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ _PLANNED_BY = (
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option("--target", "-t", "targets", multiple=True, required=True, metavar="TARGET",
               help=f"{', '.join(TARGETS)}, or all; may be repeated.")  # fmt: skip
-@click.option("--gpu", metavar="NAME[:COUNT]", default="detected",
+@click.option("--gpu", metavar="NAME[:COUNT]", shell_complete=complete_gpu, default="detected",
               help="Cards, such as h100-80gb:8. Default: this machine's.")  # fmt: skip
 @click.option("--gpu-ids", metavar="0,1", help="Only these of this machine's cards.")
 @click.option("--context", type=Whole(), metavar="N", help="Tokens of a request; 32k is 32768.")
@@ -76,7 +77,7 @@ _PLANNED_BY = (
     "--service-account", metavar="NAME", help="Kubernetes service account; its secrets pull weights."
 )
 @click.option("--node-selector", "nodes", multiple=True, metavar="KEY=VALUE", help="May be repeated.")
-@click.option("--registry", type=_FOLDER, metavar="DIR", default=REGISTRY / "published",
+@click.option("--registry", type=_FOLDER, metavar="DIR", default=published_dir,
               help="Published registry. [default: registry/published]")  # fmt: skip
 @click.option("--out", type=_FOLDER, metavar="DIR", help="Write files there. Default: standard output.")
 @click.option("--json", "as_json", is_flag=True, help="The plan and the files as JSON.")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelscan_catalog.cli.completion import complete_gpu, complete_model
 from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.errors import FitInputError
-from modelscan_catalog.fit.tables import REGISTRY
+from modelscan_catalog.registry.files import published_dir
 from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ WIDEST = 110
 
 
 @click.command("plan")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option(
     "--gpu",
     metavar="NAME[:N]",
+    shell_complete=complete_gpu,
     default="detected",
     help="Cards, such as h100-80gb:8. Default: this machine's.",
 )
@@ -61,7 +63,7 @@ WIDEST = 110
     "--registry",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    default=REGISTRY / "published",
+    default=published_dir,
     help="Published registry. [default: registry/published]",
 )
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON, which deployments take.")

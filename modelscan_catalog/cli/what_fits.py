@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
+from modelscan_catalog.cli.completion import complete_gpu
 from modelscan_catalog.cli.fit_inputs import Whole, cards
 from modelscan_catalog.errors import FitInputError, PublishError
 from modelscan_catalog.fit.candidates import Candidate
 from modelscan_catalog.fit.plan import plan, policy_for
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.published import PublishedRegistry, Row
-from modelscan_catalog.fit.tables import REGISTRY
+from modelscan_catalog.registry.files import published_dir
 
 SORTS = ("downloads", "size", "speed")
 LEAST_CONTEXT = 4096
@@ -50,7 +51,12 @@ class FittingModel:
 
 
 @click.command("what-fits")
-@click.option("--gpu", metavar="NAME[:COUNT]", help="Cards, such as rtx-4090:2. Default: this machine's.")
+@click.option(
+    "--gpu",
+    metavar="NAME[:COUNT]",
+    shell_complete=complete_gpu,
+    help="Cards, such as rtx-4090:2. Default: this machine's.",
+)
 @click.option("--goal", metavar="GOAL", default="standard", help="standard (default), throughput or latency.")
 @click.option("--context", type=Whole(), metavar="N", help="Tokens of a request; 32k is 32768.")
 @click.option("--min-context", type=Whole(), metavar="N", help="Only models that hold a request of N tokens.")
@@ -59,7 +65,7 @@ class FittingModel:
 )
 @click.option("--sort", metavar="BY", default="downloads", help="downloads (default), size or speed.")
 @click.option("--limit", type=Whole(), metavar="N", default=25, help="Most lines. [default: 25]")
-@click.option("--registry", type=click.Path(path_type=Path), metavar="DIR", default=REGISTRY / "published",
+@click.option("--registry", type=click.Path(path_type=Path), metavar="DIR", default=published_dir,
               help="Published registry. [default: registry/published]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True)
 def what_fits(
