@@ -14,6 +14,8 @@ AUTO = "auto"
 """Asked for as a model: the router chooses by class. ``auto:technical`` names the class."""
 REFINER = "auto:refine"
 """Asked for as a model: one of the refiners, within the refinement budget."""
+EXACT_HEADER = "X-ModelScan-Exact"
+"""Sent by who evaluates a model: an answer of its successor or fallback would be scored as its own."""
 _DEFAULT_OUTPUT_TOKENS = 512
 """Output that a cost is estimated for when the request sets no bound."""
 
@@ -46,6 +48,7 @@ def needs_of(document: Mapping[str, Any], size: int, headers: Mapping[str, str],
         max_cost_usd=_max_cost(headers.get("X-ModelScan-Max-Cost")),
         session=headers.get("X-Session-Id"),
         openai_only=not chat,
+        exact=EXACT_HEADER in headers,
     )
 
 
@@ -73,7 +76,8 @@ def decide(table: RouteTable, name: str, needs: Needs, found: Classification) ->
             return Decision(routes, found.query_class, ("a refiner",), budget_s, is_refinement=True)
         if name == AUTO or name.startswith(f"{AUTO}:"):
             return _by_class(table, name, needs, found)
-        return Decision(table.attempts(name, needs), found.query_class, found.reasons, None)
+        routes = table.attempts(name, needs, fallbacks=not needs.exact)
+        return Decision(routes, found.query_class, found.reasons, None)
     except UnknownIdError as error:
         raise RouterError(404, "model_not_found", str(error)) from error
     except RequestRefusedError as error:

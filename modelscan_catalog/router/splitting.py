@@ -14,7 +14,7 @@ def split_decision(table: RouteTable, name: str, decision: Decision, needs: Need
     those of the primary, which stand by; the shadow gets copies of what the primary answers. A model that
     another one answers for altogether leads to the split of that one: its successor is tried on all who ask.
     """
-    if table.is_seller(name):
+    if needs.exact or table.is_seller(name):
         return decision
     decision = _followed(table, decision, needs)
     model = decision.routes[0].model.id

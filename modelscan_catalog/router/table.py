@@ -123,6 +123,8 @@ class Needs(NamedTuple):
     max_cost_usd: float | None = None
     session: str | None = None
     openai_only: bool = False
+    exact: bool = False
+    """The model that is named answers or none: no split, no other model."""
 
 
 class RouteTable:

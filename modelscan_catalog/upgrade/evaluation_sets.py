@@ -14,6 +14,7 @@ import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelscan_catalog.errors import FetchError, SettingsError
+from modelscan_catalog.router.decide import EXACT_HEADER
 
 _FENCE = re.compile(r"^```[a-z]*\n(.*)\n```$", re.DOTALL)
 REQUEST_TIMEOUT_S = 120.0
@@ -129,7 +130,7 @@ async def _ask_all(
     items: Sequence[EvaluationItem], base_url: str, model: str, key: str | None, concurrency: int
 ) -> list[str]:
     gate = asyncio.Semaphore(concurrency)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = {EXACT_HEADER: "true"} | ({"Authorization": f"Bearer {key}"} if key else {})
     async with httpx.AsyncClient(
         base_url=base_url.rstrip("/"), headers=headers, timeout=REQUEST_TIMEOUT_S
     ) as client:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from modelscan_catalog.router.decide import EXACT_HEADER
 from modelscan_catalog.upgrade.evaluation_sets import (
     REQUEST_TIMEOUT_S,
     EvaluationItem,
@@ -68,7 +69,7 @@ async def _sweep(
     max_tokens: int,
     key: str | None,
 ) -> list[RefinerResult]:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = {EXACT_HEADER: "true"} | ({"Authorization": f"Bearer {key}"} if key else {})
     results = []
     async with httpx.AsyncClient(
         base_url=base_url.rstrip("/"), headers=headers, timeout=REQUEST_TIMEOUT_S

@@ -247,6 +247,9 @@ def test_a_candidate_that_does_as_well_reaches_every_request(tmp_path):
             assert (upgrade.phase, upgrade.share) == ("full", 1.0), decision.reasons
             await going.until_split()
             assert set(await going.ask(100)) == {"new"}
+            before = going.upstream.asked["old"]
+            await going.score()
+            assert going.upstream.asked["old"] == before + 1, "its own model is scored, not its successor"
             upgrade, decision = await going.evaluate()
             assert upgrade.phase == "retired", decision.reasons
             assert set(await going.ask(50)) == {"new"}

@@ -181,6 +181,22 @@ def chained(splits):
     return RouteTable(configuration(urls, models=[*models(), oldest], splits=splits))
 
 
+def test_given_a_request_for_the_model_itself_when_split_then_it_is_left_alone():
+    arm, decision = arm_of(table_with({"canary": {"model": "new", "share": 1}}), exact=True)
+    assert (arm, decision.split) == ("primary", "")
+
+
+def test_given_a_request_for_the_model_itself_when_it_has_fallbacks_then_none_is_tried():
+    old, new = models()
+    urls = ["http://127.0.0.1:9/v1", "http://127.0.0.1:10/v1"]
+    table = RouteTable(
+        configuration(urls, models=[old | {"fallbacks": ["new"], "lossy_fallbacks": ["new"]}, new])
+    )
+    for exact, tried in ((False, ["old", "new"]), (True, ["old"])):
+        found = decide(table, "old", Needs(exact=exact), FOUND)
+        assert [route.model.id for route in found.routes] == tried
+
+
 def test_given_a_split_to_a_model_that_is_gone_when_served_then_it_is_idle_and_told():
     table = table_with({"canary": {"model": "gone", "share": 1}})
     assert arm_of(table)[1].split == ""
