@@ -55,4 +55,6 @@ def test_the_example_of_an_override_is_a_valid_one() -> None:
     check_document("override", overrides[0], "add-a-model.md")
     kept = (REPOSITORY_ROOT / "registry" / "overrides").glob("*.json")
     taken = {(row["record"], row["field"]) for path in kept for row in json.loads(path.read_bytes())}
-    assert not {(row["record"], row["field"]) for row in overrides} & taken, "a reader who tries it is refused"
+    assert not {(row["record"], row["field"]) for row in overrides} & taken, (
+        "a reader who tries it is refused"
+    )
