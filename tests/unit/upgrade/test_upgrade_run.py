@@ -17,12 +17,12 @@ from modelscan_catalog.router.splits import Split, read_splits, set_split, split
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.history import events
-from modelscan_catalog.upgrade import local
+from modelscan_catalog.upgrade import local, run
 from modelscan_catalog.upgrade.evaluation_sets import Scored, read_evaluation_set
 from modelscan_catalog.upgrade.gates import NOTHING, Figures
 from modelscan_catalog.upgrade.machine import Upgrade
 from modelscan_catalog.upgrade.policy import read_policy
-from modelscan_catalog.upgrade.records import decisions, store_score, upgrades
+from modelscan_catalog.upgrade.records import create_upgrade, decisions, store_score, upgrades
 from modelscan_catalog.upgrade.run import Upgrades, current_splits
 
 KEPT = Path(__file__).parents[3] / "registry" / "upgrade"
@@ -309,3 +309,32 @@ def test_a_process_killed_at_any_step_resumes_in_the_same_state(tmp_path: Path, 
         open_state(calm.upgrades.state) as other,
     ):
         assert [(u.phase, u.share) for u in upgrades(one)] == [(u.phase, u.share) for u in upgrades(other)]
+
+
+def test_a_start_that_was_killed_goes_on_at_the_next_evaluation(world: World) -> None:
+    with open_state(world.upgrades.state) as connection:
+        create_upgrade(connection, "lab/a", "lab/a", "lab/b", START)
+    assert world.upgrades.reconcile() == {}, "nothing is mirrored that was not decided"
+    assert world.run(1) == ["shadow 0.02"]
+    assert world.splits["lab/a"].shadow is not None
+
+
+def test_a_rollback_that_was_killed_before_it_reached_the_routers_reaches_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.upgrades.start("lab/a", "lab/a", "lab/b")
+    world.score("lab/b")
+    world.arms = {"primary": GOOD, "shadow": GOOD, "canary": GOOD}
+    while world.run(1)[-1] != "canary 0.1":
+        pass
+    world.arms = {"primary": GOOD, "canary": BAD}
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "set_splits", killed)
+        world.run(1)
+    assert world.splits["lab/a"].canary is not None, "the file is still the old one"
+    world.upgrades.reconcile()
+    assert world.splits == {}
