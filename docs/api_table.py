@@ -35,6 +35,13 @@ ROUTER = (
 _METHODS = ("get", "post", "put", "delete")
 
 
+def _query(told: dict[str, Any]) -> str:
+    """The parameters of one operation, without those of every list, as a query without values."""
+    names = [part["name"] for part in told.get("parameters", ()) if part["in"] == "query"]
+    own = [name for name in names if name not in ("page", "per_page")]
+    return f"?{'&'.join(own)}" if own else ""
+
+
 def endpoint_table(openapi: dict[str, Any]) -> str:
     """A row an operation, by tag and path."""
     rows = []
@@ -42,11 +49,10 @@ def endpoint_table(openapi: dict[str, Any]) -> str:
         for method in (name for name in _METHODS if name in operations):
             told = operations[method]
             who = "operators" if "401" in told["responses"] else "all"
-            rows.append((told.get("tags", [""])[0], path, method.upper(), who, told.get("summary", "")))
+            asked = (method.upper(), f"{path}{_query(told)}")
+            rows.append((told.get("tags", [""])[0], path, asked, who, told.get("summary", "")))
     text = ["| | endpoint | for | what |", "|---|---|---|---|"]
-    text += [
-        f"| {tag} | `{method} {path}` | {who} | {what} |" for tag, path, method, who, what in sorted(rows)
-    ]
+    text += [f"| {tag} | `{' '.join(asked)}` | {who} | {what} |" for tag, _, asked, who, what in sorted(rows)]
     text += [f"| router | `{method} {path}` | {who} | {what} |" for method, path, who, what in ROUTER]
     return "\n".join(text)
 

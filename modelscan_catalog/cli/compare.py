@@ -70,6 +70,10 @@ def _price(side: str) -> Any:
     return lambda one: figure((one["cheapest_offer"] or {}).get("price", {}).get(side))
 
 
+def _places(value: float | None, places: int) -> str:
+    return "-" if value is None else f"{value:,.{places}f}"
+
+
 _WORDS = {True: "yes", False: "no", None: "-"}
 _ROWS: dict[str, Any] = {
     "lab": lambda one: one["lab"],
@@ -96,9 +100,9 @@ _ON_GPU: dict[str, Any] = {
     "checkpoint": lambda on: on["checkpoint"] or "-",
     "engine": lambda on: on["engine"] or "-",
     "planned context": lambda on: tokens(on["context"]),
-    "requests at once": lambda on: figure(on["max_concurrency"]),
+    "requests at once": lambda on: _places(on["max_concurrency"], 1),
     "tok/s a request": lambda on: (
         "-" if on["decode_tok_s"] is None else "{:.0f}-{:.0f}".format(*on["decode_tok_s"])
     ),
-    "free GiB a card": lambda on: figure(on["headroom_gib"]),
+    "free GiB a card": lambda on: _places(on["headroom_gib"], 2),
 }

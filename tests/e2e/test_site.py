@@ -183,6 +183,7 @@ def test_the_first_tab_stop_leads_past_the_header(page: Page, host: str) -> None
 def test_a_models_page_has_documents_to_copy_and_who_said_what(page: Page, host: str) -> None:
     page.open(f"{host}model.html?id={MODEL}")
     page.until("document.querySelector('pre code').textContent.startsWith('vllm serve')")
+    assert f"modelscan manifest {MODEL} --gpu " in page.run("document.getElementById('launch').innerText")
     page.run("[...document.querySelectorAll('.tabs button')].find((b) => b.textContent === 'KServe').click()")
     page.until("document.querySelector('pre code').textContent.includes('InferenceService')")
     page.run("document.querySelector('.copy').click()")
