@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,16 @@ class _LazyGroup(click.Group):
             command = points[0].load()
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        asked = args[0]
+        if ctx.resilient_parsing or asked.startswith("-") or self.get_command(ctx, asked) is not None:
+            return super().resolve_command(ctx, args)
+        near = get_close_matches(asked, self.list_commands(ctx))
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise click.UsageError(f"No such command {asked!r}.{hint}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, text) in _COMMANDS.items()]

@@ -38,6 +38,14 @@ def test_an_unknown_command_is_refused_without_a_traceback() -> None:
     refused = run("conjure")
     assert refused.returncode == 2
     assert "No such command" in refused.stderr
+    assert "Did you mean" not in refused.stderr
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("fti", "fit"), ("catalogue", "catalog"), ("biuld", "build")])
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(typed: str, meant: str) -> None:
+    refused = run(typed)
+    assert refused.returncode == 2
+    assert f"Did you mean '{meant}'" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
