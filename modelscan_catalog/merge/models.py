@@ -138,7 +138,11 @@ class ModelBuilder:
 
     def _status_reason(self, book: ClaimBook) -> str | None:
         claim = book.chosen("status")
-        return f"says {claim.witness.name} {claim.note}".rstrip() if claim else None
+        if claim is None:
+            return None
+        if claim.witness.name == "sellers":
+            return f"{claim.note} sellers say so"
+        return f"{claim.witness.name.replace('_', ' ')} says so"
 
 
 def _category_of(modalities: Modalities) -> str | None:
