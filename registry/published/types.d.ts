@@ -218,6 +218,10 @@ export interface LocalDeployment {
   input?: string[];
   /** share among deployments of the same model */
   weight?: number;
+  /** what it costs you: USD per million tokens */
+  input_price?: number | null;
+  /** what it costs you: USD per million tokens */
+  output_price?: number | null;
 }
 
 /** What goes in and comes out: text, image, audio, video, pdf; sorted. */

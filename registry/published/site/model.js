@@ -104,7 +104,7 @@ function sellers(found) {
 const TARGETS = { "launch.sh": "Command", "compose.yaml": "Compose", "kserve.yaml": "KServe", "gpustack.json": "GPUStack" };
 
 function launch(found) {
-  if (!found.plans.length) return el("p", { class: "note" }, "No reference machine is known to hold it, so no document is published. The command modelscan fit plans for yours.");
+  if (!found.plans.length) return el("p", { class: "note" }, "No reference machine is known to hold it, so no document is published. The command modelscan fit plans for yours, and modelscan manifest writes its documents.");
   return found.plans.map((plan) => {
     const code = el("code", {});
     const box = el("pre", { class: "code", tabindex: "0", "aria-label": "Launch document" }, code);
@@ -126,6 +126,7 @@ function launch(found) {
       plan.reasons?.length ? el("p", { class: "meta" }, plan.reasons.join(" ")) : null,
       el("div", { class: "tabs" }, tabs, copyButton(code)),
       box,
+      el("p", { class: "meta" }, "For other cards, and for the other targets (four forms of KServe, KAITO, llm-d, SGLang, an air-gap list): ", el("code", {}, `modelscan manifest ${found.model.id} --gpu ${plan.gpu}:${plan.gpu_count} --target all --out ${found.model.id.split("/").at(-1)}`)),
     );
   });
 }
