@@ -1,7 +1,6 @@
 """The router's process: listens, bounds its clients, watches its configuration, stops in order."""
 
 import asyncio
-import contextlib
 import gc
 import json
 import logging
@@ -248,17 +247,21 @@ def run(
 
 
 _SWITCH_INTERVAL_S = 0.001
-"""How long the usage thread or a reload may keep requests waiting; Python's own 5 ms show in the p99."""
+"""How long another thread may keep requests waiting; Python's own 5 ms show in the p99."""
+
+
+def until_signalled() -> asyncio.Event:
+    """Make this process ready to serve; the event is set by SIGINT or SIGTERM."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    return stop
 
 
 async def _serve(make: Callable[[], Router], host: str, port: int, watched: Sequence[Path]) -> None:
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    stop = until_signalled()
     async with serving(make(), host, port, watched) as bound:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(name, stop.set)
         # What the start made lives as long as the process: walking it again and again shows in the p99.
         gc.collect()
         gc.freeze()

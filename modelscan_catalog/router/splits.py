@@ -57,11 +57,6 @@ def write_splits(path: Path, splits: Mapping[str, Split]) -> None:
         write_overlay(file, SplitsFile(splits=dict(splits)))
 
 
-def set_split(path: Path, model: str, split: Split | None) -> None:
-    """Change the split of ``model`` alone, null to forget it; raises ``SettingsError``."""
-    set_splits(path, {model: split})
-
-
 def set_splits(path: Path, changes: Mapping[str, Split | None]) -> None:
     """Change the splits of the models named, null to forget one; those of others stay as they are.
 

@@ -207,12 +207,3 @@ def load_client(client: GeneratedClient) -> ModuleType:
     except Exception as error:
         raise ClientGenerationError(f"{client.file}: does not load: {error}") from error
     return module
-
-
-def require_passed(checked: Iterable[Checked]) -> None:
-    """Raise ``ClientGenerationError`` naming the first clients that failed."""
-    failed = [f"{one.client.provider}: {one.findings[0]}" for one in checked if not one.passed]
-    if failed:
-        raise ClientGenerationError(
-            f"{len(failed)} clients failed their checks, such as {'; '.join(failed[:3])}"
-        )

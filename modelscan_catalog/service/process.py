@@ -1,23 +1,18 @@
 """The process of the service: listens on one address, obeys signals, lets requests finish."""
 
-import asyncio
-import contextlib
 import logging
-import signal
 import sys
 from collections.abc import Callable
 
 import uvloop
 
 from modelscan_catalog.router.emit import default_policy
-from modelscan_catalog.router.server import listening
+from modelscan_catalog.router.server import listening, until_signalled
 from modelscan_catalog.service.parts import tokens_of
 from modelscan_catalog.service.service import Service
 from modelscan_catalog.settings import Loaded
 
 LOGGER = logging.getLogger("modelscan.service")
-_SWITCH_INTERVAL_S = 0.001
-"""How long a thread of the API may keep the router's requests waiting; Python's own 5 ms show in the p99."""
 
 
 def run(load: Callable[[], Loaded]) -> None:
@@ -32,11 +27,7 @@ def run(load: Callable[[], Loaded]) -> None:
 
 
 async def _serve(load: Callable[[], Loaded], host: str, port: int, drain_s: float) -> None:
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop = until_signalled()
     service = Service(load)
     await service.start()
     try:

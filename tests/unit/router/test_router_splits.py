@@ -18,7 +18,7 @@ from modelscan_catalog.router.splits import (
     Canary,
     Split,
     read_splits,
-    set_split,
+    set_splits,
     split_of,
     write_splits,
 )
@@ -56,8 +56,8 @@ def test_given_splits_when_written_then_they_are_read_back_and_a_folder_names_it
     split = split_of(canary=("new", 0.1), shadow=("p1/new", 0.02))
     write_splits(tmp_path, {"old": split})
     assert read_splits(tmp_path / SPLITS_FILE) == {"old": split}
-    set_split(tmp_path, "other", split)
-    set_split(tmp_path, "old", None)
+    set_splits(tmp_path, {"other": split})
+    set_splits(tmp_path, {"old": None})
     assert read_splits(tmp_path) == {"other": split}
 
 
@@ -82,7 +82,7 @@ def test_given_a_damaged_file_when_laid_over_then_it_is_named_and_nothing_is_ove
     with pytest.raises(SettingsError, match=r"splits\.json: splits\.old\.canary\.share"):
         read_overlaid(path, tmp_path)
     with pytest.raises(SettingsError):
-        set_split(tmp_path, "old", None)
+        set_splits(tmp_path, {"old": None})
     assert "7" in (tmp_path / SPLITS_FILE).read_text()
 
 

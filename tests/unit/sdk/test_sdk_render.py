@@ -12,7 +12,7 @@ from sdk_samples import CHAT, interface
 
 from modelscan_catalog.errors import ClientGenerationError
 from modelscan_catalog.onboarding.published import catalogue_of, onboarding_files, stored_interfaces
-from modelscan_catalog.sdk.check import check_clients, load_client, require_passed
+from modelscan_catalog.sdk.check import check_clients, load_client
 from modelscan_catalog.sdk.contract import client_classes
 from modelscan_catalog.sdk.interface import Auth, Endpoint, Parameter
 from modelscan_catalog.sdk.render import check_names, class_stem, generate, module_name, python_literal
@@ -132,7 +132,7 @@ def test_a_custom_interface_becomes_methods_that_send_what_it_says() -> None:
     )
     (checked,) = check_clients([(generate(made), made)])
     assert checked.findings == ()
-    require_passed([checked])
+    assert checked.passed
     assert '_stream("stream_it", {"stream": True, **body}, "", query or {})' in checked.client.text
 
 
@@ -145,5 +145,4 @@ def test_a_client_that_does_not_keep_the_contract_is_refused() -> None:
     )
     (checked,) = check_clients([(broken, wrong)])
     assert not checked.passed
-    with pytest.raises(ClientGenerationError, match="does not import"):
-        require_passed([checked])
+    assert "does not import" in checked.findings[0]

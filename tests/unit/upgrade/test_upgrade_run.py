@@ -13,7 +13,7 @@ import pytest
 
 from modelscan_catalog.errors import StateError, UnknownIdError
 from modelscan_catalog.notify import Notice
-from modelscan_catalog.router.splits import Split, read_splits, set_split, split_of
+from modelscan_catalog.router.splits import Split, read_splits, set_splits, split_of
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.history import events
@@ -192,7 +192,7 @@ def test_a_model_cannot_follow_the_one_that_took_over_from_it(world: World) -> N
 def test_splits_of_models_that_were_never_upgraded_stay(world: World) -> None:
     own = split_of(canary=("lab/y", 0.3))
     world.upgrades.splits_file.parent.mkdir(parents=True)
-    set_split(world.upgrades.splits_file, "lab/x", own)
+    set_splits(world.upgrades.splits_file, {"lab/x": own})
     world.upgrades.start("lab/a", "lab/a", "lab/b")
     assert set(world.splits) == {"lab/a", "lab/x"}
     world.upgrades.stop("lab/a", "enough")
