@@ -19,6 +19,7 @@ from modelscan_catalog.api.document import OPENAPI_VERSION
 from modelscan_catalog.api.hot import MOST_BODY_BYTES
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.static import static_documents
+from modelscan_catalog.deploy.weights.library import Usage
 from modelscan_catalog.errors import PublishError
 
 
@@ -43,7 +44,7 @@ def data(client: TestClient, path: str) -> Any:
 @pytest.mark.parametrize(
     "path",
     [
-        "/health", "/healthz", "/system/info", "/models", "/models/stable", "/models/refiners",
+        "/health", "/healthz", "/models", "/models/stable", "/models/refiners",
         "/models/capability/tool_use", "/models/provider/openai", f"/models/{MODEL}", f"/models/{QWEN}",
         f"/models/{MODEL}/offers", f"/models/{MODEL}/compatibility",
         f"/models/{MODEL}/manifest?profile=rtx-4090",
@@ -61,6 +62,24 @@ def test_every_read_endpoint_answers_in_the_envelope_with_a_tag(client: TestClie
     assert (again.status_code, again.content) == (304, b"")
     if isinstance(body["data"], list):
         assert body["total"] >= len(body["data"])
+
+
+def test_what_is_read_anew_each_time_keeps_its_tag_only_while_the_reading_is_the_same(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = iter([5_000, 5_000, 4_096])
+
+    def usage(root: Path, threshold: float) -> Usage:
+        return Usage(root, 0, 0, 0, 10_000, next(readings), threshold)
+
+    monkeypatch.setattr("modelscan_catalog.api.system.usage", usage)
+    first = client.get("/system/info")
+    known = {"if-none-match": first.headers["etag"]}
+    assert client.get("/system/info", headers=known).status_code == 304
+    later = client.get("/system/info", headers=known)
+    assert later.status_code == 200
+    assert later.json()["data"]["pvc"]["disk_free_bytes"] == 4_096
+    assert later.headers["etag"] != first.headers["etag"]
 
 
 def test_the_registry_list_has_the_rows_that_its_readers_expect(client: TestClient) -> None:
