@@ -138,6 +138,7 @@ class UsageStore:
             self._thread.join()
         self.flush()
         self._store.close()
+        self._keys = tuple  # FastAPI remembers the endpoints of former applications, they this, this a router
 
     def stored_keys(self) -> list[KeyRow]:
         """The state of keys as last stored."""

@@ -13,6 +13,7 @@ from service_samples import CHAT, Upstream, loader, publish, router_config, serv
 from modelscan_catalog.api import system
 from modelscan_catalog.api.snapshot import Snapshot
 from modelscan_catalog.errors import PublishError, SettingsError
+from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.config import config_bytes
 from modelscan_catalog.router.splits import read_splits
 from modelscan_catalog.service import bridge
@@ -174,7 +175,7 @@ def test_every_path_of_the_router_reaches_it_and_none_of_the_api_does(tmp_path: 
     asyncio.run(asked())
 
 
-def test_a_restart_lets_go_of_the_former_registry(tmp_path: Path) -> None:
+def test_a_restart_lets_go_of_the_former_registry_and_router(tmp_path: Path) -> None:
     async def asked() -> None:
         publish(tmp_path / "published", "http://127.0.0.1:9/v1")
         async with serving(loader(tmp_path)) as (session, service):
@@ -184,7 +185,8 @@ def test_a_restart_lets_go_of_the_former_registry(tmp_path: Path) -> None:
                 while (await _ask(session, "/health"))[0] == 503:
                     await asyncio.sleep(0.05)
             gc.collect()
-            assert sum(type(one) is Snapshot for one in gc.get_objects()) == 1
+            held = [type(one) for one in gc.get_objects()]
+            assert (held.count(Snapshot), held.count(Router)) == (1, 1)
 
     asyncio.run(asked())
 
