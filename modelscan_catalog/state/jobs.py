@@ -106,13 +106,14 @@ def end_job(
     *,
     result: Mapping[str, Any] | None = None,
     error: str | None = None,
-) -> None:
-    """Close a job once; a job that has ended stays as it ended."""
-    connection.execute(
+) -> bool:
+    """Close a job once; false for one that has ended, which stays as it ended."""
+    closed = connection.execute(
         "UPDATE jobs SET state = ?, result = ?, error = ?, ended_at = ? "
         "WHERE id = ? AND state IN ('pending', 'running')",
         (state, None if result is None else json.dumps(result, sort_keys=True), error, now(), identifier),
     )
+    return closed.rowcount == 1
 
 
 def cancel_job(connection: sqlite3.Connection, identifier: str) -> Job:

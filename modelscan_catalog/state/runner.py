@@ -1,6 +1,7 @@
 """Runs the work of a job: claims it, beats for it, and writes down how it ended whatever happens."""
 
 import logging
+import math
 import sqlite3
 import threading
 import time
@@ -37,8 +38,9 @@ def run_job(path: Path, identifier: str, work: Work, *, timeout_s: float | None 
     """Run ``work`` in this thread as the job; its result is kept, its error too.
 
     A ``ModelScanError`` ends the job as failed with its message, ``JobCancelledError`` as cancelled; any
-    other exception ends it as failed and is raised again. After ``timeout_s`` seconds the next report
-    fails the job. Raises ``StateConflictError`` when the job has ended or another process runs it.
+    other exception ends it as failed and is raised again. After ``timeout_s`` seconds the job has failed,
+    even while the work is in one long call; the work hears of it at its next report. Raises
+    ``StateConflictError`` when the job has ended or another process runs it.
     """
     with open_state(path) as connection:
         if not start_job(connection, identifier):
@@ -47,11 +49,11 @@ def run_job(path: Path, identifier: str, work: Work, *, timeout_s: float | None 
 
         def report(**progress: Any) -> None:
             if timeout_s is not None and time.monotonic() - started > timeout_s:
-                raise StateError(f"not done within {timeout_s:.0f} s")
+                raise StateError(_too_long(timeout_s))
             beat(connection, identifier, **progress)
 
         try:
-            with _heart(path, identifier):
+            with _heart(path, identifier, timeout_s):
                 result = work(report)
         except JobCancelledError as error:
             _close(connection, identifier, "cancelled", error=str(error))
@@ -83,17 +85,31 @@ def run_in_thread(
 
 
 @contextmanager
-def _heart(path: Path, identifier: str) -> Iterator[None]:
-    """Beats while the work is in one long call, so that nobody takes the job for lost."""
+def _heart(path: Path, identifier: str, timeout_s: float | None) -> Iterator[None]:
+    """Beats while the work is in one long call, so that nobody takes the job for lost.
+
+    Ends the job in the state when its time is over, or when the work has not heard of a cancellation for as
+    long as a lost job is waited for: a thread that hangs cannot be stopped, but nobody waits for it.
+    """
     stop = threading.Event()
+    until = math.inf if timeout_s is None else time.monotonic() + timeout_s
 
     def run() -> None:
-        with open_state(path) as connection:
-            while not stop.wait(LOST_AFTER_S / 4):
-                try:
+        while not stop.wait(max(0.0, min(LOST_AFTER_S / 4, until - time.monotonic()))):
+            try:
+                with open_state(path) as connection:
+                    if time.monotonic() >= until and timeout_s is not None:
+                        _close(connection, identifier, "failed", error=_too_long(timeout_s))
+                        return
                     beat(connection, identifier)
-                except JobCancelledError:
-                    return  # the work hears of it at its own next report
+            except JobCancelledError as error:
+                if not stop.wait(LOST_AFTER_S):
+                    with open_state(path) as connection:
+                        _close(connection, identifier, "cancelled", error=str(error))
+                return
+            except StateError as error:
+                LOGGER.warning("job %s has no beat: %s", identifier, error)
+                stop.wait(LOST_AFTER_S / 4)  # the time of the job may be over: not at once again
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -104,6 +120,10 @@ def _heart(path: Path, identifier: str) -> Iterator[None]:
         thread.join()
 
 
+def _too_long(timeout_s: float) -> str:
+    return f"not done within {timeout_s:g} s"
+
+
 def _close(
     connection: sqlite3.Connection,
     identifier: str,
@@ -112,7 +132,8 @@ def _close(
     result: Mapping[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
-    end_job(connection, identifier, state, result=result, error=error)
+    if not end_job(connection, identifier, state, result=result, error=error):
+        return  # its time was over, or somebody else ended it
     ended = job(connection, identifier)
     write_event(
         connection, f"job.{ended.state}", f"{ended.kind}:{ended.subject}", {"error": error}, identifier

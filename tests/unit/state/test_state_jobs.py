@@ -1,5 +1,7 @@
 """Jobs: created once, claimed by one, cancelled at the next report, taken up again when lost."""
 
+import sqlite3
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +10,10 @@ from typing import Any
 import pytest
 
 from modelscan_catalog.errors import JobCancelledError, ModelScanError, StateError, UnknownIdError
+from modelscan_catalog.state import runner
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.history import events
-from modelscan_catalog.state.jobs import beat, cancel_job, create_job, end_job, job, jobs, start_job
+from modelscan_catalog.state.jobs import Job, beat, cancel_job, create_job, end_job, job, jobs, start_job
 from modelscan_catalog.state.runner import Report, run_in_thread, run_job
 
 
@@ -157,6 +160,51 @@ def test_work_that_takes_too_long_fails(path: Path) -> None:
     assert ended.state == "failed"
     assert ended.error is not None
     assert "not done within" in ended.error
+
+
+def test_work_that_hangs_has_failed_when_its_time_is_over_and_is_no_success_afterwards(path: Path) -> None:
+    identifier, go = _new(path), threading.Event()
+
+    def hangs(report: Report) -> Mapping[str, Any]:
+        go.wait(60)
+        return {"late": True}
+
+    thread = run_in_thread(path, identifier, hangs, timeout_s=0.05)
+    with open_state(path) as connection:
+        ended = _wait_for(connection, identifier, "failed")
+        assert ended.error == "not done within 0.05 s"
+        go.set()
+        thread.join(30)
+        assert (job(connection, identifier).state, job(connection, identifier).result) == ("failed", None)
+        assert [event.kind for event in events(connection)] == ["job.failed"]
+
+
+def test_work_that_does_not_hear_of_its_cancellation_is_closed_by_its_heart(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOST_AFTER_S", 0.1)
+    identifier, go = _new(path), threading.Event()
+
+    def deaf(report: Report) -> Mapping[str, Any]:
+        go.wait(60)
+        return {}
+
+    thread = run_in_thread(path, identifier, deaf)
+    with open_state(path) as connection:
+        _wait_for(connection, identifier, "running")
+        cancel_job(connection, identifier)
+        _wait_for(connection, identifier, "cancelled")
+    go.set()
+    thread.join(30)
+
+
+def _wait_for(connection: sqlite3.Connection, identifier: str, state: str) -> Job:
+    for _ in range(3000):
+        found = job(connection, identifier)
+        if found.state == state:
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"{identifier} is {found.state}, not {state}")
 
 
 def test_a_beat_of_a_job_that_has_ended_stops_the_work(path: Path) -> None:
