@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ _MEMORY = re.compile(
 )
 _PARAMETERS = re.compile(
     r"\b(under|below|up to|at most|less than|smaller than|over|above|at least|more than|larger than)\s+"
-    r"(\d+(?:\.\d+)?)\s*([bm])\b"
+    r"(\d+(?:\.\d+)?)\s*([bm])\b(?:\s+param(?:eter)?s?\b)?"
 )
 _CONTEXT = re.compile(
-    r"\b(?:at least |over |with )?(\d+(?:\.\d+)?)\s*([km])\s+(?:tokens?\s+)?context\b"
-    r"|\bcontext (?:of )?(\d+)\s*([km])\b"
+    r"\b(?:at least |over |with )?(\d+(?:\.\d+)?)\s*([km])\s+(?:tokens?\s+(?:of\s+)?)?context\b"
+    r"|\bcontext (?:length |window )?(?:(?:of|over|above|at least|more than|longer than) )*(\d+)\s*([km])\b"
 )
 _ABOVE = frozenset({"over", "above", "at least", "more than", "larger than"})
 _SCALE = {"m": 10**6, "b": 10**9}
@@ -41,6 +41,12 @@ class Query:
     least_parameters: float | None = None
     most_parameters: float | None = None
     least_context: int | None = None
+
+    @property
+    def asks_for_facts(self) -> bool:
+        """Whether more is asked for than a name."""
+        bounds = (self.most_memory_gib, self.least_parameters, self.most_parameters, self.least_context)
+        return bool(self.wishes) or any(bound is not None for bound in bounds)
 
     @property
     def order(self) -> str | None:
@@ -82,7 +88,7 @@ def parse_query(text: str) -> Query:
         bounds["least_context"] = int(float(number) * (1000 if unit == "k" else 10**6))
         return " "
 
-    rest = _CONTEXT.sub(context, _MEMORY.sub(memory, _PARAMETERS.sub(parameters, rest)))
+    rest = _PARAMETERS.sub(parameters, _MEMORY.sub(memory, _CONTEXT.sub(context, rest)))
     known = vocabulary()
     wishes: list[Mapping[str, Any]] = []
 
@@ -93,5 +99,6 @@ def parse_query(text: str) -> Query:
         return " "
 
     rest = known["pattern"].sub(wish, rest)
-    words = tuple(word for word in words_of(rest) if word not in known["fillers"])
-    return Query(words, tuple(wishes), **bounds)
+    asked = Query((), tuple(wishes), **bounds)
+    talk = {*known["fillers"], *(known["talk"] if asked.asks_for_facts else ())}
+    return replace(asked, words=tuple(word for word in words_of(rest) if word not in talk))

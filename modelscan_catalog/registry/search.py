@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +16,7 @@ from modelscan_catalog.registry.files import VIEW, RegistryFiles, Row
 from modelscan_catalog.registry.query import Query, parse_query, words_of
 
 _NAME, _FAMILY, _LAB, _ALIAS = 1.0, 0.7, 0.7, 0.4
-_SPLIT, _PREFIX, _SPELLING = 0.6, 0.5, 0.5
+_JOINED, _SPLIT, _PREFIX, _SPELLING = 0.9, 0.6, 0.5, 0.5
 _LEAST_LIKENESS = 0.76
 _LETTERS_DIGITS = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
 _PARTS_OF_NAMES = 2
@@ -48,7 +48,7 @@ class _Model:
     name: tuple[str, ...]
     min_vram_gib: float | None
     prior: float
-    """Between 0 and about 2: downloads, sellers, age."""
+    """Between 0 and about 3: downloads, sellers, age, maker."""
 
 
 class SearchIndex:
@@ -64,6 +64,9 @@ class SearchIndex:
             if least is not None:
                 memory[row["model"]] = min(least, memory.get(row["model"], math.inf))
         rows = list(models)
+        sold = Counter[str]()
+        for row in rows:
+            sold[row["lab"]] += row.get("offers", 0)
         newest = max((row["release_date"] for row in rows if row.get("release_date")), default="")
         self._models = [
             _Model(
@@ -71,7 +74,7 @@ class SearchIndex:
                 words=_words(row),
                 name=words_of(row["id"].partition("/")[2]),
                 min_vram_gib=memory.get(row["id"]),
-                prior=_prior(row, downloads[row["id"]], newest),
+                prior=_prior(row, downloads[row["id"]], sold[row["lab"]], newest),
             )
             for row in rows
         ]
@@ -95,12 +98,16 @@ class SearchIndex:
         found = self._rank(query)
         if query.wishes and not query.order and (query.words or not found):
             # "large" is a size in "large vision models" and a name in "mistral large".
-            named = self._rank(Query(words_of(text), ()))
-            if found:
-                spelled = set(words_of(text))
-                named = [(score, model) for score, model in named if spelled <= model.words.keys()]
+            spelled = [set(reading) for reading in self._readings(words_of(text))]
+            named = [
+                one
+                for one in self._rank(Query(words_of(text), ()))
+                if any(reading <= one[1].words.keys() for reading in spelled)
+            ]
             ids = {model.row["id"] for _, model in named}
-            found = named + [(score, model) for score, model in found if model.row["id"] not in ids]
+            found = named + [one for one in found if one[1].row["id"] not in ids]
+        if not found and query.words:
+            found = self._rank(Query(query.words, ()))
         return tuple(self._hit(model, score) for score, model in found[:limit])
 
     def everything(self) -> tuple[Hit, ...]:
@@ -114,11 +121,18 @@ class SearchIndex:
         # Of "rerank for rag" no model serves both uses; one is enough then.
         serving = [model for model in held if all(_serves(model, wish) for wish in uses)]
         held = serving or [model for model in held if any(_serves(model, wish) for wish in uses)]
-        meanings = [self._meanings(word) for word in query.words]
-        if query.wishes:
+        readings = [[self._meanings(word) for word in words] for words in self._readings(query.words)]
+        if query.asks_for_facts:
             # Beside a wish, a word that no name has ("documents") is talk; alone it finds nothing.
-            meanings = [found for found in meanings if max(found.values(), default=0.0) == 1.0]
-        scored = [(score, model) for model in held if (score := self._score(model, query, meanings)) > 0]
+            readings = [
+                [found for found in reading if max(found.values(), default=0.0) == 1.0]
+                for reading in readings
+            ]
+        scored = [
+            (score, model)
+            for model in held
+            if (score := max(self._score(model, query, reading) for reading in readings)) > 0
+        ]
         if query.order in ("price", "free"):
             priced = [
                 (score, model)
@@ -135,6 +149,15 @@ class SearchIndex:
                 scored, key=lambda one: (one[1].row.get("release_date") or "", one[0]), reverse=True
             )
         return sorted(scored, key=lambda one: (-one[0], one[1].row["id"]))
+
+    def _readings(self, words: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """``words`` as they are, and with two of them as the start of one name: "smol lm" is smollm."""
+        joined = [words]
+        for place, pair in enumerate(pairwise(words)):
+            whole = "".join(pair)
+            if any(known.startswith(whole) for known in self._documents):
+                joined.append((*words[:place], whole, *words[place + 2 :]))
+        return joined
 
     def _meanings(self, word: str) -> Mapping[str, float]:
         """Known words that ``word`` may mean, each with its share: itself, its start, its likely spelling."""
@@ -222,17 +245,23 @@ def _words(row: Row) -> dict[str, float]:
         joined = [first + second for first, second in pairwise(pieces)]
         split = [part for piece in pieces if len(parts := _LETTERS_DIGITS.findall(piece)) >= _PARTS_OF_NAMES
                  for part in parts]  # fmt: skip
-        for word, share in [*((w, 1.0) for w in pieces), *((w, _SPLIT) for w in [*joined, *split])]:
+        shares = ((pieces, 1.0), (joined, _JOINED), (split, _SPLIT))
+        for word, share in ((word, share) for some, share in shares for word in some):
             words[word] = max(words.get(word, 0.0), weight * share)
     return words
 
 
-def _prior(row: Row, downloads: int, newest: str) -> float:
+def _prior(row: Row, downloads: int, lab_offers: int, newest: str) -> float:
+    """How likely a model is meant, whatever is asked: its use, its age, and how much its maker's are sold.
+
+    The last tells a maker from those who upload others' weights again.
+    """
     age_years = 5.0
     if newest and row.get("release_date"):
         age_years = _months(newest) / 12 - _months(row["release_date"]) / 12
     used = math.log10(1 + downloads) / 8 + math.log10(1 + row.get("offers", 0)) / 2
-    return max(0.0, used - 0.15 * min(age_years, 5.0) + 0.75) * (
+    maker = 0.15 * math.log10(1 + lab_offers)
+    return max(0.0, used + maker - 0.15 * min(age_years, 5.0) + 0.75) * (
         0.2 if row.get("status") == "deprecated" else 1
     )
 
@@ -253,7 +282,8 @@ def _holds(model: _Model, query: Query) -> bool:
     for bound, value, sign in bounds:
         if bound is not None and (value is None or sign * value > sign * bound):
             return False
-    return all(_grants(model, wish) for wish in query.wishes)
+    named = {category for wish in query.wishes for category in wish.get("category", ())}
+    return all(_grants(model, wish, named) for wish in query.wishes)
 
 
 def _is_use(wish: Mapping[str, Any]) -> bool:
@@ -266,9 +296,10 @@ def _serves(model: _Model, wish: Mapping[str, Any]) -> bool:
     return by_category or any(word in model.words for word in wish.get("name_words", ()))
 
 
-def _grants(model: _Model, wish: Mapping[str, Any]) -> bool:
+def _grants(model: _Model, wish: Mapping[str, Any], named: Set[str]) -> bool:
+    """Whether it has what one wish asks for; ``named`` are the categories that another wish asks for."""
     row = model.row
-    if row.get("category") in wish.get("not_category", ()):
+    if row.get("category") in wish.get("not_category", ()) and row.get("category") not in named:
         return False
     if "tag" in wish and wish["tag"] not in row.get("tags", ()):
         return False

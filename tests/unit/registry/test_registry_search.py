@@ -27,6 +27,8 @@ def index(published: Path) -> SearchIndex:
         ("transcription", "openai/whisper-large-v3"),
         ("qwen 2.5 vl", "alibaba/qwen2.5-vl-7b-instruct"),
         ("gpt4o", "openai/gpt-4o"),
+        ("qwen 3 8b", "alibaba/qwen3-8b"),
+        ("read and transcribe two German documents", "openai/whisper-large-v3"),
     ],
 )
 def test_the_model_that_is_meant_comes_first(index: SearchIndex, text: str, first: str) -> None:
@@ -54,6 +56,36 @@ def test_a_query_is_read_as_facts_and_names() -> None:
     assert query.words == ("qwen",)
     assert (query.most_memory_gib, query.least_context, query.most_parameters) == (24.0, 128_000, 1e10)
     assert [wish["tag"] for wish in query.wishes] == ["reasoning"]
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("under 3b parameters", {"most_parameters": 3e9}),
+        ("context over 500k tokens", {"least_context": 500_000}),
+        ("context length of at least 1m", {"least_context": 10**6}),
+    ],
+)
+def test_a_bound_alone_is_a_query(text: str, bound: dict[str, float]) -> None:
+    query = parse_query(text)
+    assert query.words == ()
+    assert query.asks_for_facts
+    assert {name: getattr(query, name) for name in bound} == bound
+
+
+def test_facts_that_no_model_has_find_nothing_that_is_merely_spelled_alike(index: SearchIndex) -> None:
+    assert index.search("vision model that runs on 1 GB") == ()
+
+
+def test_a_maker_comes_before_one_who_uploads_its_weights_again() -> None:
+    facts = {"parameters": {}, "tags": []}
+    models = [
+        {"id": "again/bge-m3", "name": "bge m3", "lab": "again", **facts},
+        {"id": "maker/bge-m3", "name": "bge m3", "lab": "maker", **facts},
+        {"id": "maker/other", "name": "other", "lab": "maker", "offers": 9, **facts},
+    ]
+    downloads = [{"id": "again/bge-m3", "model": "again/bge-m3", "downloads": 3}]
+    assert SearchIndex(models, downloads, {}).search("bge m3")[0].model == "maker/bge-m3"
 
 
 @given(st.text(max_size=2 * MOST_CHARACTERS))
