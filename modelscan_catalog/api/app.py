@@ -58,7 +58,7 @@ def create_app(
         dependencies=[Depends(known_parameters_only)],
     )
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
-    add_error_handlers(app)
+    add_error_handlers(app, context.told)
     app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path), name="docs assets")
     for router in (
         document_routes(),

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
@@ -55,11 +55,44 @@ class ApiContext:
     @property
     def guarded(self) -> bool:
         """Whether a caller without a token is refused."""
+        return not self.trusts(Request({"type": "http", "headers": []}))
+
+    def trusts(self, request: Request) -> bool:
+        """Whether a caller may know where things lie: with the token, and everybody where there is none."""
         try:
-            self.authorized(Request({"type": "http", "headers": []}))
+            self.authorized(request)
         except HTTPException:
-            return True
-        return False
+            return False
+        return True
+
+    def told(self, request: Request, value: Any) -> Any:
+        """``value`` as the caller may read it: for those who are not trusted, directories by name only."""
+        return value if self.trusts(request) else _by_name(value, self._places())
+
+    def _places(self) -> list[tuple[str, str]]:
+        settings = self.settings
+        places = {
+            "(registry)": self.served.published,
+            "(weights)": settings.weights_dir,
+            "(state)": settings.state_file.parent,
+            "(data)": settings.data_dir,
+            "(hand-kept data)": settings.registry_dir,
+            "(home)": Path.home(),
+        }
+        spelled = {str(way): name for name, path in places.items() for way in (path.absolute(), path)}
+        return sorted(spelled.items(), key=lambda place: -len(place[0]))
+
+
+def _by_name(value: Any, places: list[tuple[str, str]]) -> Any:
+    if isinstance(value, str):
+        for path, name in places:
+            value = value.replace(path, name)
+        return value
+    if isinstance(value, dict):
+        return {key: _by_name(inner, places) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_by_name(inner, places) for inner in value]
+    return value
 
 
 def bearer(token: str | None) -> Guard:

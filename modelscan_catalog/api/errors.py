@@ -1,7 +1,7 @@
 """The one shape of every refusal: what happened, in which field, and what was probably meant."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -87,16 +87,20 @@ def error_answer(
     return JSONResponse(ErrorAnswer(error=body).model_dump(), status, {**asks, **(headers or {})})
 
 
-def add_error_handlers(app: FastAPI) -> None:
-    """Answer every exception in the one shape; what nobody foresaw is logged and not repeated."""
+def add_error_handlers(app: FastAPI, told: Callable[[Request, str], str]) -> None:
+    """Answer every exception in the one shape; what nobody foresaw is logged and not repeated.
+
+    ``told`` makes a message what its caller may read.
+    """
 
     @app.exception_handler(ModelScanError)
-    async def known(_: Request, error: ModelScanError) -> JSONResponse:
+    async def known(request: Request, error: ModelScanError) -> JSONResponse:
+        text = told(request, str(error))
         for kind, status, code in _STATUSES:
             if isinstance(error, kind):
                 candidates = getattr(error, "candidates", ())
-                return error_answer(status, code, str(error), getattr(error, "field", None) or "", candidates)
-        return error_answer(400, "refused", str(error))
+                return error_answer(status, code, text, getattr(error, "field", None) or "", candidates)
+        return error_answer(400, "refused", text)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

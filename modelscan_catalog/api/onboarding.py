@@ -12,7 +12,8 @@ from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import Page, paged
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
-from modelscan_catalog.errors import OnboardingError, StateError
+from modelscan_catalog.errors import OnboardingError, SettingsError, StateError
+from modelscan_catalog.key_hosts import as_host
 from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.logs import logged_tries
 from modelscan_catalog.onboarding.providers import added_providers
@@ -32,6 +33,13 @@ def _web_address(where: str) -> str:
     if where and not where.startswith("https://"):
         raise ValueError("expected an https:// address; files are read by `modelscan add` only")
     return where
+
+
+def _key_host(text: str) -> str:
+    try:
+        return as_host(text) if text else ""
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
 
 
 WebAddress = Annotated[str, Field(max_length=500), AfterValidator(_web_address)]
@@ -56,6 +64,9 @@ class AddBody(ProviderBody):
         default=None,
         validation_alias=AliasChoices("key", "api_key"),
         description="where its key lies, env:NAME or file:PATH; never the key",
+    )
+    key_host: Annotated[str, AfterValidator(_key_host)] = Field(
+        default="", max_length=300, description="the host that the key belongs to, where nobody has said so"
     )
     apply: bool = False
 
@@ -88,7 +99,9 @@ def onboarding_routes(context: ApiContext) -> APIRouter:
     @router.post("/providers/add", **guarded)
     def add(body: AddBody) -> Any:
         """Find out how a provider is called, make and check its client, have the router serve it: a job."""
-        return envelope(_begin(context, "add_provider", body, "store", body.key, apply=body.apply))
+        return envelope(
+            _begin(context, "add_provider", body, "store", body.key, body.key_host, apply=body.apply)
+        )
 
     @router.post("/discover", **guarded)
     def discover(body: ProviderBody) -> Any:
@@ -152,6 +165,7 @@ def _begin(
     body: ProviderBody,
     last: StepName,
     key: str | None = None,
+    key_host: str = "",
     *,
     apply: bool = False,
 ) -> dict[str, Any]:
@@ -167,6 +181,7 @@ def _begin(
         live=not body.offline,
         refresh=body.refresh,
         key=key,
+        key_host=key_host,
         openapi=body.openapi,
         docs=body.docs,
         apply=apply,

@@ -36,7 +36,7 @@ class Served:
     def __init__(
         self, published: Path, overlays: Path | None = None, look_every_s: float = _LOOK_EVERY_S
     ) -> None:
-        self._published = published
+        self.published = published
         self._overlays = overlays
         self._look_every_s = look_every_s
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class Served:
     def now(self) -> Snapshot:
         """The snapshot as it was last looked for; raises ``PublishError`` after ``release``."""
         if self._now is None:
-            raise PublishError(f"{self._published}: is no longer served here")
+            raise PublishError(f"{self.published}: is no longer served here")
         return self._now
 
     def release(self) -> None:
@@ -88,20 +88,20 @@ class Served:
 
     def _stamp(self) -> tuple[int, int]:
         try:
-            found = (self._published / "index.json").stat()
+            found = (self.published / "index.json").stat()
         except OSError:
             return (0, 0)
         return found.st_ino, found.st_mtime_ns
 
     def _load(self) -> Snapshot:
         stamp = self._stamp()
-        registry = Registry(self._published, self._overlays)
-        faults = verify_published(self._published)
+        registry = Registry(self.published, self._overlays)
+        faults = verify_published(self.published)
         if faults:
             raise PublishError(
-                f"{self._published}: {len(faults)} files are not as the index says, such as {faults[0]}; "
+                f"{self.published}: {len(faults)} files are not as the index says, such as {faults[0]}; "
                 "publish anew with `modelscan build`"
             )
-        index = read_index(self._published)
+        index = read_index(self.published)
         assert index is not None
         return Snapshot(registry, ApiCatalogue(registry.files), index, stamp)

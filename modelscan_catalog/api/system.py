@@ -28,7 +28,7 @@ def system_routes(context: ApiContext) -> APIRouter:
 
     @router.get("/health", response_model=Answer)
     @router.get("/healthz", response_model=Answer)
-    def health() -> Any:
+    def health(request: Request) -> Any:
         """Whether it serves, and which registry."""
         now = served.current()
         state: dict[str, Any] = {
@@ -38,12 +38,29 @@ def system_routes(context: ApiContext) -> APIRouter:
         }
         if context.service is not None:
             state["components"] = context.service.components()
-        return envelope({"status": "ok" if served.last_refusal is None else "stale", **state})
+        status = "ok" if served.last_refusal is None else "stale"
+        return envelope(context.told(request, {"status": status, **state}))
 
     @router.get("/system/info", response_model=Answer)
-    def info() -> Any:
-        """Version, counts, sources, GPU profiles, places, recent jobs and events, warnings."""
+    def info(request: Request) -> Any:
+        """Version, counts, sources, GPU profiles; places, jobs, events and warnings for holders of the token.
+
+        Where no token is set, everybody on this machine is one. What is withheld is null.
+        """
         now, index, settings = served.current(), served.current().index, context.settings
+        paths = {
+            "registry": str(now.registry.published),
+            "state": None if context.state is None else str(context.state),
+            "weights": str(settings.weights_dir),
+            "inference_model_root": settings.inference_model_root,
+        }
+        private: dict[str, Any] = {
+            "paths": paths,
+            "warnings": list(context.warnings),
+            **_recent(context.state),
+        }
+        if not context.trusts(request):
+            private = dict.fromkeys(private)
         return envelope(
             {
                 "version": __version__,
@@ -52,16 +69,9 @@ def system_routes(context: ApiContext) -> APIRouter:
                 "counts": dict(index.counts),
                 "sources": [state.model_dump(mode="json") for state in index.sources],
                 "gpu_profiles": now.gpus,
-                "paths": {
-                    "registry": str(now.registry.published),
-                    "state": None if context.state is None else str(context.state),
-                    "weights": str(settings.weights_dir),
-                    "inference_model_root": settings.inference_model_root,
-                },
-                "pvc": {"name": settings.weights_pvc, **_weights(settings)},
+                "pvc": context.told(request, {"name": settings.weights_pvc, **_weights(settings)}),
                 "rate_limit": settings.rate_limit,
-                "warnings": list(context.warnings),
-                **_recent(context.state),
+                **private,
             }
         )
 

@@ -80,20 +80,19 @@ def weight_routes(context: ApiContext) -> APIRouter:
     }
 
     @router.get("/weights", response_model=Answer, responses=REFUSALS)
-    def weights() -> Any:
+    def weights(request: Request) -> Any:
         """Installed weights, and interrupted installs with the bytes that they keep."""
         installs, problems = list_installs(settings.weights_dir)
         left = [{"name": name, "bytes": count} for name, count in partials(settings.weights_dir)]
         rows = [described(settings, install) for install in installs]
-        return envelope(rows, len(rows), interrupted=left, problems=problems)
+        return envelope(rows, len(rows), interrupted=left, problems=context.told(request, problems))
 
     @router.get("/weights/usage", response_model=Answer, responses=REFUSALS)
-    def used() -> Any:
+    def used(request: Request) -> Any:
         """Bytes that weights take, and how full their disk is."""
         found = usage(settings.weights_dir, settings.weights_alert_threshold)
-        return envelope(
-            asdict(found) | {"path": str(found.path), "used_share": found.used_share, "alert": found.alert}
-        )
+        path = context.told(request, str(found.path))
+        return envelope(asdict(found) | {"path": path, "used_share": found.used_share, "alert": found.alert})
 
     @router.post("/weights/install", status_code=HTTPStatus.ACCEPTED, **guarded)
     def install(body: InstallBody, request: Request) -> Any:

@@ -179,3 +179,27 @@ def test_a_parameter_that_an_endpoint_does_not_have_is_refused_with_those_that_i
 def test_the_document_and_its_page_are_shown_whatever_is_asked_of_them(tmp_path: Path) -> None:
     with serving_state(tmp_path) as client:
         assert {client.get(f"{path}?v=2").status_code for path in ("/docs", "/openapi.json")} == {200}
+
+
+def test_a_reader_without_the_token_is_not_told_where_things_lie(tmp_path: Path) -> None:
+    with serving_state(tmp_path, TOKEN) as client:
+        for name in ("models.jsonl", "index.json"):
+            (tmp_path / "published" / name).write_text("{")
+        refused = client.post("/refresh", headers=BEARER)
+        assert str(tmp_path) in refused.json()["error"]["message"]
+        bad = tmp_path / "data" / "weights" / "huggingface" / "o" / "n" / ("0" * 40)
+        bad.mkdir(parents=True)
+        (bad / ".modelscan.json").write_text("{")
+        for path in ("/system/info", "/health", "/weights", "/weights/usage", "/recommendations/rtx-4090"):
+            assert str(tmp_path) not in client.get(path).text, path
+        assert client.get("/health").json()["data"]["refused"].startswith("(registry)")
+        told = client.get("/system/info", headers=BEARER).json()["data"]
+        assert told["paths"]["registry"] == str(tmp_path / "published")
+        withheld = client.get("/system/info").json()["data"]
+        names = ("paths", "warnings", "recent_jobs", "recent_history")
+        assert [withheld[name] for name in names] == [None] * 4
+
+
+def test_without_a_token_everybody_on_this_machine_is_told_where_things_lie(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        assert client.get("/system/info").json()["data"]["paths"]["registry"] == str(tmp_path / "published")

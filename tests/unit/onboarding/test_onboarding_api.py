@@ -26,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def client(settings: Settings) -> TestClient:
     app = FastAPI()
-    add_error_handlers(app)
+    add_error_handlers(app, lambda _, text: text)
     context = ApiContext(cast(Any, None), bearer("t0ken"), settings, settings.state_file)
     app.include_router(onboarding_routes(context))
     return TestClient(app)
