@@ -15,11 +15,13 @@ from modelscan_catalog.cli.deploy_report import Narrator, judgement_lines, plan_
 from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.cli.plan import plan_request
 from modelscan_catalog.cli.targets import has_server, opened, places, published, where_options
+from modelscan_catalog.errors import DeployError
 from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
     from modelscan_catalog.deploy.deployer import Cards, Deployer
     from modelscan_catalog.deploy.flow import Outcome
+    from modelscan_catalog.deploy.kserve_forms import ServiceWishes
     from modelscan_catalog.deploy.plan import DeploymentPlan, PlanRequest
 
 EXIT_CODES = {"running": 0, "failed": 1, "refused": 3, "waiting": 4}
@@ -38,6 +40,14 @@ _PLANNED = (
     "kv_cache_dtype",
 )
 """Options that go to the planner as they are."""
+_KSERVE = {
+    "form": "--form",
+    "storage": "--storage",
+    "service_account": "--service-account",
+    "secret_name": "--secret",
+    "writable_root": "--writable-root",
+}
+"""Options that only KServe takes."""
 _FILE = click.Path(path_type=Path, file_okay=False)
 
 
@@ -63,6 +73,13 @@ _FILE = click.Path(path_type=Path, file_okay=False)
 @click.option("--parameter", multiple=True, metavar="FLAG", help="A further engine flag; may be repeated.")
 @click.option("--name", metavar="NAME", help="Of the deployment. [default: the model's]")
 @click.option("--replicas", type=click.IntRange(1, 1000), default=1, show_default=True)
+@click.option("--form", metavar="FORM", help="On KServe: vllm, huggingface, runtime, llmisvc or llm-d. "
+              "[default: vllm; runtime for SGLang]")  # fmt: skip
+@click.option("--storage", metavar="PLACE", help="On KServe: weights that are at pvc://claim/path.")
+@click.option("--service-account", metavar="NAME", help="On KServe: whose secrets fetch gated weights.")
+@click.option("--secret", "secret_name", metavar="NAME",
+              help="On KServe: Secret with the keys. [default: modelscan-secrets]")  # fmt: skip
+@click.option("--writable-root", is_flag=True, help="On KServe: no read-only root, for NVIDIA's CDI hook.")
 @where_options
 @click.option("--apply", is_flag=True, help="Do it; without this nothing is changed.")
 @click.option("--wait", "wait_s", type=Number(), default=1800.0, metavar="SECONDS",
@@ -84,37 +101,48 @@ def deploy(**asked: Any) -> None:
                4  it was created and does not run yet
     """
     from modelscan_catalog.deploy.benchmark_evidence import measured_here
-    from modelscan_catalog.deploy.gpu import Detection
     from modelscan_catalog.deploy.planner import make_plan
-    from modelscan_catalog.deploy.server_cards import detection_of
+    from modelscan_catalog.deploy.server_cards import plan_on
 
-    request = _request(asked)
+    wishes = _wishes(asked)
+    request = _request(asked, wishes)
     with ExitStack() as stack:
         deployer: Deployer | None = None
         if asked["apply"] or has_server(asked["target"], asked["server"]):
             deployer = stack.enter_context(
-                opened(asked["target"], asked["server"], asked["key"], asked["cluster"])
+                opened(asked["target"], asked["server"], asked["key"], asked["cluster"], wishes)
             )
-        cards: tuple[Cards, ...] = ()
-        if deployer is not None and (request.gpu is None or request.gpu_ids):
-            cards = deployer.cards()
-
-        def look() -> Detection:
-            from modelscan_catalog.deploy.gpu import detect_gpus
-
-            return detection_of(cards, deployer.server) if deployer else detect_gpus()
-
+        cards = deployer.cards() if deployer is not None else ()
+        root = published(asked["registry"])
         with measured_here(load_settings().state_file):
-            plan = make_plan(published(asked["registry"]), request, look)
+            plan = plan_on(deployer, cards, root, request) if deployer else make_plan(root, request)
         code = _go(plan, deployer, cards, asked)
     click.get_current_context().exit(code)
 
 
-def _request(asked: Mapping[str, Any]) -> "PlanRequest":
+def _wishes(asked: Mapping[str, Any]) -> "ServiceWishes | None":
+    """What is asked of KServe alone; raises ``DeployError`` where that is not the target."""
+    given = {name: asked[name] for name in _KSERVE if asked[name]}
+    if asked["target"] != "kserve":
+        for name in given:
+            option = _KSERVE[name]
+            raise DeployError(f"{option}: only KServe knows this; give --target kserve, or leave it out")
+        return None
+    from modelscan_catalog.deploy.kserve_forms import ServiceWishes, form_of
+
+    form = {"form": form_of(asked["form"])} if asked["form"] else {}
+    return ServiceWishes(**{**given, **form})
+
+
+def _request(asked: Mapping[str, Any], wishes: "ServiceWishes | None") -> "PlanRequest":
+    from modelscan_catalog.manifests.targets import engine_of_target
+
     by_number = _names_cards(asked["gpu"])
+    own = engine_of_target(wishes.form) if wishes and wishes.form else None
     return plan_request(
         {
             **{name: asked[name] for name in _PLANNED},
+            "engine": asked["engine"] or own,
             "gpu": "detected" if by_number or asked["gpu"] is None else asked["gpu"],
             "gpu_ids": asked["gpu"] if by_number else None,
             "tensor_parallel": asked["tp"],
@@ -137,18 +165,23 @@ def _go(
     from modelscan_catalog.deploy.server_cards import card_ids
 
     told = _Told(asked["as_json"], plan)
-    place = "of this machine" if plan.detected else "as named"
-    if cards and deployer is not None:
-        place = f"of {deployer.server}"
-    told.lines(plan_lines(plan, place, chosen=_names_cards(asked["gpu"])))
+    place = "as named"
+    if plan.detected:
+        place = f"of {deployer.server}" if deployer is not None else "of this machine"
+    # Cards that nobody named are left to the server: it knows which are free.
+    chosen: tuple[str, ...] = ()
+    if plan.starts and _names_cards(asked["gpu"]):
+        chosen = plan.gpu_ids if deployer is None else card_ids(plan, cards, deployer.server)
+    told.lines(plan_lines(plan, place, chosen))
     if not plan.starts:
         return told.end(3)
+    if asked["storage"]:
+        told.lines([f"→ Weights: {asked['storage']}"])
     if deployer is None:
         told.lines(["", "dry run, and no server is named (--server, --key): nothing was asked or changed"])
         return told.end(0)
-    # Cards that nobody named are left to the server: it knows which are free.
-    chosen = card_ids(plan, cards, deployer.server) if _names_cards(asked["gpu"]) else ()
-    wanted = Wanted(asked["name"] or _name(plan, asked["target"]), plan, asked["replicas"], chosen)
+    name = _name(plan, asked["target"]) if asked["name"] is None else asked["name"]
+    wanted = Wanted(name, plan, asked["replicas"], chosen)
     if not asked["apply"]:
         found = preview(deployer, wanted)
         told.document |= {"name": wanted.name, "server": deployer.server, "body": found.body}
@@ -156,7 +189,8 @@ def _go(
         told.document["reasons"] = list(found.judgement.reasons)
         told.lines(judgement_lines(found.judgement, deployer.server))
         if found.judgement.accepted:
-            told.lines(["", f"dry run: nothing was changed; add --apply to deploy it as {wanted.name}"])
+            copies = f", {wanted.replicas} replicas" if wanted.replicas > 1 else ""
+            told.lines(["", f"dry run: nothing was changed; add --apply to deploy it as {name}{copies}"])
         return told.end(0 if found.judgement.accepted else 3)
     return _apply(wanted, deployer, asked, told)
 
@@ -183,14 +217,7 @@ def _apply(wanted: Any, deployer: "Deployer", asked: Mapping[str, Any], told: "_
             outcome = run(deployer, wanted, where, narrator, WaitLimits(start_s=asked["wait_s"]))
     except KeyboardInterrupt:
         narrator.close()
-        again = shlex.join(["modelscan", *sys.argv[1:]])
-        click.echo(
-            f"interrupted: {wanted.name} stays on {deployer.server} and goes on starting there\n"
-            f"  look:      modelscan status {wanted.name}\n"
-            f"  resume:    {again}\n"
-            f"  give up:   modelscan remove {wanted.name} --apply",
-            err=True,
-        )
+        click.echo("\n".join(_interrupted(wanted.name, deployer)), err=True)
         return 130
     finally:
         narrator.close()
@@ -198,6 +225,25 @@ def _apply(wanted: Any, deployer: "Deployer", asked: Mapping[str, Any], told: "_
     told.document |= {"ended": outcome.ended, "message": outcome.message, "routed": outcome.routed}
     told.document["url"] = outcome.seen.url if outcome.seen else None
     return told.end(EXIT_CODES[outcome.ended])
+
+
+def _interrupted(name: str, deployer: "Deployer") -> list[str]:
+    """What was left behind, and the ways on."""
+    from modelscan_catalog.state import deployment
+
+    with places() as where:
+        known = deployment(where.connection, deployer.target, deployer.server, name)
+    if known is None:
+        return [f"interrupted: nothing was created on {deployer.server}"]
+    left = f"{name} stays on {deployer.server} and goes on starting there"
+    if known.remote_id is None:
+        left = f"whether {name} was created on {deployer.server} is not known; the same command finds out"
+    return [
+        f"interrupted: {left}",
+        f"  look:      modelscan status {name}",
+        f"  resume:    {shlex.join(['modelscan', *sys.argv[1:]])}",
+        f"  give up:   modelscan remove {name} --apply",
+    ]
 
 
 def outcome_lines(outcome: "Outcome", name: str, server: str) -> list[str]:

@@ -67,6 +67,8 @@ _PLANNED_BY = (
 @click.option("--storage", metavar="PLACE",
               help="hf, modelscope, pvc://claim/path or /directory. Default: its own hub.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Offline switches, and no way out of the network.")
+@click.option("--writable-root", is_flag=True,
+              help="No read-only root, for nodes whose NVIDIA driver is injected by CDI.")  # fmt: skip
 @click.option("--served-name", metavar="NAME", help="Name that clients send. Default: the model's.")
 @click.option("--replicas", type=Whole(), metavar="N", default=1, help="[default: 1]")
 @click.option("--port", type=Whole(), metavar="N", help="Of a command or compose, on loopback.")
@@ -95,24 +97,27 @@ def manifest(**asked: Any) -> None:
         raise ManifestError("several targets make several files: name a folder with --out DIR")
     written: dict[Target, Manifest] = {}
     skipped: dict[Target, str] = {}
-    plans: dict[str | None, tuple[DeploymentPlan, LaunchPlan]] = {}
+    plans: dict[str | None, DeploymentPlan] = {}
     from modelscan_catalog.manifests.targets import emit, engine_of_target
 
     options = _options(asked)
     for target in targets:
         engine = asked["engine"] or engine_of_target(target)
         if engine not in plans:
-            plan = _planned(asked, engine)
-            plans[engine] = plan, _launch(plan, asked)
-        plan, launch = plans[engine]
-        wishes = replace(options, checkpoint=_checkpoint(asked["registry"], plan))
+            plans[engine] = _planned(asked, engine)
+        plan = plans[engine]
+        if not plan.starts and "all" not in asked["targets"]:
+            _refuse(plan)
         try:
-            written[target] = emit(launch, target, wishes)
+            wishes = replace(options, checkpoint=_checkpoint(asked["registry"], plan))
+            written[target] = emit(_launch(plan, asked), target, wishes)
         except ManifestError as error:
             if "all" not in asked["targets"]:
                 raise
             skipped[target] = str(error)
-    _show(asked, plans, written, skipped)
+    if not any(plan.starts for plan in plans.values()):
+        _refuse(next(iter(plans.values())))
+    _show(asked, [plan for plan in plans.values() if plan.starts], written, skipped)
 
 
 def _targets(names: tuple[str, ...]) -> list[Target]:
@@ -138,10 +143,7 @@ def _planned(asked: dict[str, Any], engine: str | None) -> DeploymentPlan:
     wishes = {name: asked[name] for name in _PLANNED_BY}
     request = plan_request({**wishes, "engine": engine, "engine_version": None, "source": _HUBS.get(storage)})
     with measured_here(load_settings().state_file):
-        plan = make_plan(asked["registry"], request)
-    if not plan.starts:
-        _refuse(plan)
-    return plan
+        return make_plan(asked["registry"], request)
 
 
 def _refuse(plan: DeploymentPlan) -> NoReturn:
@@ -168,6 +170,7 @@ def _options(asked: dict[str, Any]) -> EmitOptions:
         nodes[key] = value
     return EmitOptions(
         offline=asked["offline"],
+        writable_root=asked["writable_root"],
         namespace=asked["namespace"],
         replicas=asked["replicas"],
         port=asked["port"],
@@ -189,7 +192,7 @@ def _checkpoint(registry: Path, plan: DeploymentPlan) -> Checkpoint:
 
 def _show(
     asked: dict[str, Any],
-    plans: dict[str | None, tuple[DeploymentPlan, LaunchPlan]],
+    plans: list[DeploymentPlan],
     written: dict[Target, Manifest],
     skipped: dict[Target, str],
 ) -> None:
@@ -203,7 +206,7 @@ def _show(
     if asked["as_json"]:
         click.echo(json.dumps(_as_json(plans, written, skipped, names), ensure_ascii=False))
         return
-    for plan, _ in plans.values():
+    for plan in plans:
         click.echo(f"# {_summary(plan)}", err=True)
         for warning in plan.warnings:
             click.echo(f"# note: {warning}", err=True)
@@ -226,13 +229,13 @@ def _file_names(written: dict[Target, Manifest]) -> dict[Target, str]:
 
 
 def _as_json(
-    plans: dict[str | None, tuple[DeploymentPlan, LaunchPlan]],
+    plans: list[DeploymentPlan],
     written: dict[Target, Manifest],
     skipped: dict[Target, str],
     names: dict[Target, str],
 ) -> dict[str, Any]:
     return {
-        "plans": [plan.model_dump(mode="json", exclude_none=True) for plan, _ in plans.values()],
+        "plans": [plan.model_dump(mode="json", exclude_none=True) for plan in plans],
         "manifests": [
             {
                 "target": target,

@@ -4,7 +4,7 @@ import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from modelscan_catalog.errors import DeployError
 from modelscan_catalog.settings import load_settings
 from modelscan_catalog.state import Deployment, deployments
 from modelscan_catalog.state.deployments import Target
+
+if TYPE_CHECKING:
+    from modelscan_catalog.deploy.kserve_forms import ServiceWishes
 
 _IN_CONTEXT = "modelscan.cluster."
 
@@ -64,15 +67,22 @@ def places() -> Iterator[Places]:
 
 @contextmanager
 def opened(
-    target: Target | None, server: str | None, key: str | None, cluster: str | None = None
+    target: Target | None,
+    server: str | None,
+    key: str | None,
+    cluster: str | None = None,
+    wishes: "ServiceWishes | None" = None,
 ) -> Iterator[Deployer]:
-    """The deployer of the server that the options name, else of the settings' one."""
+    """The deployer of the server that the options name, else of the settings' one.
+
+    ``wishes`` are for what it deploys on KServe.
+    """
     namespace = _kept("namespace")
     settings = load_settings(kubeconfig=_kept("kubeconfig"), active_namespace=namespace)
     if target != "kserve":
         given = None if key is None else load_settings(gpustack_key=key).gpustack_key
         settings = at_server(settings, server, given)
-    with open_target(settings, target, cluster, None if namespace else server) as deployer:
+    with open_target(settings, target, cluster, None if namespace else server, wishes) as deployer:
         yield deployer
 
 

@@ -102,7 +102,7 @@ class KServe:
         if before is not None:
             if before.get("kind") != kind.name:
                 raise ConflictError(
-                    f"{self.namespace}/{name} is of kind {before.get('kind')} now: deactivate it first"
+                    f"{self.namespace}/{name} is of kind {before.get('kind')} now: remove it, or name another"
                 )
             if before["metadata"].get("deletionTimestamp"):
                 raise ConflictError(f"{self.namespace}/{name} is being deleted: ask again once it is gone")
@@ -205,7 +205,8 @@ def is_ours(found: Document) -> bool:
 def named(document: Document, name: str, namespace: str) -> dict[str, Any]:
     """``document`` under another name, still serving its model under the name that clients know.
 
-    KServe's vLLM runtime serves a model under the service's name unless an argument says otherwise.
+    Runtimes serve a model under the service's name unless an argument says otherwise; KServe's huggingface
+    runtime is always given one.
     """
     renamed = copy.deepcopy(dict(document))
     metadata = renamed.setdefault("metadata", {})
@@ -214,7 +215,7 @@ def named(document: Document, name: str, namespace: str) -> dict[str, Any]:
     model = renamed.get("spec", {}).get("predictor", {}).get("model")
     if (
         isinstance(model, dict)
-        and model.get("modelFormat", {}).get("name") == "vLLM"
+        and model.get("modelFormat", {}).get("name") != "huggingface"
         and served not in (None, name)
     ):
         arguments = model.setdefault("args", [])

@@ -22,7 +22,7 @@ _SECRET = Kind("v1", "secrets", "Secret")
 _CONFIG_MAP = Kind("v1", "configmaps", "ConfigMap")
 _ACCOUNT = Kind("v1", "serviceaccounts", "ServiceAccount")
 _NODE_POOL = Kind("karpenter.sh/v1", "nodepools", "NodePool")
-_RUNTIME = Kind("serving.kserve.io/v1alpha1", "servingruntimes", "ServingRuntime")
+RUNTIME = Kind("serving.kserve.io/v1alpha1", "servingruntimes", "ServingRuntime")
 CLUSTER_RUNTIME = Kind("serving.kserve.io/v1alpha1", "clusterservingruntimes", "ClusterServingRuntime")
 
 
@@ -43,10 +43,13 @@ class _Reference:
     optional: bool = False
 
 
-def check_cluster(cluster: Callable[[], Cluster], namespace: str, document: Document) -> list[Check]:
+def check_cluster(
+    cluster: Callable[[], Cluster], namespace: str, document: Document, runtime: Document | None = None
+) -> list[Check]:
     """Everything that ``document`` needs in ``namespace``.
 
-    ``cluster`` connects, and may raise ``DeployError``. Raises ``ManifestError`` for what is no service.
+    ``cluster`` connects, and may raise ``DeployError``. ``runtime`` is one that comes with the document.
+    Raises ``ManifestError`` for what is no service.
     """
     kind = kind_of(document)
     try:
@@ -66,7 +69,8 @@ def check_cluster(cluster: Callable[[], Cluster], namespace: str, document: Docu
     checks.append(
         _looked_up(found, _Reference(_NAMESPACE, namespace), None, f"kubectl create namespace {namespace}")
     )
-    checks += _runtime(found, namespace, document)
+    if runtime is None:
+        checks += _runtime(found, namespace, document)
     for reference in sorted(
         set(_references(document)), key=lambda item: (item.kind.name, item.name, item.key or "")
     ):
@@ -107,7 +111,7 @@ def _runtime(cluster: Cluster, namespace: str, document: Document) -> Iterator[C
     if not name:
         return
     try:
-        for kind, where in ((_RUNTIME, namespace), (CLUSTER_RUNTIME, None)):
+        for kind, where in ((RUNTIME, namespace), (CLUSTER_RUNTIME, None)):
             found = cluster.get(kind, where, str(name))
             if found is None:
                 continue

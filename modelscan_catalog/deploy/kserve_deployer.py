@@ -2,24 +2,28 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelscan_catalog.deploy.deployer import Cards, Health, Judgement, Sighting, Wanted
-from modelscan_catalog.deploy.kserve import KServe, kind_of, named
+from modelscan_catalog.deploy.kserve import KServe, kind_of
 from modelscan_catalog.deploy.kserve_api import Cluster, connect
 from modelscan_catalog.deploy.kserve_checks import check_cluster
+from modelscan_catalog.deploy.kserve_forms import (
+    ServiceWishes,
+    apply_runtime,
+    brings_runtime,
+    documents_for,
+    drop_runtime,
+)
 from modelscan_catalog.deploy.kserve_nodes import cards_of, node_selector, usable_nodes
 from modelscan_catalog.deploy.kserve_probe import try_model
 from modelscan_catalog.deploy.kserve_status import BODY_HASH, sighting
 from modelscan_catalog.errors import ConflictError, DocumentRefusedError, ManifestError, SettingsError
-from modelscan_catalog.manifests.options import EmitOptions
-from modelscan_catalog.manifests.options import Target as ManifestTarget
-from modelscan_catalog.manifests.targets import emit
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state.audit import content_sha256
 from modelscan_catalog.state.deployments import Target
 
-_FORM: ManifestTarget = "kserve-vllm"
 _RESTART = "modelscan.io/restart"
 """Pod annotation whose change makes new pods of an unchanged service."""
 
@@ -30,42 +34,37 @@ class KServeDeployer:
     target: Target = "kserve"
     key_reference: str | None = None
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, wishes: ServiceWishes | None = None) -> None:
         self._services = KServe(cluster, namespace)
+        self._wishes = wishes or ServiceWishes()
         self.server = f"{cluster.server}/{namespace}"
 
     def cards(self) -> tuple[Cards, ...]:
         """Cards that nodes offer, by their labels; empty where nodes cannot be listed."""
         return cards_of(usable_nodes(self._services.cluster))
 
+    def version_for(self, engine: str, wanted: str) -> str | None:
+        """Any: the service names its image."""
+        return wanted
+
     def body(self, wanted: Wanted) -> dict[str, Any]:
         """The service that would serve ``wanted``; raises ``ManifestError`` for what KServe cannot serve."""
         if wanted.card_ids:
             raise ManifestError("gpu: Kubernetes chooses the cards of a pod itself; name their kind instead")
-        if wanted.plan.engine not in (None, "vllm"):
-            raise ManifestError(
-                f"KServe is driven with vLLM here, not {wanted.plan.engine}: plan with --backend vllm, or "
-                "write `modelscan manifest -t kserve-runtime` and apply that yourself"
-            )
-        nodes = usable_nodes(self._services.cluster)
-        options = EmitOptions(
-            namespace=self._services.namespace,
-            replicas=wanted.replicas,
-            node_selector=node_selector(nodes, wanted.plan.gpu_profile_id),
-        )
-        document = emit(wanted.plan.launch_plan(), _FORM, options).documents[-1]
-        return named(document, wanted.name, self._services.namespace)
+        return self._documents(wanted)[0]
 
     def evaluate(self, wanted: Wanted, body: Mapping[str, Any]) -> Judgement:
         """A dry run on the server, and a look at what the service needs there."""
         reasons, remarks = [], []
+        cluster, namespace, runtime = self._services.cluster, self._services.namespace, None
         try:
+            if (runtime := self._runtime(wanted, body)) is not None:
+                apply_runtime(cluster, namespace, runtime, dry_run=True)
             change = self._services.activate(_hashed(body))
             remarks += [f"would change {line}" for line in change.differences]
         except (DocumentRefusedError, ConflictError) as error:
             reasons.append(str(error))
-        cluster = self._services.cluster
-        for check in check_cluster(lambda: cluster, self._services.namespace, body):
+        for check in check_cluster(lambda: cluster, namespace, body, runtime):
             line = f"{check.name}: {check.message}"
             if check.status == "fail":
                 reasons.append(line)
@@ -79,6 +78,8 @@ class KServeDeployer:
         now = self._services.find(wanted.name)
         if now is not None:
             _carry_restart(document, now, again=sighting(now).state == "failed")
+        if (runtime := self._runtime(wanted, body)) is not None:
+            apply_runtime(self._services.cluster, self._services.namespace, runtime, dry_run=False)
         change = self._services.activate(document, apply=True)
         return sighting(change.after or {})
 
@@ -102,26 +103,43 @@ class KServeDeployer:
         return sighting(self._services.scale(name, replicas, apply=True).after or {})
 
     def remove(self, name: str) -> bool:
-        """Delete the service; KServe takes its pods away afterwards."""
-        return self._services.deactivate(name, apply=True).applied
+        """Delete the service, and its runtime where that served it alone; KServe takes its pods away."""
+        change = self._services.deactivate(name, apply=True)
+        if change.before is not None:
+            drop_runtime(self._services.cluster, self._services.namespace, change.before)
+        return change.applied
+
+    def _documents(self, wanted: Wanted) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        nodes = usable_nodes(self._services.cluster)
+        selector = node_selector(nodes, wanted.plan.gpu_profile_id)
+        return documents_for(wanted, self._wishes, self._services.namespace, selector)
+
+    def _runtime(self, wanted: Wanted, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        return self._documents(wanted)[1] if brings_runtime(body) else None
 
 
-def kserve_deployer(settings: Settings, server: str | None = None) -> KServeDeployer:
+def kserve_deployer(
+    settings: Settings, server: str | None = None, wishes: ServiceWishes | None = None
+) -> KServeDeployer:
     """Of the cluster in ``settings``; in the namespace of ``server`` (``KServeDeployer.server``) where given.
 
+    Weights that lie where ``settings`` installs them are read from the claim that ``settings`` names.
     Raises ``ServerUnreachableError`` where there is no cluster, ``SettingsError`` where ``server`` is in
     another one.
     """
     cluster = connect(settings.kubeconfig)
+    if settings.weights_pvc:
+        claims = {settings.weights_dir: f"pvc://{settings.weights_pvc}"}
+        wishes = replace(wishes or ServiceWishes(), claims=claims)
     if server is None:
-        return KServeDeployer(cluster, settings.active_namespace)
+        return KServeDeployer(cluster, settings.active_namespace, wishes)
     root, _, namespace = server.rpartition("/")
     if root != cluster.server:
         raise SettingsError(
             f"server: {server} is not in the kubeconfig's cluster ({cluster.server}); name its kubeconfig "
             "with --kubeconfig or KUBECONFIG"
         )
-    return KServeDeployer(cluster, namespace)
+    return KServeDeployer(cluster, namespace, wishes)
 
 
 def _hashed(body: Mapping[str, Any]) -> dict[str, Any]:

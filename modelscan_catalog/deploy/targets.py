@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from modelscan_catalog.deploy.deployer import Deployer
 from modelscan_catalog.deploy.flow import Places, key_name, refresh
@@ -10,6 +11,9 @@ from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import deployments, open_state, put_deployment
 from modelscan_catalog.state.deployments import Target
 from modelscan_catalog.state.values import value_of
+
+if TYPE_CHECKING:
+    from modelscan_catalog.deploy.kserve_forms import ServiceWishes
 
 
 @contextmanager
@@ -21,17 +25,21 @@ def open_places(settings: Settings, actor: str) -> Iterator[Places]:
 
 @contextmanager
 def open_target(
-    settings: Settings, target: Target | None, cluster: str | None = None, kserve_server: str | None = None
+    settings: Settings,
+    target: Target | None,
+    cluster: str | None = None,
+    kserve_server: str | None = None,
+    wishes: "ServiceWishes | None" = None,
 ) -> Iterator[Deployer]:
     """The deployer of the server in ``settings``; raises ``SettingsError`` when none is named.
 
     ``cluster`` is a cluster of GPUStack, by name or id. ``kserve_server`` is a known ``server`` of the
-    Kubernetes cluster in ``settings``, whose namespace is then taken.
+    Kubernetes cluster in ``settings``, whose namespace is then taken; ``wishes`` are for services made there.
     """
     if target == "kserve":
         from modelscan_catalog.deploy.kserve_deployer import kserve_deployer
 
-        yield kserve_deployer(settings, kserve_server)
+        yield kserve_deployer(settings, kserve_server, wishes)
         return
     from modelscan_catalog.deploy.gpustack import GPUStackApi, GPUStackDeployer
 

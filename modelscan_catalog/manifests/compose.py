@@ -62,6 +62,7 @@ def compose_document(plan: LaunchPlan, options: EmitOptions | None = None) -> di
         },
         "volumes": [f"model-cache:{_CACHE}"],
         **_LOCKED,
+        "read_only": not options.writable_root,
         "tmpfs": ["/tmp:exec"],  # noqa: S108 - compiled kernels are loaded from there
         "shm_size": "16gb",
         "init": True,

@@ -42,7 +42,7 @@ def workspace(plan: LaunchPlan, options: EmitOptions | None = None) -> dict[str,
         "env": pods.environment(plan, options, hub, fetched_before=claim is not None),
         "ports": [{"containerPort": PORT, "protocol": "TCP"}],
         "resources": pods.gpu_resources(plan, options),
-        "securityContext": pods.container_security(),
+        "securityContext": pods.container_security(options),
         "volumeMounts": mounts,
         **pods.probes(PORT, "/health"),
     }

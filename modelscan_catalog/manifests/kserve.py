@@ -58,7 +58,7 @@ def served_by(
         "args": [pods.literal(word) for word in arguments],
         "env": pods.environment(plan, options, _copy_in_place(plan), fetched_before=True),
         "resources": pods.gpu_resources(plan, options),
-        "securityContext": pods.container_security(),
+        "securityContext": pods.container_security(options),
         "volumeMounts": mounts,
         **pods.probes(PORT, "/v1/models"),
     }

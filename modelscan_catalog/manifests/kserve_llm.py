@@ -47,7 +47,7 @@ def llm_inference_service(
         "image": container_image(plan),
         "env": pods.environment(plan, options, additional, fetched_before=True),
         "resources": pods.gpu_resources(plan, options),
-        "securityContext": pods.container_security(),
+        "securityContext": pods.container_security(options),
         "volumeMounts": mounts,
         **pods.probes(PORT, "/health", "HTTPS"),
     }

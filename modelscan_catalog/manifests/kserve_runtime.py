@@ -10,17 +10,18 @@ from modelscan_catalog.manifests.kserve import PORT, served_by
 from modelscan_catalog.manifests.options import EmitOptions
 from modelscan_catalog.manifests.plan_input import LaunchPlan, deployment_name
 
+RUNTIME_PREFIX = "modelscan-"
 _FORMATS: dict[Engine, str] = {"vllm": "vLLM", "sglang": "sglang"}
 
 
 def runtime_name(plan: LaunchPlan) -> str:
     """One runtime an engine version and GPU vendor."""
     version = plan.engine_version.replace(".", "-")
-    return f"modelscan-{plan.engine}-{version}-{plan.gpu_vendor}"
+    return f"{RUNTIME_PREFIX}{plan.engine}-{version}-{plan.gpu_vendor}"
 
 
 def serving_runtime(plan: LaunchPlan, options: EmitOptions | None = None) -> dict[str, Any]:
-    """The ServingRuntime: any model of the engine, so it holds no flag of the plan's model.
+    """The ServingRuntime: any model of the engine, so it holds no flag and no cards of the plan's model.
 
     It is how KServe serves SGLang, and a vLLM that its own runtime is not pinned to.
     """
@@ -36,8 +37,8 @@ def serving_runtime(plan: LaunchPlan, options: EmitOptions | None = None) -> dic
         "args": [*model, *address, f"{name}={{{{.Name}}}}"],
         "env": pods.environment(replace(plan, env={}), options, {}, fetched_before=True),
         "ports": [{"containerPort": PORT, "protocol": "TCP"}],
-        "resources": pods.gpu_resources(plan, options),
-        "securityContext": pods.container_security(),
+        "resources": pods.resources(options),
+        "securityContext": pods.container_security(options),
         "volumeMounts": mounts,
         **pods.probes(PORT, "/v1/models"),
     }

@@ -67,11 +67,14 @@ class EmitOptions:
     """Wishes of whoever deploys. Every target reads those that mean something to it.
 
     ``offline``: engines get their offline switches and the network is cut off, so the weights must be in
-    place. ``secret_name`` is the Secret whose keys the plan's ``env:NAME`` references are; ``port`` is where
-    a command or compose listens on this machine. Raises ``ManifestError`` for a wish that no target takes.
+    place. ``writable_root``: the engine's container may write to its root file system, as NVIDIA's CDI hook
+    does on some nodes, where the container does not start otherwise (KServe #5711). ``secret_name`` is the
+    Secret whose keys the plan's ``env:NAME`` references are; ``port`` is where a command or compose listens
+    on this machine. Raises ``ManifestError`` for a wish that no target takes.
     """
 
     offline: bool = False
+    writable_root: bool = False
     namespace: str = "ai"
     replicas: int = 1
     port: int | None = None

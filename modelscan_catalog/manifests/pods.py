@@ -73,20 +73,26 @@ def gpu_resources(plan: LaunchPlan, options: EmitOptions) -> dict[str, dict[str,
     resource = accelerators().get(plan.gpu_vendor, {}).get("kubernetes_resource")
     if resource is None:
         raise ManifestError(f"no Kubernetes resource name is known for {plan.gpu_vendor} GPUs")
-    pod, gpus = options.resources, {resource: str(plan.gpu_count)}
+    gpus = {resource: str(plan.gpu_count)}
+    return {side: {**found, **gpus} for side, found in resources(options).items()}
+
+
+def resources(options: EmitOptions) -> dict[str, dict[str, str]]:
+    """Requests and limits without GPUs."""
+    pod = options.resources
     return {
-        "requests": {"cpu": str(pod.cpu), "memory": f"{pod.memory_gib}Gi", **gpus},
-        "limits": {"cpu": str(pod.cpu_limit), "memory": f"{pod.memory_limit_gib}Gi", **gpus},
+        "requests": {"cpu": str(pod.cpu), "memory": f"{pod.memory_gib}Gi"},
+        "limits": {"cpu": str(pod.cpu_limit), "memory": f"{pod.memory_limit_gib}Gi"},
     }
 
 
-def container_security() -> dict[str, Any]:
-    """The restricted pod security standard, and a read-only root file system."""
+def container_security(options: EmitOptions) -> dict[str, Any]:
+    """The restricted pod security standard, and a read-only root file system unless that is not wanted."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
         "privileged": False,
-        "readOnlyRootFilesystem": True,
+        "readOnlyRootFilesystem": not options.writable_root,
         "runAsGroup": 1000,
         "runAsNonRoot": True,
         "runAsUser": 1000,

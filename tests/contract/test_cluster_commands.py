@@ -65,13 +65,21 @@ def test_a_deployment_goes_all_its_way_in_the_namespace_that_is_named(
     assert "nothing is deployed" in run("list", "--target", "kserve", "--namespace", "default")[1]
 
 
-def test_an_engine_that_kserve_does_not_serve_is_refused_with_one_that_it_does(
-    run: Run, tmp_path: Path
-) -> None:
+def test_an_engine_that_a_form_does_not_run_is_refused_with_one_that_does(run: Run, tmp_path: Path) -> None:
     registry = str(publish(tmp_path / "published"))
     asked = ("deploy", "Qwen/Qwen3-8B", "--target", "kserve", "--gpu", "l40s", "--registry", registry)
+    code, text = run(*asked, "--backend", "sglang", "--form", "llmisvc")
+    assert (code, "plan with --backend vllm, or take --form runtime" in text) == (2, True), text
     code, text = run(*asked, "--backend", "sglang")
-    assert (code, "plan with --backend vllm" in text) == (2, True), text
+    assert (code, "accepts it" in text) == (0, True), text
+
+
+def test_what_only_kserve_knows_is_refused_for_another_target(tmp_path: Path, run: Run) -> None:
+    registry = str(publish(tmp_path / "published"))
+    asked = ("deploy", "Qwen/Qwen3-8B", "--gpu", "l40s", "--registry", registry)
+    for words in (("--form", "llmisvc"), ("--storage", "pvc://a/b"), ("--writable-root",)):
+        code, text = run(*asked, *words)
+        assert (code, f"{words[0]}: only KServe knows this" in text) == (2, True), text
 
 
 def test_what_is_known_in_another_cluster_is_not_looked_for_in_this_one(

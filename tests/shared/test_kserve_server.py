@@ -27,8 +27,9 @@ from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
 
 # The claims lie beside the tests of parts, which are no packages.
 sys.path += [str(REPOSITORY_ROOT / "tests" / part) for part in ("unit/deploy", "contract")]
-pytest.register_assert_rewrite("kserve_claims", "cluster_claims")
+pytest.register_assert_rewrite("kserve_claims", "kserve_form_claims", "cluster_claims")
 _claims = import_module("kserve_claims")
+_forms = import_module("kserve_form_claims")
 _endpoints = import_module("cluster_claims")
 _samples = import_module("api_samples")
 _exchanges = import_module("kserve_exchanges")
@@ -71,6 +72,11 @@ def test_on_the_real_server(claim: Any, server: str, at: str, tmp_path: Path) ->
     with recorder.running():
         claim(connect(_exchanges.kubeconfig(tmp_path, recorder.url)), at)
     recorder.write(claim.__name__)
+
+
+@pytest.mark.parametrize("claim", _forms.CLAIMS, ids=lambda claim: claim.__name__)
+def test_forms_on_the_real_server(claim: Any, server: str, at: str) -> None:
+    claim(connect(server), at)
 
 
 def test_of_many_changes_at_once_each_is_done_whole_or_is_a_conflict(server: str, at: str) -> None:
@@ -135,16 +141,18 @@ def test_every_emitted_service_passes_strict_validation(
     assert (change.action, change.applied) == ("create", False)
 
 
+def _modelscan(server: str, folder: Path, *words: str) -> tuple[int, str]:
+    environment = {**os.environ, "MODELSCAN_DATA_DIR": str(folder / "cli"), "KUBECONFIG": server}
+    command = [str(Path(sys.executable).with_name("modelscan")), *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
 def test_the_command_deploys_follows_stops_and_removes(
     server: str, at: str, stage: Any, tmp_path: Path
 ) -> None:
     def modelscan(*words: str) -> tuple[int, str]:
-        environment = {**os.environ, "MODELSCAN_DATA_DIR": str(tmp_path / "cli"), "KUBECONFIG": server}
-        command = [str(Path(sys.executable).with_name("modelscan")), *words]
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        return done.returncode, done.stdout + done.stderr
+        return _modelscan(server, tmp_path, *words)
 
     asked = ("deploy", "qwen3-8b", "--target", "kserve", "--gpu", "l40s", "--name", "active-llm",
              "--namespace", at)  # fmt: skip
@@ -162,3 +170,21 @@ def test_the_command_deploys_follows_stops_and_removes(
     assert stage.get("/active")["service"]["state"] == "stopped"
     assert modelscan("remove", "active-llm", "--apply")[0] == 0
     assert stage.get("/active")["service"] is None
+
+
+@pytest.mark.parametrize(
+    "words", [("--form", "huggingface"), ("--form", "runtime"), ("--form", "llmisvc"), ("--form", "llm-d"),
+              ("--backend", "sglang")], ids=lambda words: words[-1],
+)  # fmt: skip
+def test_the_command_deploys_and_removes_every_other_form(
+    server: str, at: str, tmp_path: Path, words: tuple[str, str]
+) -> None:
+    asked = ("deploy", "qwen3-8b", "--target", "kserve", "--gpu", "l40s", "--namespace", at, *words)
+    code, text = _modelscan(server, tmp_path, *asked)
+    assert (code, "nothing was changed" in text) == (0, True), text
+    code, text = _modelscan(server, tmp_path, *asked, "--apply", "--wait", "1")
+    assert (code, "qwen3-8b does not run yet" in text) == (4, True), text
+    assert "creating" in _modelscan(server, tmp_path, "status", "qwen3-8b")[1]
+    assert _modelscan(server, tmp_path, "remove", "qwen3-8b", "--apply")[0] == 0
+    assert connect(server).list(_claims.RUNTIME, at) == []
+    assert "nothing is deployed" in _modelscan(server, tmp_path, "list", "--target", "kserve")[1]

@@ -63,6 +63,26 @@ def test_given_wishes_of_the_cluster_when_asked_then_the_document_has_them():
     assert policy["spec"]["egress"] == []
 
 
+def test_given_all_targets_when_one_engine_does_not_start_then_the_others_files_are_written(tmp_path):
+    words = [QWEN, "--gpu", "gaudi3", "--target", "all", "--out", str(tmp_path)]
+    done = CliRunner().invoke(manifest, words)
+    assert done.exit_code == 0, done.output
+    assert "# no sglang: alibaba/qwen3-8b: the plan is refused" in done.stderr
+    assert {path.name for path in tmp_path.glob("*.sh")} == {"launch.sh"}
+    alone = CliRunner().invoke(manifest, [QWEN, "--gpu", "gaudi3", "--target", "sglang"])
+    assert (alone.exit_code, alone.stdout) == (DOES_NOT_START, "")
+
+
+@pytest.mark.parametrize("target", ["kserve-vllm", "kserve-llmisvc", "compose"])
+def test_given_a_writable_root_when_asked_then_only_that_gives_way(target):
+    [strict, loose] = [run("--target", target, *words).stdout for words in ((), ("--writable-root",))]
+    changed = [pair for pair in zip(strict.splitlines(), loose.splitlines(), strict=True) if len({*pair}) > 1]
+    assert [line.strip() for pair in changed for line in pair] in (
+        ["readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"],
+        ["read_only: true", "read_only: false"],
+    )
+
+
 def test_given_json_when_asked_then_plan_files_and_refusals_are_one_document():
     document = json.loads(run("--target", "all", "--offline", "--json").stdout)
     assert {one["target"] for one in document["manifests"]} | document["refused"].keys() == set(TARGETS)

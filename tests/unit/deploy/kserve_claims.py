@@ -153,7 +153,7 @@ def what_modelscan_did_not_make_is_neither_changed_nor_deleted(cluster: Cluster,
 def a_service_of_the_other_kind_keeps_its_name(cluster: Cluster, at: str) -> None:
     services = KServe(cluster, at)
     services.activate(LLM, apply=True)
-    with pytest.raises(ConflictError, match="is of kind LLMInferenceService now: deactivate it first"):
+    with pytest.raises(ConflictError, match="is of kind LLMInferenceService now: remove it"):
         services.activate(SERVICE, apply=True)
 
 

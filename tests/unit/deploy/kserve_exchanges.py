@@ -163,7 +163,8 @@ def kubeconfig(folder: Path, url: str) -> str:
 class FakeApi(_Server):
     """Objects by path, kept as they were applied: an API server without rules, for what is not about those.
 
-    It has KServe's kinds, the namespace that is asked for, ``runtimes``, and no nodes, secrets or claims.
+    It has KServe's kinds, the namespace that is asked for, ``runtimes``, and no nodes, secrets or claims. A
+    generation counts the changes of a spec.
     """
 
     def __init__(self, runtimes: tuple[str, ...]) -> None:
@@ -190,7 +191,10 @@ class FakeApi(_Server):
         made = _merged(before or {}, exchange["body"])
         self._made += 1
         own = {"uid": f"uid-{self._made}", "generation": 1, "resourceVersion": str(self._made)}
-        made["metadata"] |= {key: before["metadata"][key] for key in ("uid", "generation")} if before else own
+        made["metadata"] |= {"uid": before["metadata"]["uid"]} if before else own
+        if before:
+            same = made.get("spec") == before.get("spec")
+            made["metadata"]["generation"] = before["metadata"]["generation"] + (0 if same else 1)
         made["metadata"]["resourceVersion"] = str(self._made)
         if not dry:
             self.objects[path] = made
@@ -208,7 +212,7 @@ class FakeApi(_Server):
             return 200, {"metadata": {"name": path.rpartition("/")[2]}}
         if "/clusterservingruntimes/" in path and path.rpartition("/")[2] in self.runtimes:
             return 200, {"spec": {"supportedModelFormats": [{"name": "vLLM"}]}}
-        if path.endswith(("/inferenceservices", "/llminferenceservices")):
+        if path.endswith(("/inferenceservices", "/llminferenceservices", "/servingruntimes")):
             return 200, {
                 "items": [found for key, found in self.objects.items() if key.startswith(path + "/")]
             }

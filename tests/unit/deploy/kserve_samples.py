@@ -44,6 +44,22 @@ WANTED = Wanted(
 )  # fmt: skip
 
 
+def planned(engine: str, version: str, *, name: str = NAME, gpu_count: int = 1) -> Wanted:
+    """A whole plan, as the planner makes it."""
+    plan = WANTED.plan.model_copy(
+        update={
+            "variant_id": "Qwen/Qwen3-8B",
+            "repo": "Qwen/Qwen3-8B",
+            "hub": "huggingface",
+            "engine": engine,
+            "engine_version": version,
+            "gpu_count": gpu_count,
+            "tensor_parallel": gpu_count,
+        }
+    )
+    return Wanted(name, plan)
+
+
 def changed(document: Mapping[str, Any], **predictor: Any) -> dict[str, Any]:
     """``document`` with other fields of its predictor, or of its spec where it has none."""
     other = copy.deepcopy(dict(document))
