@@ -22,6 +22,7 @@ from modelscan_catalog.api.models import model_routes
 from modelscan_catalog.api.onboarding import onboarding_routes
 from modelscan_catalog.api.parameters import known_parameters_only
 from modelscan_catalog.api.registry_v1 import registry_routes
+from modelscan_catalog.api.router_file import router_file_routes
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.system import admin_routes, system_routes
 from modelscan_catalog.api.upgrade import upgrade_routes
@@ -76,6 +77,7 @@ def create_app(
         hub_routes(context),
         upgrade_routes(context),
         discovery_routes(context),
+        router_file_routes(context, token),
     ):
         for route in router.routes:
             if isinstance(route, APIRoute) and route.description:

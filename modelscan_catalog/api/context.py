@@ -95,12 +95,16 @@ def _by_name(value: Any, places: list[tuple[str, str]]) -> Any:
     return value
 
 
-def bearer(token: str | None) -> Guard:
-    """A guard that asks for ``token``; without a token everybody passes, and only loopback is served."""
+def bearer(token: str | None, other: str | None = None) -> Guard:
+    """A guard that asks for ``token``, or takes the ``other`` one as well.
+
+    Without ``token`` everybody passes, and only loopback is served.
+    """
+    taken = [f"Bearer {one}".encode() for one in (token, other) if one is not None]
 
     def authorized(request: Request) -> None:
-        given = request.headers.get("authorization", "")
-        if token is not None and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        given = request.headers.get("authorization", "").encode()
+        if token is not None and not any(hmac.compare_digest(given, one) for one in taken):
             raise HTTPException(401, "this endpoint needs the server's bearer token")
 
     return authorized

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -93,9 +94,9 @@ _PLUGIN_GROUP = "modelscan.commands"
 def _plugins(name: str | None = None) -> list["EntryPoint"]:
     from importlib.metadata import entry_points  # 40 ms that most commands need not pay
 
-    return list(
-        entry_points(group=_PLUGIN_GROUP) if name is None else entry_points(group=_PLUGIN_GROUP, name=name)
-    )
+    points = entry_points(group=_PLUGIN_GROUP)
+    # An image that serves has no pipeline in it, and so no `build`.
+    return [one for one in points if name in (None, one.name) and find_spec(one.module.partition(".")[0])]
 
 
 class _LazyGroup(click.Group):

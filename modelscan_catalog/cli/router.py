@@ -1,23 +1,25 @@
 """``modelscan router``: one OpenAI-compatible endpoint over everything that router.json lists."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
+from modelscan_catalog.secret_refs import resolve_secret
+from modelscan_catalog.settings import REPOSITORY_ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
     from modelscan_catalog.router.config import RouterConfig
+    from modelscan_catalog.router.remote import Remote
 
 
 @click.command()
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=REPOSITORY_ROOT / "registry" / "published" / "router.json",
-    show_default="registry/published/router.json",
+    show_default="router.json of REGISTRY_URL where that is set, else registry/published/router.json",
     help="Router configuration, as the pipeline publishes it.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
 )
 @click.option("--check", is_flag=True, help="Say what is wrong with the configuration instead of serving.")
 def router(
-    config: Path,
+    config: Path | None,
     host: str,
     port: int,
     tokens: tuple[str, ...],
@@ -73,7 +75,15 @@ def router(
     check: bool,
 ) -> None:
     """Serve one OpenAI-compatible endpoint from router.json."""
-    config_dir = config_dir or load_settings().data_dir / "router"
+    settings = load_settings()
+    config_dir = config_dir or settings.data_dir / "router"
+    remote = None
+    if config is None and settings.registry_url is not None:
+        remote = _remote(settings, config_dir)
+        config = remote.path
+    config = config or REPOSITORY_ROOT / "registry" / "published" / "router.json"
+    if remote is not None and (check or export_as is not None):
+        asyncio.run(remote.begin())
     if check:
         _check(config, config_dir, chains)
         return
@@ -99,7 +109,15 @@ def router(
         usage_path=usage,
         config_dir=config_dir,
         admin_token_ref=admin_token,
+        remote=remote,
     )
+
+
+def _remote(settings: Settings, config_dir: Path) -> "Remote":
+    from modelscan_catalog.router.remote import REMOTE_FILE, Remote
+
+    token = resolve_secret(settings.registry_token) if settings.registry_token else None
+    return Remote(str(settings.registry_url), config_dir / REMOTE_FILE, token)
 
 
 def _with_chains(chains: Path, config: "RouterConfig") -> "RouterConfig":

@@ -28,10 +28,11 @@ class Admin:
     async def health(self, request: web.BaseRequest) -> web.Response:
         del request
         table = self._router.table
+        problem = self._router.last_refusal or self._router.remote_problem
         return web.json_response(
             {
-                "status": "ok" if self._router.last_refusal is None else "serving_previous_config",
-                "problem": self._router.last_refusal,
+                "status": "ok" if problem is None else "serving_previous_config",
+                "problem": problem,
                 "config": table.fingerprint,
                 "models": len(table.config.models),
                 "usable_models": len(table.usable_models()),

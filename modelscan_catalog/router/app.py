@@ -87,6 +87,8 @@ class Router:
         self.audit = AuditLog(config_dir / AUDIT_FILE if config_dir is not None else None)
         self.last_refusal: str | None = None
         """Why the newest configuration was not taken; null while the newest one serves."""
+        self.remote_problem: str | None = None
+        """Why the configuration of ``REGISTRY_URL`` is not the newest one."""
         self.state = RuntimeState()
         self.table = RouteTable(load(), self.state)
         self._buckets: TokenBuckets | None = None

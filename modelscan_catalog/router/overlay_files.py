@@ -45,19 +45,24 @@ def read_overlay(path: Path, kind: type[F]) -> F:
 
 
 def write_overlay(path: Path, document: BaseModel) -> None:
-    """Replace ``path`` by ``document`` in one step; raises ``SettingsError`` when the disk refuses."""
+    """Replace ``path`` by ``document``; raises ``SettingsError`` when the disk refuses."""
     content = json.dumps(
         document.model_dump(mode="json", exclude_defaults=True) | {"schema_version": "1.0.0"},
         ensure_ascii=False,
         indent=1,
         sort_keys=True,
     )
+    replace_file(path, (content + "\n").encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace ``path`` in one step; raises ``SettingsError`` when the disk refuses."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                out.write(content + "\n")
+            with os.fdopen(handle, "wb") as out:
+                out.write(content)
                 out.flush()
                 os.fsync(out.fileno())
             Path(name).replace(path)

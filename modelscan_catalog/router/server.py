@@ -22,6 +22,7 @@ from modelscan_catalog.router.config import Policy, RouterConfig
 from modelscan_catalog.router.lint import is_loopback
 from modelscan_catalog.router.overlays import overlay_files, read_overlaid
 from modelscan_catalog.router.probe import probe_targets
+from modelscan_catalog.router.remote import Remote, following
 from modelscan_catalog.secret_refs import resolve_secret
 
 LOGGER = logging.getLogger("modelscan.router")
@@ -221,8 +222,11 @@ def run(
     usage_path: Path | None = None,
     config_dir: Path | None = None,
     admin_token_ref: str | None = None,
+    remote: Remote | None = None,
 ) -> None:
     """Serve ``config_path`` until SIGINT or SIGTERM; one line on standard output says where.
+
+    ``remote`` keeps that file as it is elsewhere, from before the start on.
 
     ``port`` 0 takes a free one. Deployments, splits and keys in ``config_dir`` are laid over the file.
     Clients give one of the tokens, if any; ``/refresh`` and ``/api`` want the admin token, if there is one.
@@ -243,7 +247,9 @@ def run(
         return Router(load, tokens, usage_path, admin_token, config_dir)
 
     watched = (config_path, *(overlay_files(config_dir) if config_dir is not None else ()))
-    uvloop.run(_serve(made, host, port, watched))
+    if remote is not None:
+        uvloop.run(remote.begin())
+    uvloop.run(_serve(made, host, port, watched, remote))
 
 
 _SWITCH_INTERVAL_S = 0.001
@@ -259,9 +265,12 @@ def until_signalled() -> asyncio.Event:
     return stop
 
 
-async def _serve(make: Callable[[], Router], host: str, port: int, watched: Sequence[Path]) -> None:
+async def _serve(
+    make: Callable[[], Router], host: str, port: int, watched: Sequence[Path], remote: Remote | None
+) -> None:
     stop = until_signalled()
-    async with serving(make(), host, port, watched) as bound:
+    router = make()
+    async with following(remote, router), serving(router, host, port, watched) as bound:
         # What the start made lives as long as the process: walking it again and again shows in the p99.
         gc.collect()
         gc.freeze()

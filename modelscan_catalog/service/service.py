@@ -39,8 +39,7 @@ from modelscan_catalog.state.audit import Outcome
 
 LOGGER = logging.getLogger("modelscan.service")
 
-ROUTER_PATHS = ("/v1/", "/route", "/classify", "/api/keys", "/api/stats", "/api/splits")
-"""Beginnings of the paths that the router answers; the API has no such path."""
+_ROUTER_PATHS = ("/v1/", "/route/", "/classify", "/api/keys", "/api/stats", "/api/splits")
 RETRY_AFTER_S = 1
 PAUSE_S = 1.0
 """Between the stop and the new start of a restart."""
@@ -144,7 +143,7 @@ class Service:
             return _refused("restarting", "the service is starting anew; ask again in a second")
         self._in_flight += 1
         try:
-            if request.path.startswith(ROUTER_PATHS):
+            if is_routers(request.path):
                 if parts.router is None:
                     return _refused("no_router", f"no router runs here: {self._states.get('router', '')}")
                 answer = await parts.router.handle(request)
@@ -215,6 +214,11 @@ class Service:
                 await asyncio.sleep(_ANEW_EVERY_S)
             else:
                 return
+
+
+def is_routers(path: str) -> bool:
+    """Whether the router answers there; the API has no such path."""
+    return path == "/route" or path.startswith(_ROUTER_PATHS)
 
 
 def _migrated(state: Path) -> None:

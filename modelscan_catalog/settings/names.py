@@ -23,7 +23,6 @@ SECTIONS: Mapping[tuple[str, str], str] = {
 WITHOUT_EFFECT: Mapping[str, str] = {
     "REDIS_HOST": "state and usage lie in SQLite files; Redis is not used",
     "REDIS_PORT": "state and usage lie in SQLite files; Redis is not used",
-    "REGISTRY_URL": "the router reads router.json from a file: `modelscan router --config FILE`",
     "DATABASE_PVC_NAME": "the manifest that starts this process mounts the claim; STATE_PATH says where",
     "RECOMMENDATION_CACHE_TTL": "recommendations are published files, read once per registry",
     "GPU_INVENTORY_SOURCE": "an inventory is asked for by name: `modelscan gpus detect --help`",

@@ -58,3 +58,13 @@ class ServiceSettings(BaseSettings):
         description="how often the server looks for a newly published registry",
     )
     overlays: Path | None = Field(default=None, description="own entries, laid over the registry")
+
+    registry_url: str | None = Field(
+        default=None,
+        validation_alias="REGISTRY_URL",
+        pattern=r"^https?://[^@\s]+$",
+        description="where `modelscan router` reads router.json: another `modelscan serve`, or any file host",
+    )
+    registry_token: SecretRef | None = Field(
+        default=None, description="bearer token with which routers that run apart read router.json"
+    )
