@@ -136,6 +136,7 @@ def with_deployments(config: RouterConfig, deployments: Sequence[LocalDeployment
     names = {alias: model.id for model in config.models for alias in model.aliases} | {
         id_: id_ for id_ in models
     }
+    own = {_provider(one).name for one in deployments}
     pushed_back: set[str] = set()
     providers: dict[str, RouterProvider] = {}
     for one in deployments:
@@ -157,7 +158,12 @@ def with_deployments(config: RouterConfig, deployments: Sequence[LocalDeployment
         elif known in pushed_back:
             model = changed(model, targets=(target, *model.targets))
         else:
-            behind = (changed(other, priority=other.priority + 1) for other in model.targets)
+            # A configuration that another machine laid them over already has them once.
+            behind = (
+                changed(other, priority=other.priority + 1)
+                for other in model.targets
+                if other.provider not in own
+            )
             model = changed(model, targets=(target, *behind))
             pushed_back.add(known)
         if one.served_model not in names and one.served_model not in models:

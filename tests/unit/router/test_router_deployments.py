@@ -82,6 +82,19 @@ def test_given_two_deployments_of_a_model_when_laid_over_then_both_share_its_fir
     }
 
 
+def test_given_deployments_when_laid_over_twice_then_each_is_tried_once_and_first(tmp_path):
+    register_deployment(tmp_path, "mine", "lab/big", URL)
+    register_deployment(tmp_path, "other", "lab/big", URL)
+    register_deployment(tmp_path, "alone", "lab/new", URL)
+    twice = with_deployments(overlaid(tmp_path), list_deployments(tmp_path))
+    once, again = (
+        {model.id: [target.provider for target in model.targets] for model in config.models}
+        for config in (overlaid(tmp_path), twice)
+    )
+    assert once == again
+    assert again["lab/new"] == ["local/alone"]
+
+
 def test_given_the_same_name_again_when_registered_then_the_new_address_replaces_the_old(tmp_path):
     register_deployment(tmp_path, "mine", "lab/big", URL)
     register_deployment(tmp_path, "mine", "lab/big", "http://127.0.0.1:9000/v1/")
