@@ -1,8 +1,9 @@
 """A deployment plan and the course of a deployment as lines for a terminal."""
 
+import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -15,18 +16,18 @@ _QUIET_PERCENT = 10
 """Where nobody watches, a download is told of at each such step."""
 
 
-def plan_lines(plan: DeploymentPlan, place: str, *, chosen: bool = False) -> Iterator[str]:
-    """What is planned, each choice on a line; ``place`` says whose cards, ``chosen`` whether by number."""
+def plan_lines(plan: DeploymentPlan, place: str, pinned: Sequence[str] = ()) -> Iterator[str]:
+    """What is planned, each choice on a line; ``place`` says whose cards, ``pinned`` which."""
     expected = plan.expected
     card = f" ({expected.card_gib:.1f} GiB each)" if expected.card_gib else ""
-    ids = f", cards {', '.join(plan.gpu_ids)}" if chosen else ""
+    ids = f", pinned to {', '.join(pinned)}" if pinned else ""
     if plan.gpu_name is not None:
         yield f"→ GPU: {plan.gpu_count} × {plan.gpu_name}{card}{ids}, {place}"
     if plan.starts:
         yield from _choice_lines(plan)
     else:
         yield f"→ {plan.model_id}: {plan.verdict.replace('_', ' ')}"
-    yield from (f"  because: {reason}" for reason in plan.reasons if not plan.starts)
+    yield from (f"  {'why' if plan.starts else 'because'}: {reason}" for reason in plan.reasons)
     yield from (f"  note: {warning}" for warning in plan.warnings)
     for one in plan.overridden:
         if one.planned is not None:
@@ -63,6 +64,8 @@ def _choice_lines(plan: DeploymentPlan) -> Iterator[str]:
     else:
         revision = f" at {plan.revision[:12]}" if plan.revision else ""
         yield f"→ Source: {plan.hub}/{plan.repo}{revision}"
+    if plan.flags:
+        yield f"→ Flags: {shlex.join(plan.flags)}"
     if plan.expected.decode_tok_s is not None:
         yield f"→ Speed: {_speed(plan.expected.decode_tok_s)}"
 

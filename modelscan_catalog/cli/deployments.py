@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelscan_catalog.state import Deployment
 
 MOST_EVENTS = 8
+_MOST_OF_AN_EVENT = 120
 _Row = dict[str, Any]
 
 apply_option: Callable[[Any], Any] = click.option(
@@ -36,7 +37,10 @@ force_option: Callable[[Any], Any] = click.option(
 def list_(
     target: Any, server: str | None, key: str | None, cluster: str | None, cached: bool, as_json: bool
 ) -> None:
-    """What is deployed, on the configured server and on every other that ModelScan deployed to."""
+    """What is deployed, on the configured server and on every other that ModelScan deployed to.
+
+    Exit code 2 when a server could not be asked; its deployments are shown as last seen, unreachable.
+    """
     with places() as where:
         rows, problems = _listed(where, target, server, key, cluster, cached)
     if as_json:
@@ -47,6 +51,7 @@ def list_(
         click.echo("nothing is deployed; modelscan deploy MODEL begins")
     for problem in problems if not as_json else ():
         click.echo(f"note: {problem}", err=True)
+    click.get_current_context().exit(2 if problems else 0)
 
 
 @click.command()
@@ -267,6 +272,7 @@ def _stored(row: "Deployment") -> _Row:
 def _table(rows: Iterable[_Row]) -> None:
     from modelscan_catalog.cli.catalog import plain_table
     from modelscan_catalog.cli.console import table_console
+    from modelscan_catalog.deploy.flow_wait import one_line
 
     cells, notes = [], []
     for row in rows:
@@ -274,7 +280,7 @@ def _table(rows: Iterable[_Row]) -> None:
         model = row["model"] or row["weights"] or "-"
         cells.append([row["name"], row["state"], ready, model, row["url"] or row["server"]])
         if row["message"] and row["state"] != "running":
-            notes.append(f"{row['name']}: {row['message']}")
+            notes.append(f"{row['name']}: {one_line(row['message'])}")
         if not row["ours"]:
             notes.append(f"{row['name']}: not made by ModelScan")
     console = table_console()
@@ -285,16 +291,20 @@ def _table(rows: Iterable[_Row]) -> None:
 
 
 def _status_lines(row: _Row) -> Iterable[str]:
+    from modelscan_catalog.deploy.flow_wait import one_line
+
     step = (row["step"] or "").lower()
     yield f"{row['name']}: {row['state']}" + (f" ({step})" if step not in ("", row["state"]) else "")
     if row["message"]:
-        yield f"  why       {row['message']}"
+        yield f"  why       {one_line(row['message'])}"
     if row["health"]:
         yield f"  answers   {'yes' if row['answers'] else 'no'}: {row['health']}"
     yield f"  replicas  {row['ready_replicas']} of {row['replicas']} ready"
     if row["model"]:
         yield f"  model     {row['model']}"
     yield f"  weights   {row['weights'] or 'unknown'}"
+    if row["plan"]:
+        yield f"  planned   {_planned(row['plan'])}"
     yield f"  server    {row['target']} {row['server']}"
     if row["url"]:
         yield f"  call      {row['url']} with model {row['served_model']}"
@@ -304,5 +314,13 @@ def _status_lines(row: _Row) -> Iterable[str]:
         yield "  made by   somebody else"
     for event in row["events"]:
         message = event["detail"].get("message")
-        text = f": {message}" if message else ""
+        text = f": {one_line(message, _MOST_OF_AN_EVENT)}" if message else ""
         yield f"  {event['at'][:19].replace('T', ' ')}  {event['kind'].partition('.')[2]}{text}"
+
+
+def _planned(plan: dict[str, Any]) -> str:
+    """Engine, cards, split and context of a deployment's plan in a line."""
+    split = f"TP {plan['tensor_parallel']} x PP {plan['pipeline_parallel']}"
+    context = f", {plan['context']:,} tokens" if plan["context"] else ""
+    cards = f"{plan['gpu_count']} x {plan['gpu_profile_id']}"
+    return f"{plan['engine']} {plan['engine_version'] or ''} on {cards}, {split}{context}"

@@ -111,6 +111,9 @@ class Deployer(Protocol):
     def cards(self) -> tuple[Cards, ...]:
         """What it can place models on; empty where it does not tell."""
 
+    def version_for(self, engine: str, wanted: str) -> str | None:
+        """The version of ``engine`` that a plan for ``wanted`` gets: that, an older one, or null."""
+
     def body(self, wanted: Wanted) -> dict[str, Any]:
         """The document that would create ``wanted``; raises ``ManifestError`` where it has no such form."""
 

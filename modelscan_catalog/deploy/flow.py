@@ -91,6 +91,8 @@ def deploy(
         detail = {"server": deployer.server, "message": message}
         write_event(places.connection, "deployment.refused", f"{deployer.target}:{wanted.name}", detail)
         return Outcome("refused", message, judgement=found.judgement)
+    for remark in found.judgement.remarks:
+        tell(f"note: {remark}", None)
     _ensure(deployer, wanted, found.body, places)
     try:
         return follow(deployer, wanted.name, places, tell, limits, judgement=found.judgement)

@@ -35,19 +35,23 @@ _CATEGORIES = {
 
 
 def model_body(
-    plan: LaunchPlan, options: EmitOptions | None = None, *, cluster_id: int | None = None
+    plan: LaunchPlan,
+    options: EmitOptions | None = None,
+    *,
+    cluster_id: int | None = None,
+    version: str | None = None,
 ) -> dict[str, Any]:
     """JSON body that creates ``plan`` as a model with its route.
 
     Secrets are left out: the server and its workers hold their own hub tokens, and the body would store
     the value. The revision is only recorded in the description: GPUStack fetches the default branch.
-    The version is the newest that GPUStack has and that is not newer than the plan's, or left to the
-    server. Raises ``ManifestError`` when that version does not know one of the plan's flags.
+    Without ``version`` the engine's is the newest that the recorded GPUStack has and that is not newer than
+    the plan's, or left to the server. Raises ``ManifestError`` when that version does not know one of the plan's flags.
     """
     options = options or EmitOptions()
     where = f"{plan.gpu_count}x {plan.gpu_profile_id}"
     pinned = f"@{plan.revision}" if plan.revision else ""
-    launched = _launch_fields(plan, options)
+    launched = _launch_fields(plan, options, version or gpustack_version(plan))
     body: dict[str, Any] = {
         "name": gpustack_name(plan.served_model_name),
         "description": f"{plan.model_id}: {plan.repo}{pinned} on {where}",
@@ -81,7 +85,7 @@ def catalogue(plan: LaunchPlan, options: EmitOptions | None = None) -> dict[str,
     spec: dict[str, Any] = {"mode": "standard"}
     if options.checkpoint.quantization:
         spec["quantization"] = options.checkpoint.quantization.upper()
-    launched = _launch_fields(plan, options)
+    launched = _launch_fields(plan, options, gpustack_version(plan))
     if launched["backend_version"] is None:
         del launched["backend_version"]
     model_set: dict[str, Any] = {
@@ -94,11 +98,10 @@ def catalogue(plan: LaunchPlan, options: EmitOptions | None = None) -> dict[str,
     return {"draft_models": [], "model_sets": [model_set]}
 
 
-def _launch_fields(plan: LaunchPlan, options: EmitOptions) -> dict[str, Any]:
+def _launch_fields(plan: LaunchPlan, options: EmitOptions, version: str | None) -> dict[str, Any]:
     """What a model's body and a catalogue's spec have in common."""
     if plan.repo.startswith("pvc://"):
         raise ManifestError(f"{plan.repo}: GPUStack's workers read a directory: name that instead")
-    version = gpustack_version(plan)
     parameters = engine_parameters(replace(plan, engine_version=version) if version else plan)
     fields: dict[str, Any] = {
         "source": plan.source,

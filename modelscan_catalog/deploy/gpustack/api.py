@@ -155,6 +155,8 @@ class GPUStackApi:
             message = str(inner.get("message") or inner.get("detail") or message)[:_SHOWN]
             reason = inner.get("reason") if isinstance(inner.get("reason"), str) else None
         status = response.status_code
+        if status == 404 and reason is None:
+            message += "; is it a GPUStack 2 server?"
         if status in (401, 403):
             given = self.key_reference or "none"
             message = (

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from packaging.version import InvalidVersion, Version
+
 from modelscan_catalog.deploy.deployer import Cards, Health, Judgement, Sighting, Wanted
 from modelscan_catalog.deploy.gpustack.api import GPUStackApi, RefusedError
 from modelscan_catalog.deploy.gpustack.records import (
@@ -17,9 +19,11 @@ from modelscan_catalog.deploy.gpustack.records import (
     ServerModel,
     read,
 )
+from modelscan_catalog.deploy.gpustack.remarks import single_lines, what_it_ignores, with_way_out
 from modelscan_catalog.deploy.gpustack.states import MARK, sighting, stuck
 from modelscan_catalog.errors import DeployError
-from modelscan_catalog.manifests.gpustack import gpustack_name, model_body
+from modelscan_catalog.manifests.engines import canonical_engine
+from modelscan_catalog.manifests.gpustack import BACKENDS, gpustack_name, model_body
 from modelscan_catalog.state.audit import content_sha256
 from modelscan_catalog.state.deployments import Target
 
@@ -28,6 +32,8 @@ EVALUATION_S = 180.0
 """The server reads the repository from its hub while it evaluates."""
 PROBE_S = 60.0
 """One token of a model that has just been loaded."""
+_MOST_VERSIONS = 8
+"""Versions that a message lists."""
 _CLEARED = (
     "huggingface_repo_id",
     "huggingface_filename",
@@ -56,6 +62,7 @@ class GPUStackDeployer:
         self._api = api
         self._cluster_asked = cluster
         self._cluster: Cluster | None = None
+        self._known_backends: tuple[Backend, ...] | None = None
 
     @property
     def server(self) -> str:
@@ -86,8 +93,19 @@ class GPUStackDeployer:
             found.append(Cards(name, len(devices), node, ids, total_gib, devices[0].compute_capability))
         return tuple(sorted(found, key=lambda cards: (-cards.count, cards.node, cards.name)))
 
+    def version_for(self, engine: str, wanted: str) -> str | None:
+        """The newest that the server lists and that is not newer; ``wanted`` where it lists none."""
+        backend = self._backend(BACKENDS[canonical_engine(engine) or "vllm"])
+        listed = backend.version_names if backend is not None else ()
+        older = [name for name in listed if _is_release(name) and Version(name) <= Version(wanted)]
+        return max(older, key=Version, default=None) if listed else wanted
+
     def body(self, wanted: Wanted) -> dict[str, Any]:
-        """The body of ``POST /v2/models``, marked in ``meta`` as ours, with a hash of what it asks for."""
+        """The body of ``POST /v2/models``, marked in ``meta`` as ours, with a hash of what it asks for.
+
+        The engine's version is the plan's own where the server lists versions, there or not: ``evaluate``
+        refuses one that is not.
+        """
         plan = wanted.plan
         launch = replace(plan.launch_plan(), served_model_name=wanted.name)
         if gpustack_name(wanted.name) != wanted.name:
@@ -95,7 +113,10 @@ class GPUStackDeployer:
                 f"name {wanted.name!r}: GPUStack takes letters, digits and _-.: from a letter to a letter or "
                 f"digit; {gpustack_name(wanted.name)!r} would do"
             )
-        body = model_body(launch, cluster_id=self._find_cluster().id) | {"replicas": wanted.replicas}
+        backend = self._backend(BACKENDS[launch.engine])
+        version = launch.engine_version if backend is not None and backend.version_names else None
+        body = model_body(launch, cluster_id=self._find_cluster().id, version=version)
+        body["replicas"] = wanted.replicas
         if wanted.card_ids:
             body["gpu_selector"] = {
                 "gpu_ids": list(wanted.card_ids),
@@ -142,10 +163,11 @@ class GPUStackDeployer:
             told.insert(0, found.error_message)
         claim = found.resource_claim
         accepted = found.compatible and not found.error
+        lines = single_lines(told)
         return Judgement(
             accepted=accepted,
-            reasons=() if accepted else tuple(_lines(told)) or ("the server gives no reason",),
-            remarks=tuple(_lines(told)) if accepted else (),
+            reasons=() if accepted else tuple(with_way_out(lines)) or ("the server gives no reason",),
+            remarks=(*lines, *what_it_ignores(wanted)) if accepted else (),
             vram_gib=claim.vram / GIB if claim else None,
             ram_gib=claim.ram / GIB if claim else None,
         )
@@ -288,38 +310,51 @@ class GPUStackDeployer:
                 chosen = [one for one in found if one.is_default] or found
             if len(chosen) != 1:
                 names = ", ".join(one.name for one in found) or "none"
-                raise DeployError(f"{self.server}: name one cluster with --cluster; there are: {names}")
+                wrong = "" if asked is None else f"there is no cluster {asked!r}: "
+                raise DeployError(f"{self.server}: {wrong}name one with --cluster; there are: {names}")
             self._cluster = chosen[0]
         return self._cluster
 
+    def _backends(self) -> tuple[Backend, ...]:
+        """What the server can start; asked once."""
+        if self._known_backends is None:
+            where = "/v2/inference-backends/list"
+            answer = self._api.call("GET", where)
+            items = answer.get("items", ()) if isinstance(answer, dict) else ()
+            found = (read(Backend, item, f"{self.server}{where}") for item in items)
+            self._known_backends = tuple(one for one in found if one.enabled is not False)
+        return self._known_backends
+
+    def _backend(self, name: str) -> Backend | None:
+        return next((one for one in self._backends() if one.backend_name == name), None)
+
     def _missing_backend(self, body: Mapping[str, Any]) -> str | None:
         """Why the server cannot start the body's backend; null when it can."""
-        where = "/v2/inference-backends/list"
-        answer = self._api.call("GET", where)
-        items = answer.get("items", ()) if isinstance(answer, dict) else ()
-        found = [read(Backend, item, f"{self.server}{where}") for item in items]
-        backend = next((one for one in found if one.backend_name == body["backend"]), None)
-        if backend is None or backend.enabled is False:
-            names = ", ".join(one.backend_name for one in found if one.enabled is not False)
+        backend = self._backend(body["backend"])
+        if backend is None:
+            names = ", ".join(one.backend_name for one in self._backends())
             return f"the server has no backend {body['backend']}; it has {names or 'none'}"
-        version = body.get("backend_version")
-        versions = [one.version for one in backend.versions or ()]
+        version, versions = body.get("backend_version"), backend.version_names
         if version is not None and versions and version not in versions:
-            newest = ", ".join(versions[:5])
+            shown = ", ".join(versions[:_MOST_VERSIONS])
+            more = f" and {len(versions) - _MOST_VERSIONS} more" if len(versions) > _MOST_VERSIONS else ""
             return (
-                f"the server has no {backend.backend_name} {version}; it has {newest} and older: give "
-                "--engine-version"
+                f"the server has no {backend.backend_name} {version}; it has {shown}{more}: give "
+                "--backend-version"
             )
         return None
+
+
+def _is_release(name: str) -> bool:
+    """Whether it is a version that can be compared; people may give theirs any name."""
+    try:
+        Version(name)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _source_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     """Where the weights come from; the server refuses an update without it."""
     names = ("huggingface_repo_id", "model_scope_model_id", "local_path")
     return {name: body[name] for name in names if body.get(name) is not None}
-
-
-def _lines(messages: list[str]) -> list[str]:
-    """The server's bulleted paragraphs as single lines, each once."""
-    lines = [line.strip().removeprefix("- ").strip() for text in messages for line in text.splitlines()]
-    return list(dict.fromkeys(line for line in lines if line))

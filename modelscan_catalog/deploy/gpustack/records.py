@@ -44,8 +44,6 @@ class ServerInstance(_Answer):
     state: str
     state_message: str | None = None
     download_progress: float | None = None
-    restart_count: int | None = None
-    worker_name: str | None = None
 
 
 class Claim(_Answer):
@@ -70,7 +68,6 @@ class BackendVersion(_Answer):
     """A version that a backend can be asked for."""
 
     version: str
-    is_deprecated: bool = False
 
 
 class Backend(_Answer):
@@ -78,8 +75,12 @@ class Backend(_Answer):
 
     backend_name: str
     enabled: bool | None = None
-    default_version: str | None = None
     versions: tuple[BackendVersion, ...] | None = None
+
+    @property
+    def version_names(self) -> tuple[str, ...]:
+        """Newest first; empty where the server does not tell."""
+        return tuple(one.version for one in self.versions or ())
 
 
 class DeviceMemory(_Answer):

@@ -66,9 +66,11 @@ def _state(
 
 
 def _message(leading: ServerInstance | None, instances: Sequence[ServerInstance]) -> str | None:
-    """The leading instance's complaint, else that of another that cannot follow it."""
-    ordered = [leading] if leading else []
-    return next((one.state_message for one in [*ordered, *instances] if one.state_message), None)
+    """The leading instance's complaint, else that of another that cannot follow it, said to be another's."""
+    if leading is not None and leading.state_message:
+        return leading.state_message
+    other = next((one for one in instances if one.state_message), None)
+    return None if other is None else f"another replica is {other.state}: {other.state_message}"
 
 
 def stuck(instances: Sequence[ServerInstance]) -> bool:

@@ -44,6 +44,9 @@ class Memory:
     def cards(self) -> tuple[Cards, ...]:
         return ()
 
+    def version_for(self, engine: str, wanted: str) -> str | None:
+        return wanted
+
     def body(self, wanted: Wanted) -> dict[str, Any]:
         return {"name": wanted.name}
 

@@ -12,6 +12,7 @@ from modelscan_catalog.deploy.deployer import Sighting, Wanted
 from modelscan_catalog.deploy.gpustack import GPUStackDeployer
 from modelscan_catalog.deploy.gpustack.api import MOST_ATTEMPTS, GPUStackApi, RefusedError, server_url
 from modelscan_catalog.deploy.gpustack.records import ServerInstance, ServerModel, read
+from modelscan_catalog.deploy.gpustack.remarks import with_way_out
 from modelscan_catalog.deploy.gpustack.states import MARK, sighting, stuck
 from modelscan_catalog.deploy.plan import DeploymentPlan
 from modelscan_catalog.errors import DeployError, ServerUnreachableError
@@ -250,7 +251,11 @@ def test_given_no_replicas_then_it_is_stopped_whatever_still_runs() -> None:
 def test_given_one_of_two_replicas_that_runs_then_the_other_ones_complaint_is_the_message() -> None:
     waiting = ServerInstance(id=2, name="m-2", state="pending", state_message="no room")
     seen = sighting(model(replicas=2), [*instances("running"), waiting], "http://s")
-    assert (seen.state, seen.ready_replicas, seen.message) == ("running", 1, "no room")
+    assert (seen.state, seen.ready_replicas, seen.message) == (
+        "running",
+        1,
+        "another replica is pending: no room",
+    )
     assert stuck([waiting])
     assert not stuck(instances("running", "pending"))
 
@@ -276,3 +281,20 @@ def test_given_any_json_then_a_model_is_read_or_one_line_says_what_is_wrong(answ
     except DeployError as error:
         told = str(error)
     assert good or told.startswith("http://s/v2/models: ")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "[E1020] Connection failed: HTTPSConnectionPool(host='hub'): Max retries exceeded with url: /api",
+        "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))",
+    ],
+)
+def test_given_a_server_without_its_hub_then_the_way_out_is_said(reason: str) -> None:
+    first, way_out = with_way_out([reason])
+    assert first == reason
+    assert "--source local=PATH" in way_out
+
+
+def test_given_a_refusal_about_cards_then_the_hub_is_not_spoken_of() -> None:
+    assert list(with_way_out(["No suitable workers."])) == ["No suitable workers."]

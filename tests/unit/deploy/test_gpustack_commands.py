@@ -1,6 +1,7 @@
 """The deployment commands over recorded exchanges with a real GPUStack: what is said, sent and left."""
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from deployment_plan_samples import MODEL, publish
-from gpustack_replay import Replay, write_weights
+from gpustack_replay import RECORDED, Replay, write_weights
 
 from modelscan_catalog.cli.main import main
 from modelscan_catalog.deploy import benchmark, flow, flow_wait
@@ -105,13 +106,13 @@ def test_given_a_model_when_deployed_then_it_is_judged_created_awaited_asked_and
     dry = modelscan.deploy()
     assert dry.code == 0, dry
     assert f"Server: {SERVER} accepts it, would reserve 144.0 GiB" in dry.out
+    assert f"note: {SERVER} has no vllm 0.33.0: planned for 0.32.0" in dry.out
     assert "dry run: nothing was changed" in dry.out
     assert [ask for ask, _ in modelscan.replay.sent] == ["POST /v2/model-evaluations"]
     assert modelscan.state() is None
 
     applied = modelscan.deploy("--apply")
     assert applied.code == 0, applied
-    assert "scheduled" in applied.out
     assert "starting" in applied.out
     assert f"Deployed at {SERVER}/v1 as qwen3-8b" in applied.out
     assert modelscan.state() == ("running", None)
@@ -122,6 +123,9 @@ def test_given_a_model_when_deployed_then_it_is_judged_created_awaited_asked_and
     created = next(body for ask, body in modelscan.replay.sent if ask == "POST /v2/models")
     assert created["cluster_id"] == 1
     assert created["meta"]["modelscan"]["checkpoint"] == "Qwen/Qwen3-8B"
+    assert "Backend: vLLM 0.32.0, TP 2" in dry.out
+    assert created["backend_version"] == "0.32.0"
+    assert f"Flags: {shlex.join(created['backend_parameters'])}" in dry.out
 
     writes = len(modelscan.replay.sent)
     assert modelscan.deploy("--apply").code == 0
@@ -305,18 +309,51 @@ def test_given_an_interrupt_while_it_starts_then_it_is_left_there_and_the_way_on
     assert stopped.code == 130
     assert "resume:" in stopped.err
     assert "modelscan remove qwen3-8b --apply" in stopped.err
-    assert modelscan.state() == ("creating", "(state_message)")
+    assert (modelscan.state() or ("",))[0] == "creating"
     monkeypatch.setattr(flow, "wait", waits)
     assert modelscan.deploy("--apply").code == 0
     assert modelscan.state() == ("running", None)
+
+
+def test_given_an_interrupt_before_anything_is_created_then_it_says_so(
+    replayed: Callable[[str], Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modelscan = replayed("flow")
+    modelscan.deploy()
+
+    def interrupted(*arguments: Any, **more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flow, "preview", interrupted)
+    stopped = modelscan.deploy("--apply")
+    assert stopped.code == 130
+    assert stopped.err == f"interrupted: nothing was created on {SERVER}\n"
+    assert modelscan.state() is None
+
+
+def test_given_a_version_that_the_server_lacks_when_it_is_asked_for_then_it_is_refused_with_those_it_has(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("flow")
+    refused = modelscan.deploy("--backend-version", "0.9.9")
+    assert refused.code == 3
+    assert "the server has no vLLM 0.9.9; it has 0.32.0, 0.31.0" in refused.out
+    assert modelscan.replay.sent == []
+
+
+def test_given_cards_by_name_that_the_server_lacks_then_the_plan_says_what_it_has(
+    replayed: Callable[[str], Command],
+) -> None:
+    modelscan = replayed("flow")
+    dry = modelscan.deploy("--gpu", "h200:2")
+    assert f"{SERVER} reports no h200-141gb of 2: it has 2 x NVIDIA H100 80GB HBM3" in dry.out
 
 
 def test_given_a_hub_that_was_away_then_the_next_evaluation_is_a_new_question(
     replayed: Callable[[str], Command], tmp_path: Path
 ) -> None:
     modelscan = replayed("hub_unreachable")
-    (path,) = (one for one in (Path(__file__).parent / "recorded").glob("hub_unreachable.jsonl"))
-    name = json.loads(path.read_text().splitlines()[2])["ask"].partition("search=")[2].partition("&")[0]
+    name = (RECORDED / "hub_unreachable.jsonl").read_text().partition("search=")[2].partition("&")[0]
     asked = ("deploy", MODEL, "--gpu", "h100:1", "--name", name, "--registry", str(tmp_path / "published"))
     refused = modelscan(*asked, "--apply")
     assert refused.code == 3
