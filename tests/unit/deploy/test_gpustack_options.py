@@ -126,7 +126,7 @@ def test_given_a_deployment_whose_server_is_gone_when_listed_then_the_row_says_s
     code, out, _ = run("list", "--cached", "--json")
     assert json.loads(out)["deployments"][0]["state"] == "running"
     code, out, err = run("list")
-    assert code == 0
+    assert code == 2
     assert "unreachable" in out
     assert "http://127.0.0.1:9" in err
 
