@@ -78,14 +78,14 @@ def test_an_endless_answer_ends_at_its_bound() -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.end_headers()
-        for _ in range(100):
+        for _ in range(600):
             handler.wfile.write(b"x")
             time.sleep(0.05)
 
     begun = time.monotonic()
     with answering(drip) as url:
         ping(url, timeout_s=0.3)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize(

