@@ -15,9 +15,15 @@ class ChangeGroup:
     name: str
     model: str | None
     observed_at: str | None
-    title: str
+    change: str
+    """In a word or two: added, changed, removed, or withdrawn and why."""
     details: list[tuple[str, str, str]] = field(default_factory=list)
     """Field, value before, value after."""
+
+    @property
+    def title(self) -> str:
+        """What happened, in one line."""
+        return f"{self.kind.capitalize()} {self.name} {self.change}"
 
     @property
     def entry_id(self) -> str:
@@ -35,9 +41,8 @@ def change_groups(
         group = groups.get((change["record"], at))
         if group is None:
             kind, _, name = change["record"].partition(":")
-            title = f"{kind.capitalize()} {name} {change['change']}"
             model = name if kind == "model" and change["change"] != "removed" else None
-            group = ChangeGroup(change["record"], kind, name, model, at, title)
+            group = ChangeGroup(change["record"], kind, name, model, at, change["change"])
             groups[change["record"], at] = group
         if change.get("field"):
             group.details.append((change["field"], _text(change.get("before")), _text(change.get("after"))))
@@ -45,12 +50,20 @@ def change_groups(
     for gone in tombstones:
         if gone["record"] not in told:
             kind, _, name = gone["record"].partition(":")
-            title = f"{kind.capitalize()} {name} withdrawn: {gone['reason']}"
             groups[gone["record"], gone["last_seen"]] = ChangeGroup(
-                gone["record"], kind, name, None, gone["last_seen"], title
+                gone["record"], kind, name, None, gone["last_seen"], f"withdrawn: {gone['reason']}"
             )
     by_record = sorted(groups.values(), key=lambda group: group.record)
     return sorted(by_record, key=lambda group: group.observed_at or "", reverse=True)
+
+
+def alike(groups: Sequence[ChangeGroup]) -> list[list[ChangeGroup]]:
+    """Records of one kind to which the same happened at the same time, in the order of their first."""
+    together: dict[tuple[Any, ...], list[ChangeGroup]] = {}
+    for group in groups:
+        key = (group.kind, group.observed_at, group.change, tuple(group.details))
+        together.setdefault(key, []).append(group)
+    return list(together.values())
 
 
 def _text(value: Any) -> str:

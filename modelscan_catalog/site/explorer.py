@@ -1,12 +1,14 @@
 """Write the explorer below a registry directory: pages, scripts, styles, the feed and the data they load."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modelscan_catalog.errors import PublishError
-from modelscan_catalog.site.changes import change_groups
+from modelscan_catalog.fit.profiles import PROFILES_DIR, GpuProfile
+from modelscan_catalog.site.changes import alike, change_groups
 from modelscan_catalog.site.fit_data import (
     CELL_OF_OTHERS,
     CELL_OF_RUNNING,
@@ -19,11 +21,14 @@ from modelscan_catalog.site.fit_data import (
     weights_by_split,
 )
 from modelscan_catalog.site.model_data import (
+    CONFLICT_COLUMNS,
+    DOCUMENT_COLUMNS,
     OFFER_COLUMNS,
     detail_parts,
     fitted_variant,
     model_list,
     read_offers,
+    usual_day,
 )
 from modelscan_catalog.site.pages import PAGES, render, static_files
 from modelscan_catalog.store import json_bytes, read_jsonl, write_bytes
@@ -48,6 +53,7 @@ def write_explorer(registry: Path, data_as_of: str | None) -> dict[str, int]:
     variants = read_jsonl(registry / "variants.jsonl")
     offers = read_offers(registry)
     gpus = _gpus(registry)
+    groups_of_gpus = _grouped_by_vendor(gpus)
     files: dict[str, bytes] = {}
 
     rows = {gpu["id"]: fit_rows(registry, gpu["id"]) for gpu in gpus}
@@ -67,8 +73,14 @@ def write_explorer(registry: Path, data_as_of: str | None) -> dict[str, int]:
                 "verdicts": VERDICTS,
                 "bindings": SHORT_OF,
             },
-            "offers": OFFER_COLUMNS,
-            "gpus": [[gpu["id"], gpu["name"], gpu["vendor"], gpu["memory_gib_marketing"]] for gpu in gpus],
+            "columns": {
+                "offers": OFFER_COLUMNS,
+                "documents": DOCUMENT_COLUMNS,
+                "conflicts": CONFLICT_COLUMNS,
+            },
+            "usual_day": usual_day(offers),
+            "gpus": [_gpu(gpu) for gpu in gpus],
+            "gpu_groups": [[maker, [gpu["id"] for gpu in group]] for maker, group in groups_of_gpus],
             "models": model_list(models, offers, variants, place),
             "variants": [
                 [*fitted_variant(by_id[name], contexts.get(name)), weights.get(name, {})] for name in names
@@ -76,6 +88,7 @@ def write_explorer(registry: Path, data_as_of: str | None) -> dict[str, int]:
             "fewest": {gpu: "".join(sign[name] for name in names) for gpu, sign in signs.items()},
         }
     )
+    files["data/card_sources.json"] = json_bytes(_card_sources())
     for number, part in enumerate(detail_parts(registry, models, offers)):
         files[f"data/models/{number}.json"] = json_bytes(part)
 
@@ -86,9 +99,12 @@ def write_explorer(registry: Path, data_as_of: str | None) -> dict[str, int]:
         "data_as_of": data_as_of,
         "counts": {"models": len(models), "checkpoints": len(variants), "offers": len(offers)},
         "fitted": len(names),
-        "gpu_groups": _grouped_by_vendor(gpus),
+        "gpu_groups": [
+            (maker, [(gpu["id"], _label(gpu)) for gpu in group]) for maker, group in groups_of_gpus
+        ],
         "start_gpu": START_GPU,
         "groups": groups[:MOST_CHANGES],
+        "alike": alike(groups[:MOST_CHANGES]),
         "untold": max(0, len(groups) - MOST_CHANGES),
     }
     files |= {page: render(page, facts) for page in PAGES}
@@ -106,6 +122,26 @@ def _gpus(registry: Path) -> list[Mapping[str, Any]]:
         raise PublishError(f"{path}: cannot be read: {error}; run `modelscan build`") from error
     published = [profile for profile in profiles if (registry / "fit" / f"{profile['id']}.parquet").exists()]
     return sorted(published, key=lambda profile: str(profile["id"]))
+
+
+def _card_sources() -> dict[str, dict[str, str | None]]:
+    """Key of a figure's source → its address, and what was read there."""
+    sources = json.loads((PROFILES_DIR / "sources.json").read_bytes())["sources"]
+    return {key: {"url": source["url"], "evidence": source["what"]} for key, source in sources.items()}
+
+
+def _gpu(gpu: Mapping[str, Any]) -> list[Any]:
+    """Id, name, label, GB by name, GiB that the fit reckons with, USD an hour."""
+    return [
+        gpu["id"], gpu["name"], _label(gpu), gpu["memory_gib_marketing"],
+        round(GpuProfile(**gpu).memory.gib, 2), gpu["price_usd_per_hour"],
+    ]  # fmt: skip
+
+
+def _label(gpu: Mapping[str, Any]) -> str:
+    """The name without its maker and with its memory, as lists of one maker's cards show it."""
+    name = re.sub(r"^(NVIDIA|AMD|Intel|Apple|Huawei) ", "", str(gpu["name"]))
+    return name if re.search(r"\dgb$", name, re.I) else f"{name}, {gpu['memory_gib_marketing']:g} GB"
 
 
 def _grouped_by_vendor(gpus: list[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:

@@ -15,13 +15,18 @@ VERDICTS = ("fits", "tight", "does_not_fit", "offload_only", "unsupported", "unk
 SHORT_OF = ("weights", "kv_cache", "overhead", "format", "split")
 """What is short, or why no engine serves it; a cell gives a position in this list."""
 
-CELL_OF_RUNNING = ("verdict", "max_concurrency", "decode_tok_s_low", "decode_tok_s_high", "tp", "pp")
-CELL_OF_OTHERS = ("verdict", "binding", "missing_gib", "max_context", "tp", "pp")
-"""Columns of a cell; ``tp`` and ``pp`` are left out where all cards work on each layer together."""
+CELL_OF_RUNNING = (
+    "verdict", "max_concurrency", "kv_pool_gib", "decode_tok_s_low", "decode_tok_s_high", "tp", "pp",
+)  # fmt: skip
+CELL_OF_OTHERS = ("verdict", "binding", "missing_gib", "kv_pool_gib", "max_context", "tp", "pp")
+"""Columns of a cell; ``tp`` and ``pp`` are left out where all cards work on each layer together.
+
+``kv_pool_gib`` is what a card has left for the KV cache, below zero where the rest alone is too much.
+"""
 
 _COLUMNS = [
-    "variant_id", "verdict", "count", "tp", "pp", "binding", "weights_gib", "max_context", "max_concurrency",
-    "missing_gib", "decode_tok_s_low", "decode_tok_s_high", "context",
+    "variant_id", "verdict", "count", "tp", "pp", "binding", "weights_gib", "kv_pool_gib", "max_context",
+    "max_concurrency", "missing_gib", "decode_tok_s_low", "decode_tok_s_high", "context",
 ]  # fmt: skip
 
 
@@ -48,26 +53,27 @@ def gpu_cells(rows: Sequence[Mapping[str, Any]], variants: Sequence[str]) -> dic
 def _cell(row: Mapping[str, Any]) -> list[Any]:
     cell: list[Any] = [VERDICTS.index(row["verdict"])]
     if row["verdict"] in ("fits", "tight"):
-        figures = ("max_concurrency", "decode_tok_s_low", "decode_tok_s_high")
-        cell += [_rounded(row[name]) for name in figures]
+        cell += [_rounded(row[name], 3) for name in ("max_concurrency", "kv_pool_gib")]
+        cell += [_rounded(row[name]) for name in ("decode_tok_s_low", "decode_tok_s_high")]
     else:
         binding = row["binding"]
         cell.append(SHORT_OF.index(binding) if binding in SHORT_OF else binding)
         if row["verdict"] == "unsupported":
             return cell
-        cell += [_rounded(row["missing_gib"]), row["max_context"]]
+        cell += [_rounded(row[name], 3) for name in ("missing_gib", "kv_pool_gib")]
+        cell.append(row["max_context"])
     return cell if (row["tp"], row["pp"]) == (row["count"], 1) else [*cell, row["tp"], row["pp"]]
 
 
 def weights_by_split(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | int]]:
-    """Variant → ``tp×pp`` → GiB of weights a card; the largest over GPUs."""
+    """Variant → ``tp×pp`` → GiB of weights a card; the least over GPUs: ROCm logs 0.2 GiB more with them."""
     weights: dict[str, dict[str, float | int]] = {}
     for row in rows:
-        gib = _rounded(row["weights_gib"])
+        gib = _rounded(row["weights_gib"], 3)
         if gib is not None:
             splits = weights.setdefault(row["variant_id"], {})
             split = f"{row['tp']}x{row['pp']}"
-            splits[split] = max(gib, splits.get(split, 0))
+            splits[split] = min(gib, splits.get(split, gib))
     return weights
 
 
@@ -76,11 +82,11 @@ def declared_contexts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {row["variant_id"]: row["context"] for row in rows if row["context"] is not None}
 
 
-def _rounded(value: float | None) -> float | int | None:
-    """Two digits, from a hundred on whole numbers: what the pages show, and no more bytes than that."""
+def _rounded(value: float | None, digits: int = 2) -> float | int | None:
+    """So many digits, from a hundred on whole numbers: what the pages show, and no more bytes than that."""
     if value is None:
         return None
-    short = round(value) if abs(value) >= 100 else float(f"{value:.2g}")
+    short = round(value) if abs(value) >= 100 else float(f"{value:.{digits}g}")
     return int(short) if float(short).is_integer() else short
 
 

@@ -1,7 +1,7 @@
 """What the explorer knows of the models: one list of all, and the details in parts that pages load alone."""
 
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,27 @@ MODEL_COLUMNS = (
 OFFER_COLUMNS = (
     "provider", "provider_model", "input", "output", "cache_read", "context", "status", "since", "past",
 )  # fmt: skip
-"""Of an offer in a part; ``past`` are [day, price of input] of former terms, oldest first."""
+"""Of an offer in a part; ``since`` is left out on the ``usual_day``, ``past`` are [day, price of input] of
+former terms, oldest first."""
 
-_NOT_SHOWN = ("aliases", "variants", "offers", "deployments")
+DOCUMENT_COLUMNS = ("source", "url", "at", "rule")
+"""Of what was read: where, when, and the place of the rule that believed it."""
+
+CONFLICT_COLUMNS = ("record", "field", "other", "other_source", "rule")
+"""Of what others said; ``record`` is 0 for the model, from 1 on its checkpoints in their order."""
+
+_OF_A_MODEL = {
+    "id", "name", "lab", "family", "category", "status", "tags", "limits", "parameters", "modalities",
+    "capabilities", "licenses", "release_date", "knowledge", "urls", "open_weights",
+}  # fmt: skip
+_OF_A_VARIANT = {
+    "id", "hub", "repo", "revision", "official", "gated", "quantization", "weights_bytes", "context",
+    "license", "downloads",
+}  # fmt: skip
+_OF_A_PLAN = (
+    "variant", "gpu", "gpu_count", "engine", "engine_version", "context", "max_concurrency",
+    "decode_tok_s_low", "decode_tok_s_high", "reasons", "manifests",
+)  # fmt: skip
 
 
 def part_of(model: str) -> int:
@@ -96,69 +114,94 @@ def fitted_variant(row: Row, context: int | None) -> list[Any]:
     ]  # fmt: skip
 
 
+def usual_day(offers: Sequence[Row]) -> str | None:
+    """The day on which most offers were first seen; the catalogue says it once for all of them."""
+    days = Counter(row["observed_at"][:10] for row in offers)
+    return max(days, key=lambda day: (days[day], day), default=None)
+
+
 def detail_parts(registry: Path, models: Sequence[Row], offers: Sequence[Row]) -> list[dict[str, Any]]:
-    """``PARTS`` documents: ``models`` by id with all that a model's page shows, ``documents`` they cite."""
+    """``PARTS`` documents: ``models`` by id with all that a model's page shows, ``documents`` they cite, and
+    by which ``rule`` one source was believed and not another.
+
+    Of a record only what the page shows, and every field whose source is told on its own.
+    """
     tables = {
         name: read_jsonl(registry / f"{name}.jsonl")
-        for name in ("variants", "plans", "deployments", "provenance", "conflicts", "price_history")
+        for name in ("variants", "plans", "provenance", "conflicts", "price_history")
     }
     sold = _grouped(offers, "model")
     weights = _grouped(tables["variants"], "model")
     plans = _grouped(tables["plans"], "model")
-    recipes = _grouped(tables["deployments"], "model")
     told = _grouped(tables["provenance"], "record")
     disputed = _grouped(tables["conflicts"], "record")
     past = _grouped(tables["price_history"], "offer")
-    parts: list[dict[str, Any]] = [{"documents": [], "models": {}} for _ in range(PARTS)]
+    usual = usual_day(offers)
+    parts: list[dict[str, Any]] = [{"documents": [], "rule": [], "models": {}} for _ in range(PARTS)]
     for model in models:
         part = parts[part_of(model["id"])]
-        records = [f"model:{model['id']}", *(f"variant:{row['id']}" for row in weights[model["id"]])]
+        own = weights[model["id"]]
+        records = [f"model:{model['id']}", *(f"variant:{row['id']}" for row in own)]
         part["models"][model["id"]] = {
-            "model": _without(model, *_NOT_SHOWN),
-            "variants": [_without(row, "model", "files") for row in weights[model["id"]]],
+            "model": _shown(model, _OF_A_MODEL, told[records[0]], disputed[records[0]]),
+            "variants": [
+                _shown(row, _OF_A_VARIANT, told[record], disputed[record])
+                for row, record in zip(own, records[1:], strict=True)
+            ],
             "offers": [
-                _offer(row, past[row["id"]])
+                _offer(row, past[row["id"]], usual)
                 for row in sorted(sold[model["id"]], key=lambda row: str(row["id"]))
             ],
-            "plans": [_without(row, "model") for row in plans[model["id"]]],
-            "recipes": len(recipes[model["id"]]),
-            "sources": [_told(row, part["documents"]) for record in records for row in told[record]],
-            "conflicts": [row for record in records for row in disputed[record]],
+            "plans": [{name: row.get(name) for name in _OF_A_PLAN} for row in plans[model["id"]]],
+            "sources": [
+                [place, row["field"], _cited(row, part)]
+                for place, record in enumerate(records)
+                for row in told[record]
+            ],
+            "conflicts": [
+                [place, *(row[name] for name in CONFLICT_COLUMNS[1:-1]), _place(row["rule"], part["rule"])]
+                for place, record in enumerate(records)
+                for row in disputed[record]
+            ],
         }
     return parts
 
 
-def _offer(row: Row, past: Sequence[Row]) -> list[Any]:
+def _offer(row: Row, past: Sequence[Row], usual: str | None) -> list[Any]:
     price, limits = row.get("price") or {}, row.get("limits", {})
     terms = sorted(
         (terms["observed_at"][:10], (terms.get("price") or {}).get("input"))
         for terms in past
         if (terms.get("price") or {}).get("input") is not None
     )
+    since = row["observed_at"][:10]
     cells = [
         row["provider"], row["provider_model"], price.get("input"), price.get("output"),
-        price.get("cache_read"), limits.get("context"), row.get("status"), row["observed_at"][:10], terms,
+        price.get("cache_read"), limits.get("context"), row.get("status"), None if since == usual else since,
+        terms,
     ]  # fmt: skip
     while cells[-1] in (None, []):
         cells.pop()
     return cells
 
 
-def _told(row: Row, documents: list[Row]) -> list[Any]:
-    """Record, field, and the place in ``documents`` of what was read and the rule that believed it."""
-    document = {
-        "source": row["source"],
-        "url": row.get("url"),
-        "at": row.get("fetched_at"),
-        "rule": row["rule"],
-    }
-    if document not in documents:
-        documents.append(document)
-    return [row["record"], row["field"], documents.index(document)]
+def _cited(row: Row, part: Row) -> int:
+    """The place of what was read among the ``documents`` of ``part``."""
+    rule = _place(row["rule"], part["rule"])
+    return _place([row["source"], row.get("url"), row.get("fetched_at"), rule], part["documents"])
 
 
-def _without(row: Row, *names: str) -> Row:
-    return {name: value for name, value in row.items() if name not in names}
+def _place(value: Any, values: list[Any]) -> int:
+    """Where ``value`` is in ``values``, put there at its first use."""
+    if value not in values:
+        values.append(value)
+    return values.index(value)
+
+
+def _shown(row: Row, names: set[str], *told: Sequence[Row]) -> Row:
+    """Of ``row`` the fields ``names`` and those that ``told`` speaks of."""
+    wanted = names | {one["field"].partition(".")[0] for rows in told for one in rows}
+    return {name: value for name, value in row.items() if name in wanted}
 
 
 def _grouped(rows: Sequence[Row], name: str) -> defaultdict[str, list[Row]]:

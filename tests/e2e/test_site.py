@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -29,6 +30,7 @@ ADDRESSES = (
     "index.html?gpu=h100-80gb&count=8&show=all",
     "index.html?gpu=any",
     f"model.html?id={MODEL}",
+    "model.html?id=openai/gpt-4o",
     f"compare.html?a={MODEL}&b=openai/gpt-oss-120b",
     "gpu.html",
     "gpu.html?id=rtx-4090",
@@ -79,6 +81,7 @@ def page(browser: Page) -> Page:
     browser.size(1280)
     browser.theme("light")
     browser.call("Network.setCacheDisabled", cacheDisabled=True)
+    browser.run("location.protocol === 'http:' && localStorage.clear()")
     browser.requests.clear()
     browser.complaints.clear()
     return browser
@@ -131,6 +134,67 @@ def test_the_answer_is_what_the_published_fit_says(page: Page, host: str, publis
         ).fetchone()
         assert row
         assert page.run("document.querySelector('#answer strong').textContent").startswith(f"{row[0]} of ")
+
+
+def published_row(published: Path, gpu: str, count: int, variant: str) -> dict[str, Any]:
+    """A verdict as ``fit/<gpu>.parquet`` has it."""
+    found = duckdb.execute(
+        "SELECT * FROM read_parquet(?) WHERE count = ? AND variant_id = ?",
+        [str(published / "fit" / f"{gpu}.parquet"), count, variant],
+    )
+    names = [column[0] for column in found.description]
+    row = found.fetchone()
+    assert row
+    return dict(zip(names, row, strict=True))
+
+
+@pytest.mark.parametrize(("gpu", "count"), [("h100-80gb", 1), ("rtx-3060-12gb", 1), ("rtx-3060-12gb", 2)])
+def test_a_model_on_a_card_shows_the_published_sum_of_its_memory(
+    gpu: str, count: int, page: Page, host: str, published: Path
+) -> None:
+    page.open(f"{host}model.html?id={MODEL}&gpu={gpu}&count={count}")
+    variant = page.run("document.querySelector('.verdict code').textContent")
+    row = published_row(published, gpu, count, variant)
+    lines = page.run(
+        "Object.fromEntries([...document.querySelectorAll('.sum tr')]"
+        ".map((line) => [line.className, parseFloat(line.lastChild.textContent)]))"
+    )
+    assert lines["weights"] == pytest.approx(row["weights_gib"], rel=0.01, abs=0.06)
+    assert lines["rest"] + lines["weights"] + lines["kv"] == pytest.approx(lines["total"], abs=0.2)
+    assert lines["card"] - lines["rest"] - lines["weights"] == pytest.approx(row["kv_pool_gib"], abs=0.2)
+    if row["verdict"] == "does_not_fit":
+        assert lines["short"] == pytest.approx(row["missing_gib"], abs=0.2)
+    else:
+        assert lines["spare"] == pytest.approx(lines["card"] - lines["total"], abs=0.2)
+    command = page.run("document.querySelector('.command code').textContent")
+    assert command == f"modelscan fit {MODEL} --gpu {gpu}:{count} --variant {variant}"
+
+
+def test_a_card_chosen_on_one_page_is_the_card_of_the_next(page: Page, host: str) -> None:
+    page.open(host + "index.html?gpu=a10&count=2")
+    page.run("gpu.value = 'l40s'; gpu.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.until("document.querySelector('caption').textContent.includes('L40S')")
+    target = page.run("document.querySelector('tbody th a').href")
+    assert target.endswith("&gpu=l40s&count=2")
+    page.open(target)
+    assert "2 × NVIDIA L40S" in page.run("document.querySelector('.verdict').textContent")
+    page.open(host + "index.html")
+    assert page.run("gpu.value + count.value") == "l40s2"
+
+
+def test_asking_for_a_context_shows_what_holds_it_and_nothing_else(page: Page, host: str) -> None:
+    counted = {}
+    for least in (8000, 32000, 128000):
+        page.open(f"{host}index.html?gpu=rtx-4090&show={least}")
+        counted[least] = int(page.run("document.querySelector('#answer strong').textContent").split()[0])
+        shown = page.run("document.querySelector('caption').textContent")
+        assert shown.startswith(f"{counted[least]} models on ")
+        contexts = page.run(
+            "[...document.querySelectorAll('td[data-label=Context]')].map((c) => c.textContent)"
+        )
+        assert contexts
+        assert all(text.endswith("M") or int(text.removesuffix("K")) >= least // 1000 for text in contexts)
+    assert counted[8000] > counted[32000] > counted[128000]
 
 
 def test_the_registrys_index_vouches_for_every_file_of_the_explorer(published: Path) -> None:
@@ -244,7 +308,9 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(address: str, page:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("address", [ADDRESSES[1], ADDRESSES[3], ADDRESSES[4], ADDRESSES[6]])
+@pytest.mark.parametrize(
+    "address", [ADDRESSES[1], f"{ADDRESSES[3]}&gpu=rtx-3060-12gb&count=1", ADDRESSES[5], ADDRESSES[7]]
+)
 def test_all_text_stands_out_from_its_ground(address: str, scheme: str, page: Page, host: str) -> None:
     page.theme(scheme)
     page.open(host + address)
@@ -259,4 +325,3 @@ def test_the_toggle_overrides_the_system_and_is_remembered(page: Page, host: str
     page.until(f"{ground} !== '{light}'")
     page.open(host + "gpu.html?id=rtx-4090")
     assert page.run(ground) != light
-    page.run("localStorage.clear()")

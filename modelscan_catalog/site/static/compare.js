@@ -1,6 +1,7 @@
 // Two models side by side: facts, prices, and the fewest cards that hold each.
+import { chosenCard } from "./card.js";
 import { catalogue, details } from "./data.js";
-import { el, failure, gpuHref, link, modelHref, section, tell } from "./dom.js";
+import { el, failure, gpuHref, link, modelHref, query, section, tell } from "./dom.js";
 import * as format from "./format.js";
 
 const form = document.getElementById("pair");
@@ -51,7 +52,8 @@ async function compare(ids, known) {
   }));
   document.title = `${pair.map(({ model }) => model.name).join(" or ")} – ModelScan`;
   tell(`Compared: ${pair.map(({ model }) => model.name).join(" and ")}`);
-  const cards = USUAL.map((id) => known.gpus.find((gpu) => gpu.id === id)).filter(Boolean);
+  const own = chosenCard(known)?.gpu;
+  const cards = [...new Set([own, ...USUAL])].map((id) => known.cards.get(id)).filter(Boolean);
   place.replaceChildren(
     section("facts", "What they are", sideBySide("Facts and prices of both models", "Fact", pair, ROWS.map(([name, value]) => [name, pair.map(value)]))),
     section("cards", "What they need", sideBySide("Fewest cards that hold the easiest checkpoint at its declared context", "Card", pair, cards.map((gpu) => [link(gpuHref(gpu.id), gpu.name), pair.map(({ row }) => fewest(row, gpu.id, known))]))),
@@ -64,7 +66,7 @@ async function start() {
     document.getElementById("models").replaceChildren(...known.models.map((model) => el("option", { value: model.id }, model.name)));
     const again = () => {
       const ids = [form.elements.a.value.trim(), form.elements.b.value.trim()];
-      history.replaceState(null, "", `?${new URLSearchParams({ a: ids[0], b: ids[1] })}`);
+      history.replaceState(null, "", `?${query({ a: ids[0], b: ids[1] })}`);
       return compare(ids, known).catch((error) => place.replaceChildren(failure(error)));
     };
     form.addEventListener("submit", (event) => {

@@ -38,10 +38,10 @@ export async function catalogue() {
     const { columns, rows } = raw.models;
     raw.named = rows.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place]])));
     raw.variants = raw.variants.map(([id, scheme, bits, context, official, downloads, weights]) => ({ id, scheme, bits, context, official, downloads, weights }));
-    raw.gpus = raw.gpus.map(([id, name, vendor, memory]) => ({ id, name, vendor, memory }));
+    raw.cards = new Map(raw.gpus.map(([id, name, label, memory, gib, usd]) => [id, { id, name, label, memory, gib, usd_per_hour: usd }]));
     raw.byId = new Map(raw.named.map((model) => [model.id, model]));
   }
-  return { models: raw.named, byId: raw.byId, variants: raw.variants, gpus: raw.gpus, fewest: raw.fewest, cells: raw.cells };
+  return { models: raw.named, byId: raw.byId, variants: raw.variants, cards: raw.cards, groups: raw.gpu_groups, fewest: raw.fewest, cells: raw.cells };
 }
 
 /** Everything about one model, or null when the catalogue has no such id. */
@@ -49,9 +49,11 @@ export async function details(id) {
   const part = await json(`data/models/${crc32(id) % 64}.json`);
   const own = Object.hasOwn(part.models, id) ? part.models[id] : null;
   if (!own) return null;
-  const { offers: columns } = await json("data/catalogue.json");
-  const offers = own.offers.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place] ?? null])));
-  return { ...own, offers, documents: part.documents };
+  const { columns, usual_day: usual } = await json("data/catalogue.json");
+  const name = (kind, rows) => rows.map((row) => Object.fromEntries(columns[kind].map((column, place) => [column, row[place] ?? null])));
+  const offers = name("offers", own.offers).map((row) => ({ ...row, since: row.since ?? usual }));
+  const ruled = (row) => ({ ...row, rule: part.rule[row.rule] });
+  return { ...own, offers, conflicts: name("conflicts", own.conflicts).map(ruled), documents: name("documents", part.documents).map(ruled) };
 }
 
 /** CRC-32 of the UTF-8 bytes: the same part as the writer chose. */

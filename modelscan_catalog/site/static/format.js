@@ -35,6 +35,9 @@ export function short(value) {
   return value >= 100 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(value >= 10 ? 2 : 2)));
 }
 
+/** 15.27 → 15.3 GiB */
+export const gib2 = (value) => (known(value) ? `${value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(1)} GiB` : DASH);
+
 /** 16381470720 → 15.3 GiB */
 export function gib(bytes) {
   return known(bytes) ? `${short(bytes / 2 ** 30)} GiB` : DASH;

@@ -9,25 +9,24 @@ function valueAt(record, field) {
 
 /** A table a record: the model first, then its checkpoints. */
 export function sources(found) {
-  const records = new Map([[`model:${found.model.id}`, found.model], ...found.variants.map((row) => [`variant:${row.id}`, row])]);
-  return [...records].map(([name, record]) => {
-    const rows = rowsOf(name, record, found);
+  return [found.model, ...found.variants].map((record, place) => {
+    const rows = rowsOf(place, record, found);
     if (!rows.length) return null;
-    const shown = table(`${name.replace(":", " ")}: ${rows.length} fields`, COLUMNS, rows, { sort: "field" });
+    const shown = table(record.id, COLUMNS, rows, { sort: "field" });
     const disputed = rows.filter((row) => row.others.length).length;
-    const title = `${name.split(":")[0] === "model" ? "The model" : name.slice(8)} (${rows.length} fields${disputed ? `, ${disputed} disputed` : ""})`;
-    return el("details", { open: name.startsWith("model:") }, el("summary", {}, title), shown);
+    const told = rows.length === 1 ? "1 field" : `${rows.length} fields`;
+    return el("details", { open: !place }, el("summary", {}, place ? record.id : "The model", el("small", {}, ` ${told}${disputed ? `, ${disputed} disputed` : ""}`)), shown);
   });
 }
 
-function rowsOf(name, record, found) {
+function rowsOf(place, record, found) {
   const fields = new Map();
   const row = (field) => {
     if (!fields.has(field)) fields.set(field, { field, value: field === "*" ? null : valueAt(record, field), told: [], others: [] });
     return fields.get(field);
   };
-  for (const [of, field, document] of found.sources) if (of === name) row(field).told.push(found.documents[document]);
-  for (const conflict of found.conflicts) if (conflict.record === name) row(conflict.field).others.push(conflict);
+  for (const [of, field, document] of found.sources) if (of === place) row(field).told.push(found.documents[document]);
+  for (const conflict of found.conflicts) if (conflict.record === place) row(conflict.field).others.push(conflict);
   return [...fields.values()];
 }
 

@@ -18,13 +18,13 @@ NAMES = ["lab/Big", "lab/Small"]
 
 
 def test_a_running_cell_has_requests_and_speed_and_its_split_where_that_is_not_all_cards() -> None:
-    assert gpu_cells(FIT, NAMES)["4"] == [[0, 2.3, 21, 40, 2, 2], None]
+    assert gpu_cells(FIT, NAMES)["4"] == [[0, 2.35, 23.5, 21, 40, 2, 2], None]
 
 
-def test_a_cell_that_does_not_run_says_what_is_short_by_how_much_and_at_which_context_it_would() -> None:
+def test_a_cell_that_does_not_run_says_what_is_short_what_is_left_and_which_context_it_would() -> None:
     cells = gpu_cells(FIT, NAMES)
-    assert cells["1"] == [[2, 0, 57, 0], [4, 3]]
-    assert cells["2"] == [[2, 1, 3, 32768], None]
+    assert cells["1"] == [[2, 0, 57.3, -55.2, 0], [4, 3]]
+    assert cells["2"] == [[2, 1, 3, 1, 32768], None]
 
 
 def test_a_binding_that_the_list_lacks_is_spelt_out_rather_than_lost() -> None:
@@ -41,7 +41,7 @@ def test_the_fewest_cards_are_of_those_that_hold_it() -> None:
 
 
 def test_weights_are_told_by_split_and_contexts_by_checkpoint() -> None:
-    assert weights_by_split(FIT)["lab/Big"] == {"1x1": 130, "2x1": 65, "2x2": 33}
+    assert weights_by_split(FIT)["lab/Big"] == {"1x1": 130, "2x1": 65.2, "2x2": 32.6}
     assert declared_contexts(FIT) == {"lab/Big": 131072, "lab/Small": 131072}
 
 

@@ -1,5 +1,6 @@
 """The models as the explorer ships them: one list, and details in parts."""
 
+import json
 from pathlib import Path
 
 from hypothesis import given
@@ -7,6 +8,8 @@ from hypothesis import strategies as st
 from site_registry import AT, OFFERS, TABLES, write_registry
 
 from modelscan_catalog.site.model_data import (
+    CONFLICT_COLUMNS,
+    DOCUMENT_COLUMNS,
     MODEL_COLUMNS,
     OFFER_COLUMNS,
     PARTS,
@@ -15,6 +18,7 @@ from modelscan_catalog.site.model_data import (
     model_list,
     part_of,
     read_offers,
+    usual_day,
 )
 
 
@@ -43,14 +47,36 @@ def test_a_models_part_has_its_sellers_former_terms_sources_and_conflicts(tmp_pa
     big = part["models"]["lab/big"]
     sold = dict(zip(OFFER_COLUMNS, big["offers"][0], strict=True))
     assert sold["past"] == [("2026-08-01", 2.0)]
-    assert (sold["input"], sold["since"], sold["status"]) == (1.0, "2026-09-30", None)
+    assert (sold["input"], sold["since"], sold["status"]) == (1.0, None, None)
     assert [row["id"] for row in big["variants"]] == ["lab/Big", "lab/Big-AWQ"]
-    assert big["conflicts"][0]["other"] == 32768
+    assert dict(zip(CONFLICT_COLUMNS, big["conflicts"][0], strict=True))["other"] == 32768
     record, field, place = big["sources"][0]
-    assert (record, field) == ("model:lab/big", "limits.context")
-    assert part["documents"][place] == {
-        "source": "models_dev",
-        "url": "https://models.dev/api.json",
-        "at": AT,
-        "rule": "first_party",
-    }
+    assert (record, field) == (0, "limits.context")
+    cited = dict(zip(DOCUMENT_COLUMNS, part["documents"][place], strict=True))
+    assert (cited["source"], cited["url"], cited["at"]) == ("models_dev", "https://models.dev/api.json", AT)
+    assert part["rule"][cited["rule"]] == "first_party"
+    assert big["sources"][-1][:2] == [1, "*"]
+
+
+def test_a_field_that_the_page_does_not_show_is_shipped_where_its_source_is_told(tmp_path: Path) -> None:
+    root = write_registry(tmp_path)
+    model = {**TABLES["models"][0], "model_type": "llama"}
+
+    def shipped() -> dict[str, object]:
+        part = detail_parts(root, [model], [])[part_of("lab/big")]
+        return dict(part["models"]["lab/big"]["model"])
+
+    assert "model_type" not in shipped()
+    told = {"record": "model:lab/big", "field": "model_type", "source": "huggingface", "rule": "huggingface"}
+    (root / "provenance.jsonl").write_text(json.dumps(told) + "\n")
+    assert shipped()["model_type"] == "llama"
+
+
+def test_the_usual_day_is_that_of_most_offers_and_only_other_days_are_shipped(tmp_path: Path) -> None:
+    root = write_registry(tmp_path)
+    other = [{**OFFERS[0], "id": f"b/{number}", "observed_at": "2026-10-02T00:00:00Z"} for number in range(3)]
+    offers = [*OFFERS[:2], *other]
+    assert usual_day(offers) == "2026-10-02"
+    rows = detail_parts(root, TABLES["models"], offers)[part_of("lab/big")]["models"]["lab/big"]["offers"]
+    days = [dict(zip(OFFER_COLUMNS, row, strict=False)).get("since") for row in rows]
+    assert days == ["2026-09-30", "2026-09-30", None, None, None]
