@@ -62,11 +62,15 @@ class OverrideError(ModelScanError):
 
 
 class UnknownIdError(ModelScanError):
-    """No model, GPU or engine has that name; ``candidates`` are the nearest known ones."""
+    """No model, GPU or engine has that name; ``candidates`` are the nearest known ones.
 
-    def __init__(self, message: str, candidates: Sequence[str] = ()) -> None:
+    ``field`` names the parameter that holds it, where it is not the thing asked for.
+    """
+
+    def __init__(self, message: str, candidates: Sequence[str] = (), field: str | None = None) -> None:
         super().__init__(message)
         self.candidates = tuple(candidates)
+        self.field = field
 
 
 class AmbiguousIdError(ModelScanError):

@@ -13,6 +13,9 @@ from modelscan_catalog.registry.search import Hit, SearchIndex
 REFINER_USD_PER_MTOK = 0.3
 """A refinement model is sold at most at this: three parts input, one part output."""
 
+_FEW = 15
+"""Names that an error lists in full."""
+
 CAPABILITIES: Mapping[str, str] = {
     "reasoning": "reasoning",
     "tools": "tools",
@@ -115,7 +118,9 @@ class ApiCatalogue:
         if tag is None:
             known = ["text_generation", *CAPABILITIES]
             raise UnknownIdError(
-                f"capability: {capability[:60]!r} is stated by no source; there are {', '.join(known)}", known
+                f"capability: {capability[:60]!r} is stated by no source; there are {', '.join(known)}",
+                known,
+                "capability",
             )
         return [row for row in self.rows if tag in row["tags"]]
 
@@ -147,12 +152,15 @@ def _view_row(row: Row) -> Row:
 
 
 def unknown(kind: str, value: str, known: Iterable[str]) -> UnknownIdError:
-    """The error for an unknown ``value``, with what is spelled like it."""
+    """The error for an unknown ``value``: with what is spelled like it, or with all where they are few."""
     from difflib import get_close_matches
 
-    near = get_close_matches(value, sorted(known), n=5, cutoff=0.5)
+    there = sorted(known)
+    near = get_close_matches(value, there, n=5, cutoff=0.5)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
-    return UnknownIdError(f"{kind}: {value[:60]!r} is unknown{hint}", near)
+    if not near and len(there) <= _FEW:
+        near, hint = there, f"; there are {', '.join(there)}"
+    return UnknownIdError(f"{kind}: {value[:60]!r} is unknown{hint}", near, kind)
 
 
 def twin_path(model: str) -> str:

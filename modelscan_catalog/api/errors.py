@@ -53,6 +53,7 @@ _CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
+    415: "unsupported_media_type",
     429: "too_many_requests",
 }
 
@@ -103,8 +104,12 @@ def add_error_handlers(app: FastAPI, told: Callable[[Request, str], str]) -> Non
         return error_answer(400, "refused", text)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first: dict[str, Any] = dict(error.errors()[0])
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if first["loc"] == ("body",) and error.body is not None and not _is_json(kind):
+            text = f"body: is {kind[:60] or 'of no stated kind'}; send JSON as content-type: application/json"
+            return error_answer(415, _CODES[415], text)
         if first["type"] == "json_invalid":
             why = f"{first['ctx']['error']}, at character {first['loc'][-1]}"
             return error_answer(400, "bad_input", f"body: is no JSON: {why}")
@@ -113,11 +118,20 @@ def add_error_handlers(app: FastAPI, told: Callable[[Request, str], str]) -> Non
         return error_answer(400, "bad_input", f"{field or 'body'}: {first['msg']}", field)
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        code = _CODES.get(error.status_code, "refused")
-        return error_answer(error.status_code, code, str(error.detail), headers=error.headers)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        status, text = error.status_code, str(error.detail)
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            takes = (error.headers or {}).get("Allow", "another method")
+            text = f"{request.method} is not taken here; {takes} is"
+        elif status == HTTPStatus.NOT_FOUND and text == HTTPStatus.NOT_FOUND.phrase:
+            text = "no endpoint has this path; /docs lists them"
+        return error_answer(status, _CODES.get(status, "refused"), text, headers=error.headers)
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
         LOGGER.error("%s %s: %r", request.method, request.url.path, error, exc_info=error)
         return error_answer(500, "internal", "the server failed on this request; its log says why")
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))

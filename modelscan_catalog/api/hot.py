@@ -26,6 +26,8 @@ _KEPT_BELOW = ("/models/", "/api/v1/registry/", "/recommendations/", "/vllm/supp
 """What depends on the registry alone, and is told to everybody."""
 _LARGEST_KEPT_BYTES = 2_000_000
 
+_OF_UNCHANGED = (b"etag", b"cache-control")
+
 Kept = tuple[list[tuple[bytes, bytes]], bytes, bytes]
 """Headers, body and tag."""
 
@@ -80,8 +82,10 @@ class HotReads:
         else:
             self._kept.move_to_end(key)
         headers, body, tag = kept
-        if tag in Headers(scope=scope).get("if-none-match", "").encode():
-            await send({"type": "http.response.start", "status": 304, "headers": [(b"etag", tag)]})
+        asked = Headers(scope=scope).get("if-none-match", "").encode()
+        if tag in asked or asked.strip() == b"*":
+            unchanged = [(name, value) for name, value in headers if name in _OF_UNCHANGED]
+            await send({"type": "http.response.start", "status": 304, "headers": unchanged})
             await send({"type": "http.response.body", "body": b""})
             return
         await send({"type": "http.response.start", "status": 200, "headers": headers})

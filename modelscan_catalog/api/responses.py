@@ -8,7 +8,7 @@ from modelscan_catalog.api.errors import ErrorAnswer
 from modelscan_catalog.api.filters import AuditFilter, ModelFilters, Page
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (400, 404, 409, 413, 429, 503)
+    status: {"model": ErrorAnswer} for status in (400, 404, 409, 413, 415, 429, 503)
 }
 SECRET_REFUSALS = REFUSALS | {401: {"model": ErrorAnswer}, 502: {"model": ErrorAnswer}}
 Paged = Annotated[Page, Query()]

@@ -14,6 +14,7 @@ from modelscan_catalog.merge.tables import MergeTables, load_tables
 
 KINDS = ("huggingface", "modelscope", "models_dev", "gpustack")
 MOST_CANDIDATES = 8
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ def resolve(index: CrosswalkIndex, query: str) -> Resolution:
     doubt = index.doubts.get(text.lower())
     if doubt is not None and kind in (None, doubt["kind"]) and doubt["candidates"]:
         raise AmbiguousIdError(
-            f"{query}: {doubt['reason']}; name one of {', '.join(doubt['candidates'])}", doubt["candidates"]
+            f"{_shown(query)}: {doubt['reason']}; name one of {', '.join(doubt['candidates'])}",
+            doubt["candidates"],
         )
     found = (_by_alias(index, query, text) if kind in (None, "huggingface", "modelscope") else None) or (
         _by_name(index, query, text) if kind is None and doubt is None and "/" not in text else None
@@ -167,7 +169,13 @@ def resolve(index: CrosswalkIndex, query: str) -> Resolution:
     near = near_ids(index, text)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     known = f" ({doubt['reason']})" if doubt is not None else ""
-    raise UnknownIdError(f"{query}: no model of the catalogue has this id{known}{hint}", near)
+    raise UnknownIdError(f"{_shown(query)}: no model of the catalogue has this id{known}{hint}", near)
+
+
+def _shown(query: str) -> str:
+    """An id as an error repeats it: cut where it is longer than any id is, control characters escaped."""
+    text = query if len(query) <= _LONGEST_SHOWN else f"{query[:_LONGEST_SHOWN]}..."
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _kind_of(query: str) -> tuple[str | None, str]:

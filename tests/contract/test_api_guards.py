@@ -203,3 +203,34 @@ def test_a_reader_without_the_token_is_not_told_where_things_lie(tmp_path: Path)
 def test_without_a_token_everybody_on_this_machine_is_told_where_things_lie(tmp_path: Path) -> None:
     with serving_state(tmp_path) as client:
         assert client.get("/system/info").json()["data"]["paths"]["registry"] == str(tmp_path / "published")
+
+
+def test_a_refusal_says_what_would_be_taken(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        method = client.post("/models")
+        assert (method.status_code, method.headers["allow"]) == (405, "GET")
+        assert refusal(method)["message"] == "POST is not taken here; GET is"
+        assert "/docs" in refusal(client.get("/no/such/path"))["message"]
+        kind = client.post(
+            "/api/v1/registry/validate/training", content="{}", headers={"content-type": "text/plain"}
+        )
+        assert kind.status_code == 415
+        assert "application/json" in refusal(kind)["message"]
+        few = refusal(client.get("/models?category=zzz"))
+        assert few["field"] == "category"
+        assert "llm" in few["candidates"]
+
+
+def test_an_id_that_is_no_id_is_repeated_cut_and_escaped(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        answer = client.get("/models/" + "a" * 5000)
+        assert answer.status_code == 404
+        assert len(refusal(answer)["message"]) < 1000
+        assert "\x00" not in refusal(client.get("/models/a%00b"))["message"]
+
+
+def test_any_tag_is_the_tag_of_what_is_there(tmp_path: Path) -> None:
+    with serving_state(tmp_path) as client:
+        answer = client.get("/models", headers={"if-none-match": "*"})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["cache-control"] == "no-cache"

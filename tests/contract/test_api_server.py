@@ -149,7 +149,10 @@ def test_validation_endpoints_answer_with_a_reason(client: TestClient) -> None:
     answer = client.post("/api/v1/registry/validate/inference", json=body).json()
     assert answer["data"] == {"is_valid": True, "error_message": None}
     assert refusal(client.post("/api/v1/registry/validate/training", json={}))["field"] == "model_id"
-    assert refusal(client.post("/api/v1/registry/validate/training", content=b"{"))["code"] == "bad_input"
+    half = client.post(
+        "/api/v1/registry/validate/training", content=b"{", headers={"content-type": "application/json"}
+    )
+    assert refusal(half)["code"] == "bad_input"
 
 
 def test_a_body_beyond_its_bound_is_refused_before_it_is_read(client: TestClient) -> None:
