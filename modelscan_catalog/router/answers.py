@@ -9,9 +9,6 @@ from aiohttp import web
 
 from modelscan_catalog.router.dialects import Dialect, error_body
 
-_CONTEXT_OVERFLOW = re.compile(
-    rb"context_length_exceeded|maximum context length|prompt is too long", re.IGNORECASE
-)
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _DECODER = json.JSONDecoder()
 _MAX_USAGE_BYTES = 4096
@@ -61,7 +58,7 @@ class Trail:
         if statuses == {429}:
             after = None if self.retry_after_s is None else {"Retry-After": str(int(self.retry_after_s) + 1)}
             return RouterError(
-                429, "rate_limit_exceeded", f"every target is limiting: {told}", "rate_limit", after
+                429, "rate_limit_exceeded", f"every target is limiting: {told}", "rate_limit_error", after
             )
         if statuses == {400}:
             return RouterError(400, "context_length_exceeded", f"too long for every target: {told}")
@@ -98,11 +95,6 @@ def token_counts(content: bytes) -> TokenCounts | None:
             return _counts(found)
         at = content.rfind(b'"usage"', 0, at)
     return None
-
-
-def is_context_overflow(content: bytes) -> bool:
-    """Whether an upstream's 400 says that the prompt is too long for it."""
-    return _CONTEXT_OVERFLOW.search(content) is not None
 
 
 def looks_like_json(content: bytes) -> bool:

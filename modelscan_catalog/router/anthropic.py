@@ -19,6 +19,7 @@ _STOP_REASONS = {
     "max_tokens": "length",
     "tool_use": "tool_calls",
     "refusal": "content_filter",
+    "model_context_window_exceeded": "length",
 }
 _SAME = ("temperature", "top_p", "stream")
 _IGNORED = {
@@ -26,6 +27,10 @@ _IGNORED = {
     "stream_options", "parallel_tool_calls", "service_tier", "safety_identifier", "prompt_cache_key",
     "reasoning_effort", "verbosity",
 }  # fmt: skip
+_DEFAULTS: dict[str, Any] = {
+    "response_format": {"type": "text"}, "modalities": ["text"], "logprobs": False, "top_logprobs": 0,
+}  # fmt: skip
+"""What asks for nothing that would not happen anyway."""
 _READ = {
     "model", "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice", "n", *_SAME,
 }  # fmt: skip
@@ -41,7 +46,9 @@ def messages_request(body: Mapping[str, Any], model: str) -> dict[str, Any]:
     Raises ``UntranslatableError`` for several choices, unknown fields, roles or content parts.
     """
     unknown = sorted(
-        name for name, value in body.items() if value is not None and name not in _READ | _IGNORED
+        name
+        for name, value in body.items()
+        if value is not None and name not in _READ | _IGNORED and _DEFAULTS.get(name) != value
     )
     if unknown:
         raise UntranslatableError(f"this target cannot take {', '.join(unknown)}")
@@ -246,6 +253,14 @@ def _part(part: Any) -> dict[str, Any]:
             media, _, data = url.removeprefix("data:").partition(";base64,")
             return {"type": "image", "source": {"type": "base64", "media_type": media, "data": data}}
         return {"type": "image", "source": {"type": "url", "url": url}}
+    if kind == "file":
+        file = part.get("file") or {}
+        media, found, data = str(file.get("file_data", "")).removeprefix("data:").partition(";base64,")
+        if found and media == "application/pdf":
+            named = {"title": file["filename"]} if file.get("filename") else {}
+            source = {"type": "base64", "media_type": media, "data": data}
+            return {"type": "document", "source": source, **named}
+        raise UntranslatableError("this target takes files as PDF within the request only")
     raise UntranslatableError(f"this target cannot take a content part of type {kind!r}")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from modelscan_catalog.router import anthropic, messages
+from modelscan_catalog.router.stream_usage import asks_for_usage
 
 Dialect = Literal["openai", "anthropic"]
 
@@ -25,18 +26,21 @@ class Translation:
     """Request to the target, answer and stream back to the client."""
 
     request: Callable[[Mapping[str, Any], str], dict[str, Any]]
-    answer: Callable[[Mapping[str, Any]], dict[str, Any]]
-    stream: Callable[[bool], Stream]
+    answer: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    """Of the target's answer and the client's request."""
+    stream: Callable[[Mapping[str, Any]], Stream]
 
 
 _TRANSLATIONS: dict[tuple[Dialect, Dialect], Translation] = {
     ("openai", "anthropic"): Translation(
-        anthropic.messages_request, anthropic.completion, anthropic.StreamTranslator
+        anthropic.messages_request,
+        lambda answer, _: anthropic.completion(answer),
+        lambda document: anthropic.StreamTranslator(asks_for_usage(document)),
     ),
     ("anthropic", "openai"): Translation(
         lambda document, model: {**messages.chat_request(document), "model": model},
-        messages.message_answer,
-        lambda _: messages.MessageStream(),
+        lambda answer, document: messages.message_answer(answer, messages.wants_thoughts(document)),
+        lambda document: messages.MessageStream(messages.wants_thoughts(document)),
     ),
 }
 

@@ -18,6 +18,8 @@ class TargetHealth:
     resting_until: float = 0.0
     first_byte_s: float | None = None
     probed: bool | None = None
+    tells_usage: bool = True
+    """Whether it may be asked for the usage of a stream; false once it refused the field."""
 
     def answered(self, first_byte_s: float) -> None:
         """An answer began after ``first_byte_s``."""

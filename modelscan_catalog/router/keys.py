@@ -5,6 +5,7 @@ held in memory only.
 """
 
 import hashlib
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ from modelscan_catalog.router.config import KeyLimits
 _MINUTE_S = 60.0
 _DAY_S = 86_400.0
 _PREFIX_CHARS = 8
+_SETTLE_S = 10.0
+"""After a limit was lowered, refusals of what had been sent before it say nothing new."""
+_FORGET_UNKNOWN_S = 1800.0
+"""A 429 that no other followed for this long was an exception."""
 
 
 def key_id(secret: str) -> str:
@@ -40,6 +45,8 @@ class KeyState:
     rest_reason: str | None = None
     limited_until: dict[str, float] = field(default_factory=dict)
     """Models that the key was refused for with a rate limit, or that it has no right to; until when."""
+    learned: dict[str, "LearnedLimit"] = field(default_factory=dict, repr=False)
+    """Models that a provider limited the key for: what it seems to bear."""
     last_used: int = 0
     forgotten_requests: int = 0
     forgotten_tokens: int = 0
@@ -91,6 +98,48 @@ class Window:
         return self._parts[0][0] + self._span_s if self._parts else 0.0
 
 
+class LearnedLimit:
+    """Requests a minute that a key seems to bear for one model, found out from 429s.
+
+    Additive increase, multiplicative decrease (Chiu and Jain, 1989): a 429 halves the rate it was met at;
+    each minute without one gives a twentieth of that rate back, until twice the rate is allowed: then
+    nothing is known any more. The first 429 only starts the counting, as nobody counts before it.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.window = Window(_MINUTE_S)
+        self._refused_at = math.inf
+        self._allowed = math.inf
+        self._since = now
+
+    def refused(self, now: float) -> None:
+        """The provider answered 429."""
+        self.window.forget(now)
+        counted_s = now - self._since
+        if self.window.requests and counted_s >= (_MINUTE_S if self._allowed == math.inf else _SETTLE_S):
+            self._refused_at = min(float(self.window.requests), self.allowed(now))
+            self._allowed = max(1.0, self._refused_at / 2)
+            self._since = now
+
+    def allowed(self, now: float) -> float:
+        """Requests a minute; infinite while nothing is known."""
+        gained = self._refused_at / 20 * (now - self._since) / _MINUTE_S
+        return self._allowed + gained if self._allowed < math.inf else math.inf
+
+    def is_over(self, now: float) -> bool:
+        """Whether nothing is limited any more."""
+        if self._allowed == math.inf:
+            return now - self._since > _FORGET_UNKNOWN_S
+        return self.allowed(now) >= 2 * self._refused_at
+
+    def free_at(self, now: float) -> float:
+        """When a request fits in; 0 when it does now."""
+        if self.window.requests < self.allowed(now):
+            return 0.0
+        self.window.forget(now)
+        return self.window.frees_at() if self.window.requests >= self.allowed(now) else 0.0
+
+
 @dataclass(frozen=True)
 class Key:
     """One key ready for use."""
@@ -131,27 +180,36 @@ class KeyRing:
             state = only.state
             if only in without:
                 return None
-            if (state.resting_until or state.limited_until) and self._free_at(state, model, self._clock()):
+            known = state.resting_until or state.limited_until or state.learned
+            if known and self._free_at(state, model, self._clock()):
                 return None
-            return self._taken(only, 0.0)
+            return self._taken(only, model, 0.0)
         now = self._clock()
         free = [key for key in keys if not self._free_at(key.state, model, now) and key not in without]
         if not free:
             return None
         if self._round_robin:
-            return self._taken(free[self._turn % len(free)], now)
+            return self._taken(free[self._turn % len(free)], model, now)
         chosen, least = free[0], free[0].state.usage_score
         for key in free[1:]:
             score = key.state.usage_score
             if score < least or (score == least and key.state.last_used < chosen.state.last_used):
                 chosen, least = key, score
-        return self._taken(chosen, now)
+        return self._taken(chosen, model, now)
 
     def free_in_s(self, model: str) -> float:
         """Seconds until a key may be used for ``model``; 0 when one may be now."""
         now = self._clock()
         times = [self._free_at(key.state, model, now) for key in self._keys]
         return max(0.0, min(times, default=now) - now)
+
+    def refused_all(self) -> str | None:
+        """Why all keys rest, where the provider refuses each of them; null while one only waits its turn."""
+        now = self._clock()
+        if any(key.state.resting_until <= now for key in self._keys):
+            return None
+        reasons = sorted({key.state.rest_reason or "it was refused" for key in self._keys})
+        return f"all its keys rest: {'; '.join(reasons)}"
 
     def count_tokens(self, state: KeyState, tokens: int) -> None:
         """Add what an answer cost to its key."""
@@ -169,10 +227,19 @@ class KeyRing:
 
     def limit(self, state: KeyState, model: str, seconds: float) -> None:
         """Leave a key out for one model for ``seconds``: providers limit keys model by model."""
-        state.failures += 1
         state.limited_until[model] = self._clock() + seconds
 
-    def _taken(self, key: Key, now: float) -> Key:
+    def refused(self, state: KeyState, model: str, seconds: float) -> None:
+        """The provider limits the key for ``model``: leave it out, and send less afterwards."""
+        state.failures += 1
+        self.limit(state, model, seconds)
+        now = self._clock()
+        learned = state.learned.get(model)
+        if learned is None:
+            learned = state.learned[model] = LearnedLimit(now)
+        learned.refused(now)
+
+    def _taken(self, key: Key, model: str, now: float) -> Key:
         self._turn += 1
         state = key.state
         state.requests += 1
@@ -181,6 +248,8 @@ class KeyRing:
         if self._limited:
             state.minute.add(now, 1, 0)
             state.day.add(now, 1, 0)
+        if state.learned and model in state.learned:
+            state.learned[model].window.add(now or self._clock(), 1, 0)
         return key
 
     def _free_at(self, state: KeyState, model: str, now: float) -> float:
@@ -193,6 +262,11 @@ class KeyRing:
         if state.limited_until:
             state.limited_until = {name: until for name, until in state.limited_until.items() if until > now}
             at = state.limited_until.get(model, 0.0)
+        if state.learned and (learned := state.learned.get(model)) is not None:
+            if learned.is_over(now):
+                del state.learned[model]
+            else:
+                at = max(at, learned.free_at(now))
         if not self._limited:
             return at
         # A window that was not looked at for a while counts too much, never too little.

@@ -16,10 +16,12 @@ _STOP_REASONS = {
     "length": "max_tokens",
     "tool_calls": "tool_use",
     "content_filter": "refusal",
+    "function_call": "tool_use",
 }
 _SAME = ("temperature", "top_p", "stream", "max_tokens")
 _READ = {"model", "messages", "system", "stop_sequences", "tools", "tool_choice", *_SAME}
-_IGNORED = {"metadata", "top_k", "service_tier"}
+_IGNORED = {"metadata", "top_k", "service_tier", "thinking"}
+"""Tuning. Who thinks by itself tells its thoughts where ``thinking`` asks for them."""
 _TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
@@ -61,13 +63,21 @@ def chat_request(body: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def message_answer(completion: Mapping[str, Any]) -> dict[str, Any]:
-    """A chat completion as a Messages answer."""
+def wants_thoughts(body: Mapping[str, Any]) -> bool:
+    """Whether a Messages request asks for the thoughts before the answer."""
+    thinking = body.get("thinking")
+    return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
+
+
+def message_answer(completion: Mapping[str, Any], thoughts: bool = False) -> dict[str, Any]:
+    """A chat completion as a Messages answer; ``thoughts`` as an unsigned block where the target told any."""
     [choice, *_] = completion["choices"]
     message = choice["message"]
     content: list[dict[str, Any]] = []
-    if message.get("content"):
-        content.append({"type": "text", "text": message["content"]})
+    if thoughts and (thought := _thought(message)):
+        content.append({"type": "thinking", "thinking": thought, "signature": ""})
+    if said := message.get("content") or message.get("refusal"):
+        content.append({"type": "text", "text": said})
     for call in message.get("tool_calls") or []:
         function = call["function"]
         given = json.loads(function.get("arguments") or "{}")
@@ -78,22 +88,41 @@ def message_answer(completion: Mapping[str, Any]) -> dict[str, Any]:
         "role": "assistant",
         "model": completion.get("model", ""),
         "content": content,
+        **_stopped(choice, refused=bool(message.get("refusal"))),
+        "usage": _usage(completion.get("usage") or {}),
+    }
+
+
+def _thought(said: Mapping[str, Any]) -> str:
+    """What a model thought, as DeepSeek, vLLM and SGLang tell it, or as OpenRouter and newer vLLM do."""
+    return str(said.get("reasoning_content") or said.get("reasoning") or "")
+
+
+def _stopped(choice: Mapping[str, Any], *, refused: bool = False) -> dict[str, Any]:
+    """Why an answer ended; engines tell the sequence that ended it in ``stop_reason``, OpenAI does not."""
+    if refused:
+        return {"stop_reason": "refusal", "stop_sequence": None}
+    if choice.get("finish_reason") == "stop" and isinstance(choice.get("stop_reason"), str):
+        return {"stop_reason": "stop_sequence", "stop_sequence": choice["stop_reason"]}
+    return {
         "stop_reason": _STOP_REASONS.get(choice.get("finish_reason") or "stop", "end_turn"),
         "stop_sequence": None,
-        "usage": _usage(completion.get("usage") or {}),
     }
 
 
 class MessageStream:
     """Chat completion chunks in, Messages events out, as they come; state of one stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, thoughts: bool = False) -> None:
+        self._thoughts = thoughts
         self._buffer = b""
+        self._kind = ""
         self._block: int | None = None
         self._blocks = 0
-        self._call: int | None = None
+        self._call: tuple[Any, str] = (None, "")
         self._begun = False
-        self._reason = "end_turn"
+        self._refused = False
+        self._stopped = _stopped({})
         self._counts: dict[str, Any] = {}
         self.finished = False
         self.usage: dict[str, Any] | None = None
@@ -132,47 +161,54 @@ class MessageStream:
         self._counts = chunk.get("usage") or self._counts
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
-            if delta.get("content"):
-                yield from self._text(delta["content"])
+            if self._thoughts and (thought := _thought(delta)):
+                yield from self._piece("thinking", thought)
+            if delta.get("refusal"):
+                self._refused = True
+            if said := delta.get("content") or delta.get("refusal"):
+                yield from self._piece("text", said)
             for call in delta.get("tool_calls") or ():
                 yield from self._tool_call(call)
             if choice.get("finish_reason"):
-                self._reason = _STOP_REASONS.get(choice["finish_reason"], "end_turn")
+                self._stopped = _stopped(choice, refused=self._refused)
 
-    def _text(self, text: str) -> Iterator[bytes]:
-        if self._block is None or self._call is not None:
-            yield from self._open({"type": "text", "text": ""}, None)
-        yield _event("content_block_delta", index=self._block, delta={"type": "text_delta", "text": text})
+    def _piece(self, kind: str, text: str) -> Iterator[bytes]:
+        if self._kind != kind:
+            signed = {"signature": ""} if kind == "thinking" else {}
+            yield from self._open({"type": kind, kind: "", **signed})
+        yield _event("content_block_delta", index=self._block, delta={"type": f"{kind}_delta", kind: text})
 
     def _tool_call(self, call: Mapping[str, Any]) -> Iterator[bytes]:
         function = call.get("function") or {}
-        if self._block is None or call["index"] != self._call:
+        # Gemini's OpenAI interface gives every call of an answer the same index, but an id of its own.
+        index, known = call.get("index"), self._call
+        if self._kind != "tool_use" or index != known[0] or call.get("id") not in (None, "", known[1]):
+            self._call = (index, call.get("id") or "")
             block = {
                 "type": "tool_use",
                 "id": call.get("id", ""),
                 "name": function.get("name", ""),
                 "input": {},
             }
-            yield from self._open(block, call["index"])
+            yield from self._open(block)
         if function.get("arguments"):
             delta = {"type": "input_json_delta", "partial_json": function["arguments"]}
             yield _event("content_block_delta", index=self._block, delta=delta)
 
-    def _open(self, block: Mapping[str, Any], call: int | None) -> Iterator[bytes]:
+    def _open(self, block: Mapping[str, Any]) -> Iterator[bytes]:
         yield from self._close()
-        self._block, self._call = self._blocks, call
+        self._block, self._kind = self._blocks, block["type"]
         self._blocks += 1
         yield _event("content_block_start", index=self._block, content_block=block)
 
     def _close(self) -> Iterable[bytes]:
         if self._block is not None:
             yield _event("content_block_stop", index=self._block)
-            self._block = None
+            self._block, self._kind = None, ""
 
     def _end(self) -> Iterator[bytes]:
         yield from self._close()
-        delta = {"stop_reason": self._reason, "stop_sequence": None}
-        yield _event("message_delta", delta=delta, usage=_usage(self._counts))
+        yield _event("message_delta", delta=self._stopped, usage=_usage(self._counts))
         yield _event("message_stop")
         self.usage = self._counts
         self.finished = True
@@ -186,8 +222,10 @@ def error_answer(status: int, message: str) -> dict[str, Any]:
         403: "permission_error",
         404: "not_found_error",
         413: "request_too_large",
+        402: "billing_error",
         429: "rate_limit_error",
         503: "overloaded_error",
+        529: "overloaded_error",
         504: "timeout_error",
     }
     return {"type": "error", "error": {"type": kinds.get(status, "api_error"), "message": message}}
@@ -235,18 +273,43 @@ def _user(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     for block in _blocks(message):
         kind = block.get("type")
         if kind == "tool_result":
-            content = _text(block.get("content") or "")
+            content, shown = _result(block.get("content") or "")
+            parts += shown
             results.append({"role": "tool", "tool_call_id": block.get("tool_use_id", ""), "content": content})
         elif kind == "text":
             parts.append({"type": "text", "text": block["text"]})
         elif kind == "image":
-            parts.append({"type": "image_url", "image_url": {"url": _image_url(block.get("source") or {})}})
+            parts.append(_image(block))
+        elif kind == "document":
+            parts.append(_document(block))
         else:
             raise UntranslatableError(f"this target cannot take a block of type {kind!r}")
     if not parts:
         return results
     alone = len(parts) == 1 and parts[0]["type"] == "text"
     return [*results, {"role": "user", "content": parts[0]["text"] if alone else parts}]
+
+
+def _result(content: Any) -> tuple[str, list[dict[str, Any]]]:
+    """A tool's result as text, and its images, which the chat format takes from users only."""
+    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+        return _text(content), []
+    shown = [_image(block) for block in content if block.get("type") == "image"]
+    return _text([block for block in content if block.get("type") != "image"]), shown
+
+
+def _image(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": _image_url(block.get("source") or {})}}
+
+
+def _document(block: Mapping[str, Any]) -> dict[str, Any]:
+    source = block.get("source") or {}
+    if source.get("type") == "text":
+        return {"type": "text", "text": str(source.get("data", ""))}
+    if source.get("type") != "base64":
+        raise UntranslatableError("this target takes documents within the request only")
+    data = f"data:{source.get('media_type', '')};base64,{source.get('data', '')}"
+    return {"type": "file", "file": {"filename": block.get("title") or "document.pdf", "file_data": data}}
 
 
 def _image_url(source: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from aiohttp import web
 from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.anthropic import UntranslatableError
 from modelscan_catalog.router.dialects import Dialect, Translation, target_path, translation
+from modelscan_catalog.router.keys import Key
+from modelscan_catalog.router.stream_usage import asks_for_usage, with_usage
 from modelscan_catalog.router.table import Route
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -65,6 +67,8 @@ class Outgoing(NamedTuple):
     path: str
     content: bytes
     between: Translation | None
+    added_usage: bool = False
+    """The target is asked for the usage of a stream whose client is not to see it."""
 
 
 def outgoing(call: Call, route: Route) -> Outgoing:
@@ -72,9 +76,27 @@ def outgoing(call: Call, route: Route) -> Outgoing:
     between = translation(call.dialect, route.provider.format)
     path = target_path(call.dialect, route.provider.format, call.path)
     if between is None:
-        return Outgoing(path, call.content_for(route.target.model), None)
+        content = call.content_for(route.target.model)
+        if (
+            call.document.get("stream") is True
+            and call.dialect == "openai"
+            and route.health.tells_usage
+            and not asks_for_usage(call.document)
+        ):
+            return Outgoing(path, with_usage(content, call.document, route.target.model), None, True)
+        return Outgoing(path, content, None)
     try:
         content = json.dumps(between.request(call.document, route.target.model)).encode()
     except (KeyError, TypeError, AttributeError) as error:
         raise UntranslatableError("a part of it has no known shape") from error
     return Outgoing(path, content, between)
+
+
+def request_head(call: Call, route: Route, sent: Outgoing, key: Key | None) -> bytes:
+    """The head of ``sent``, empty line included; Anthropic's beta features are named in a header."""
+    head = b"%b%d\r\n" % (route.head(sent.path, key), len(sent.content))
+    if call.dialect == "anthropic" and sent.between is None:
+        beta = call.request.headers.get("anthropic-beta")
+        if beta is not None:
+            return b"%banthropic-beta: %b\r\n\r\n" % (head, beta.encode("latin-1", "replace"))
+    return head + b"\r\n"

@@ -1,5 +1,6 @@
 """What the router tells of itself: usage sums, and keys without their secrets."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,11 @@ def key_list(table: RouteTable, state: RuntimeState, provider: str | None) -> li
             "degraded_for_s": round(key.resting_until - now, 1) if key.resting_until > now else None,
             "degraded_until": _wall_time(key.resting_until - now) if key.resting_until > now else None,
             "limited_models": sorted(name for name, until in key.limited_until.items() if until > now),
+            "learned_requests_per_minute": {
+                name: round(allowed, 1)
+                for name, learned in sorted(key.learned.items())
+                if (allowed := learned.allowed(now)) < math.inf
+            },
             "reason": key.rest_reason if key.resting_until > now else None,
         }
         for key in sorted(state.keys.values(), key=lambda key: (key.provider, key.id))

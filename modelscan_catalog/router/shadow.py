@@ -10,7 +10,7 @@ from modelscan_catalog.router.answers import RouterError, TokenCounts, looks_lik
 from modelscan_catalog.router.anthropic import UntranslatableError
 from modelscan_catalog.router.config import Policy
 from modelscan_catalog.router.keys import Key
-from modelscan_catalog.router.outgoing import Call, Outgoing, outgoing
+from modelscan_catalog.router.outgoing import Call, Outgoing, outgoing, request_head
 from modelscan_catalog.router.table import Route
 from modelscan_catalog.router.upstream import Answer, UpstreamError, Upstreams
 
@@ -59,7 +59,7 @@ class Mirror:
         seen = _Seen()
         try:
             sent = outgoing(call, route)
-            head = b"%b%d\r\n\r\n" % (route.head(sent.path, key), len(sent.content))
+            head = request_head(call, route, sent, key)
             async with asyncio.timeout(policy.shadow_timeout_s):
                 answer = await self._upstreams.ask(
                     route.address, head, sent.content, policy.first_byte_timeout_s
@@ -95,11 +95,11 @@ class Mirror:
         if not answer.headers.get(b"content-type", b"").startswith(b"text/event-stream"):
             content = chunk + (await answer.whole(silence_s, _MAX_ANSWER_BYTES) if chunk else b"")
             if sent.between is not None:
-                sent.between.answer(json.loads(content))
+                sent.between.answer(json.loads(content), call.document)
             seen.outcome = "ok" if looks_like_json(content) else "garbage"
             seen.counts = token_counts(content)
             return
-        translator = sent.between.stream(True) if sent.between is not None else None
+        translator = sent.between.stream(call.document) if sent.between is not None else None
         tail = b""
         while chunk:
             if translator is not None:

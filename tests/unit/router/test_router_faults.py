@@ -63,13 +63,35 @@ def test_given_an_upstream_at_fault_before_its_answer_when_asked_then_the_next_o
     run(asking())
 
 
-@pytest.mark.parametrize("fault", [resets, answering(OK.replace(b"{", b"<", 1))], ids=["reset", "not JSON"])
-def test_given_an_answer_that_breaks_off_when_asked_then_the_error_says_so_and_nothing_is_retried(fault):
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"
+BEGINS_WITH_ERROR = STREAM_HEAD + b'1e\r\ndata: {"error": {"code": 500}}\n\n\r\n0\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [resets, answering(OK.replace(b"{", b"<", 1)), answering(EMPTY), answering(BEGINS_WITH_ERROR)],
+    ids=["reset", "not JSON", "empty", "error at once"],
+)
+def test_given_an_answer_that_fails_before_the_client_has_a_byte_when_asked_then_the_next_target_answers(
+    fault,
+):
     async def asking():
-        async with routed(fault, answering()) as (session, _, upstreams):
+        async with routed(fault, answering()) as (session, router, upstreams):
+            for _ in range(4):
+                assert await chat(session) == (200, json.loads(ANSWER))
+            assert len(upstreams[0].bodies) == 3, "it rests after three failures in a row"
+            assert list(router.state.health.resting()) == ["p0/x"]
+
+    run(asking())
+
+
+@pytest.mark.parametrize("fault", [resets, answering(OK.replace(b"{", b"<", 1))], ids=["reset", "not JSON"])
+def test_given_a_broken_answer_of_the_only_target_when_asked_then_the_error_says_so(fault):
+    async def asking():
+        async with routed(fault) as (session, *_):
             status, document = await chat(session)
-            assert (status, document["error"]["code"]) == (502, "upstream_interrupted")
-            assert upstreams[1].bodies == []
+            assert (status, document["error"]["code"]) == (502, "upstream_failed")
+            assert "p0/x" in document["error"]["message"]
 
     run(asking())
 

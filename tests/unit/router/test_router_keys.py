@@ -127,3 +127,41 @@ def test_given_a_day_when_it_has_passed_then_usage_scores_start_over_and_sums_do
     state.start_keys_over(86_400)
     assert (old.usage_score, new.usage_score, old.requests) == (0, 0, 5000)
     assert {keys.select("m").secret for _ in range(4)} == {"sk-old", "sk-new"}
+
+
+def sends(keys, clock, seconds, each_s):
+    """How many requests a key takes in ``seconds``, one tried each ``each_s``."""
+    taken = 0
+    for _ in range(int(seconds / each_s)):
+        clock.now += each_s
+        taken += keys.select("m") is not None
+    return taken
+
+
+def test_given_429s_when_a_key_goes_on_then_it_is_sent_half_as_much_and_slowly_more_until_it_is_free_again():
+    clock = Clock()
+    keys, (only,) = ring(1, clock=clock)
+    keys.refused(only.state, "m", 1.0)
+    assert sends(keys, clock, 62, 0.5) > 100
+    assert only.state.learned["m"].allowed(clock.now) == float("inf")
+    keys.refused(only.state, "m", 1.0)
+    halved = only.state.learned["m"].allowed(clock.now)
+    assert halved == pytest.approx(60, abs=2)
+    keys.refused(only.state, "m", 1.0)
+    assert only.state.learned["m"].allowed(clock.now) == halved, "one burst of refusals counts once"
+    sends(keys, clock, 60, 0.5)
+    assert sends(keys, clock, 60, 0.5) == pytest.approx(66, abs=6)
+    assert keys.select("other") is only, "another model of the key is not held back"
+    sends(keys, clock, 3600, 10)
+    assert only.state.learned == {}
+
+
+@given(st.lists(st.floats(0, 30), max_size=60), st.floats(0.1, 20))
+def test_given_any_refusals_when_learned_from_then_a_key_may_always_ask_once_a_minute(pauses, each_s):
+    clock = Clock()
+    keys, (only,) = ring(1, clock=clock)
+    for pause in pauses:
+        clock.now += pause
+        if keys.select("m") is not None:
+            keys.refused(only.state, "m", 0.5)
+    assert sends(keys, clock, 180, each_s) >= 1

@@ -103,7 +103,7 @@ def test_given_a_stream_when_mirrored_then_the_client_gets_its_own_and_the_copy_
             return content, figures(router, usage)
 
     content, arms = run(asking())
-    assert content == b"".join(EVENTS)
+    assert content == b"".join(event for event in EVENTS if b'"usage"' not in event)
     assert (arms["shadow"].outcomes, arms["shadow"].completion_tokens) == ({"ok": 1}, 5)
     assert arms["shadow"].first_byte_p50_ms is not None
 
