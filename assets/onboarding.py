@@ -38,6 +38,7 @@ class Onboarding(dg.ConfigurableResource[Any]):
     offline: bool = False
     refresh: bool = False
     key: str | None = None
+    key_host: str = ""
     openapi: str = ""
     docs: str = ""
 
@@ -54,6 +55,7 @@ class Onboarding(dg.ConfigurableResource[Any]):
             live=not self.offline,
             refresh=self.refresh,
             key=self.key,
+            key_host=self.key_host,
             openapi=self.openapi,
             docs=self.docs,
             apply=True,

@@ -8,6 +8,7 @@ import click
 
 from modelscan_catalog.cli.console import table_console
 from modelscan_catalog.errors import CheckFailedError
+from modelscan_catalog.key_hosts import as_host
 from modelscan_catalog.secret_refs import check_reference
 from modelscan_catalog.settings import load_settings
 
@@ -25,9 +26,25 @@ def _reference(ctx: click.Context, option: click.Parameter, value: str | None) -
         raise click.BadParameter(str(error)) from None  # never the value: it may be a key
 
 
+def _host(ctx: click.Context, option: click.Parameter, value: str) -> str:
+    del option
+    if value and not ctx.params.get("key"):
+        raise click.BadParameter("name the key with --key too")
+    return as_host(value) if value else ""
+
+
 @click.command()
 @click.argument("identifier", metavar="PROVIDER[/MODEL]")
-@click.option("--key", callback=_reference, metavar="REFERENCE", help="Its key, as env:NAME or file:PATH.")
+@click.option(
+    "--key",
+    callback=_reference,
+    metavar="REFERENCE",
+    is_eager=True,
+    help="Its key, as env:NAME or file:PATH.",
+)
+@click.option(
+    "--key-host", callback=_host, metavar="HOST", default="", help="The host that this key belongs to."
+)
 @click.option("--openapi", default="", metavar="FILE|URL", help="The provider's OpenAPI 3 document.")
 @click.option("--docs", default="", metavar="FILE|URL", help="Its documentation, for what no rule can tell.")
 @click.option("--offline", is_flag=True, help="Open no socket: use what the sources gave last.")
@@ -44,6 +61,7 @@ def _reference(ctx: click.Context, option: click.Parameter, value: str | None) -
 def add(
     identifier: str,
     key: str | None,
+    key_host: str,
     openapi: str,
     docs: str,
     offline: bool,
@@ -69,6 +87,7 @@ def add(
         live=not offline,
         refresh=refresh,
         key=key,
+        key_host=key_host,
         openapi=openapi,
         docs=docs,
         apply=apply,

@@ -47,6 +47,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("modelscan_catalog.cli.export:export", "The catalogue in another shape."),
     "fit": ("modelscan_catalog.cli.fit:fit", "Does a model run on these GPUs, and where does the memory go?"),
     "gpus": ("modelscan_catalog.cli.gpus:gpus", "GPU profiles, and the GPUs of this machine."),
+    "keys": ("modelscan_catalog.cli.keys:keys", "Which hosts a key may be sent to."),
     "lint": ("modelscan_catalog.cli.lint:lint", "Check manifests and catalogues against their targets."),
     "manifest": (
         "modelscan_catalog.cli.manifest:manifest",

@@ -121,7 +121,8 @@ class Endpoint:
             body["ignore_eos"] = True
         seen = _Seen(time.perf_counter())
         try:
-            async with session.post(f"{self.base_url}/chat/completions", json=body) as response:
+            url = f"{self.base_url}/chat/completions"
+            async with session.post(url, json=body, allow_redirects=False) as response:
                 if response.status == 400 and self._ignores_eos:
                     self._ignores_eos = False
                     return await self.ask(session, load)

@@ -33,6 +33,7 @@ from modelscan_catalog.errors import (
     SettingsError,
     UnknownIdError,
 )
+from modelscan_catalog.key_hosts import KeyHosts, key_hosts
 from modelscan_catalog.registry import Registry
 from modelscan_catalog.secret_refs import resolve_secret
 from modelscan_catalog.settings import Settings
@@ -59,9 +60,10 @@ class Place:
     """Why it is not asked."""
 
 
-def provider_places(registry: Registry, only: Sequence[str] = ()) -> Iterator[Place]:
+def provider_places(registry: Registry, allowed: KeyHosts, only: Sequence[str] = ()) -> Iterator[Place]:
     """The lists of sellers whose key is in the environment; the others with the reason why not.
 
+    A key is shown to no address but those that a person confirmed for it (``allowed``).
     ``only`` names sellers; then no other is looked at. Raises ``UnknownIdError`` for a name that is none.
     """
     rows = {row["id"]: row for row in registry.files.rows("providers.jsonl")}
@@ -74,16 +76,20 @@ def provider_places(registry: Registry, only: Sequence[str] = ()) -> Iterator[Pl
         if not base_url or "${" in base_url:
             yield Place(source, "offer", "", skip="the catalogue knows no fixed base URL")
             continue
-        key = next((env for env in row.get("env", ()) if os.environ.get(env, "").strip()), None)
         url = f"{base_url.rstrip('/')}/models"
-        if key is None:
+        found = [f"env:{env}" for env in row.get("env", ()) if os.environ.get(env, "").strip()]
+        refusals = {key: allowed.refusal(key, url) for key in found}
+        key = next((key for key in found if refusals[key] is None), None)
+        if key is None and found:
+            yield Place(source, "offer", url, skip=refusals[found[0]])
+        elif key is None:
             wanted = " or ".join(row.get("env", ())) or "a key"
             yield Place(source, "offer", url, skip=f"{wanted} is not set")
         elif row["api_type"] == "anthropic-compatible":
             headers = {"anthropic-version": ANTHROPIC_VERSION}
-            yield Place(source, "offer", url, f"env:{key}", "x-api-key", headers)
+            yield Place(source, "offer", url, key, "x-api-key", headers)
         else:
-            yield Place(source, "offer", url, f"env:{key}")
+            yield Place(source, "offer", url, key)
 
 
 def hub_places(settings: Settings, watch: Mapping[str, Any]) -> Iterator[Place]:
@@ -180,7 +186,7 @@ def look_and_keep(
     The watched Ollama is asked when all providers are, another one when ``ollama`` is given.
     """
     watch = read_watch(settings.registry_dir)
-    places = list(provider_places(registry, providers))
+    places = list(provider_places(registry, key_hosts(settings), providers))
     if ollama or not providers:
         places.append(ollama_place(ollama or watch["ollama"]))
     if hub:

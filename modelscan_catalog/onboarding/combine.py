@@ -1,6 +1,8 @@
 """What the rules left open, filled from a second account; what they know is never replaced."""
 
+from modelscan_catalog.key_hosts import KeyHosts
 from modelscan_catalog.onboarding.tables import INTERFACES_FILE, InterfaceTables
+from modelscan_catalog.sdk.access import VARIABLE
 from modelscan_catalog.sdk.interface import Evidence, ProviderInterface, Standing
 
 NEEDED = ("api_type", "base_url", "auth", "endpoints")
@@ -61,6 +63,31 @@ def with_missing(interface: ProviderInterface) -> ProviderInterface:
             if name not in said and not (name in ("auth", "endpoints") and "api_type" in opened)
         ]
     return interface.model_copy(update={"missing": tuple(kept)})
+
+
+def with_key_hosts(interface: ProviderInterface, allowed: KeyHosts) -> ProviderInterface:
+    """``interface`` with those of its variables only that a person confirmed for its address.
+
+    Where none is left and nobody has confirmed the address for any key, ``missing`` says so, and no client
+    is made. What is inferred gets no key before a person has confirmed the whole interface: there only
+    variables that belong elsewhere are taken away.
+    """
+    url = interface.base_url
+    if url is None:
+        return interface
+    refusals = {name: allowed.refusal(f"env:{name}", url) for name in interface.key_env}
+    kept = tuple(
+        name
+        for name, refusal in refusals.items()
+        if refusal is None or (interface.inferred and not allowed.of(f"env:{name}"))
+    )
+    held = [allowed.refusal(f"env:{name}", url) for name in VARIABLE.findall(url)]
+    if refusals and not kept and not allowed.knows(url):
+        held.append(refusals[interface.key_env[0]])
+    evidence = tuple(one for one in interface.evidence if kept or one.field != "key_env")
+    lines = dict.fromkeys(f"key_host: {line}" for line in held if line is not None)
+    changes = {"key_env": kept, "evidence": evidence, "missing": (*interface.missing, *lines)}
+    return interface.model_copy(update=changes)
 
 
 def _with_format(interface: ProviderInterface, tables: InterfaceTables) -> ProviderInterface:

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from modelscan_catalog.errors import OnboardingError, SettingsError
+from modelscan_catalog.key_hosts import KeyHosts, as_host, key_hosts
 from modelscan_catalog.onboarding.settings import SynthesisSettings
 from modelscan_catalog.sdk.history import clients_dir
 from modelscan_catalog.secret_refs import SecretRef, check_reference
@@ -18,7 +20,8 @@ class Context:
     """One run; ``identifier`` is ``provider/model``, or a provider alone.
 
     Without ``apply`` nothing outside the cache is changed. ``live`` lets sources, pages and probes be
-    asked; ``refresh`` makes everything anew. ``openapi`` and ``docs`` are paths or addresses that the
+    asked; ``refresh`` makes everything anew. ``key_host`` is the host that the caller names for ``key``,
+    where nobody has confirmed that it belongs there. ``openapi`` and ``docs`` are paths or addresses that the
     caller vouches for. ``allow_loopback`` is for tests.
     """
 
@@ -28,6 +31,7 @@ class Context:
     live: bool = False
     refresh: bool = False
     key: SecretRef | None = None
+    key_host: str = ""
     openapi: str = ""
     docs: str = ""
     confirmations: Path | None = None
@@ -35,7 +39,9 @@ class Context:
     allow_loopback: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a literal key, unrepeated."""
+        """Refuse a literal key, unrepeated, and what is no host."""
+        if self.key_host and (self.key is None or as_host(self.key_host) != self.key_host):
+            raise SettingsError(f"key_host: name the host of a key, as {as_host(self.key_host)}")
         if self.key is not None:
             try:
                 check_reference(self.key)
@@ -51,6 +57,15 @@ class Context:
     def model(self) -> str | None:
         """The provider's own id of the model, where one is named."""
         return split_identifier(self.identifier)[1]
+
+    @cached_property
+    def allowed(self) -> KeyHosts:
+        """Hosts that keys may be sent to, the one that the caller named among them."""
+        known = key_hosts(self.settings)
+        if self.key is None or not self.key_host:
+            return known
+        named = known.own.get(self.key, frozenset()) | {self.key_host}
+        return KeyHosts(known.reviewed, {**known.own, self.key: named})
 
     @property
     def sdk_dir(self) -> Path:

@@ -191,7 +191,10 @@ async def _ask(
 
 
 async def _model(model: LanguageModel, timeout_s: float, clients: AsyncExitStack) -> "Model":
-    """A model over a client of its own, which ``clients`` closes; tries are counted here, not there."""
+    """A model over a client of its own, which ``clients`` closes; tries are counted here, not there.
+
+    Redirects are not followed: a key in ``x-api-key`` would go along to whatever host they name.
+    """
     options: dict[str, Any] = {
         "api_key": resolve_secret(model.key),
         "base_url": model.base_url,
@@ -199,17 +202,22 @@ async def _model(model: LanguageModel, timeout_s: float, clients: AsyncExitStack
         "timeout": timeout_s,
     }
     if model.format == "anthropic":
-        from anthropic import AsyncAnthropic
+        from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
         from pydantic_ai.models.anthropic import AnthropicModel
         from pydantic_ai.providers.anthropic import AnthropicProvider
 
-        own = await clients.enter_async_context(AsyncAnthropic(**options))
+        own = await clients.enter_async_context(
+            AsyncAnthropic(**options, http_client=DefaultAsyncHttpxClient(follow_redirects=False))
+        )
         return AnthropicModel(model.model, provider=AnthropicProvider(anthropic_client=own))
     from openai import AsyncOpenAI
+    from openai import DefaultAsyncHttpxClient as Transport
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    client = await clients.enter_async_context(AsyncOpenAI(**options))
+    client = await clients.enter_async_context(
+        AsyncOpenAI(**options, http_client=Transport(follow_redirects=False))
+    )
     return OpenAIChatModel(model.model, provider=OpenAIProvider(openai_client=client))
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from modelscan_catalog.errors import SourceError
+from modelscan_catalog.key_hosts import KeyHosts, key_hosts, reviewed_key_hosts
+from modelscan_catalog.onboarding.combine import with_key_hosts
 from modelscan_catalog.onboarding.rules import interface_by_rules
 from modelscan_catalog.onboarding.tables import InterfaceTables, interface_tables
 from modelscan_catalog.sdk.interface import ProviderInterface, faults
@@ -45,13 +47,18 @@ def interfaces_of(
     providers: Iterable[ModelsDevProvider],
     offers: Iterable[ModelsDevOffer],
     tables: InterfaceTables | None = None,
+    allowed: KeyHosts | None = None,
 ) -> tuple[ProviderInterface, ...]:
-    """The interface of every provider, concluded by rules, by id."""
+    """The interface of every provider, concluded by rules, by id; ``allowed`` is the reviewed table."""
     rules = tables or interface_tables()
+    hosts = allowed or reviewed_key_hosts()
     served: defaultdict[str, list[ModelsDevOffer]] = defaultdict(list)
     for offer in offers:
         served[offer.provider].append(offer)
-    found = [interface_by_rules(provider, served[provider.id], rules) for provider in providers]
+    found = [
+        with_key_hosts(interface_by_rules(provider, served[provider.id], rules), hosts)
+        for provider in providers
+    ]
     return tuple(sorted(found, key=lambda interface: interface.provider))
 
 
@@ -62,7 +69,7 @@ def stored_interfaces(settings: Settings) -> tuple[ProviderInterface, ...]:
         raise SourceError("models_dev: neither cached nor in the snapshot; run `modelscan build`")
     providers = [row for row in result.tables["providers"] if isinstance(row, ModelsDevProvider)]
     offers = [row for row in result.tables["offers"] if isinstance(row, ModelsDevOffer)]
-    return interfaces_of(providers, offers, interface_tables(settings.registry_dir))
+    return interfaces_of(providers, offers, interface_tables(settings.registry_dir), key_hosts(settings))
 
 
 def catalogue_of(interfaces: Sequence[ProviderInterface], language: Language = "python") -> Catalogue:

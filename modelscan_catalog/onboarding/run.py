@@ -33,9 +33,10 @@ from modelscan_catalog.onboarding.records import (
 from modelscan_catalog.onboarding.steps import DEPENDS, NOT_KEPT, RESULTS, RefusedError, perform
 from modelscan_catalog.onboarding.tables import confirmations, interface_tables
 from modelscan_catalog.records import Record
+from modelscan_catalog.sdk.access import VARIABLE
 from modelscan_catalog.state import open_state
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Goes up when a step's result for the same input changes: cached ones do not hold any longer."""
 
 _PLANS: dict[StepName, str] = {
@@ -188,18 +189,27 @@ def _report(
             standing,
             validated if isinstance(validated, Validated) else None,
             interface.missing if interface else (),
+            interface is not None and all(getattr(interface, name) for name in NEEDED),
         ),
     )
 
 
 def _next_step(
-    context: Context, standing: Standing, validated: Validated | None, missing: tuple[str, ...]
+    context: Context,
+    standing: Standing,
+    validated: Validated | None,
+    missing: tuple[str, ...],
+    complete: bool,
 ) -> str:
     if standing == "unconfirmed" and validated is not None:
         return (
             f"read what was inferred, then confirm it: write registry/onboarding/confirmations/"
             f"{context.provider}.json with interface_sha256 {validated.interface_sha256}"
         )
+    if any(line.startswith("key_host:") for line in missing):
+        return "confirm the host if it is the seller's own; see docs/onboarding.md, Keys and hosts"
+    if standing == "needs_more" and complete:
+        return ""  # the step that failed says what to do
     if standing == "needs_more" and any(line.partition(":")[0] not in NEEDED for line in missing):
         return "use the vendor's own client: generated ones cannot exchange its keys"
     if standing == "needs_more" and context.docs and "://" not in context.docs:
@@ -236,9 +246,21 @@ def _input_sha256(context: Context, step: StepName, inputs: Mapping[StepName, Re
             "confirmation": confirmed.model_dump() if confirmed else None,
             "models": asked,
             "live": context.live,
+            "key": [context.key, context.key_host],
+            "hosts": _hosts(context, inputs),
         }
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hosts(context: Context, inputs: Mapping[StepName, Record]) -> dict[str, Any]:
+    """What is confirmed for the variables of the interface and for its address."""
+    draft = inputs["synthesise"]
+    assert isinstance(draft, Synthesised)
+    url = draft.interface.base_url or ""
+    names = [*draft.interface.key_env, *VARIABLE.findall(url)]
+    confirmed = {name: sorted(context.allowed.of(f"env:{name}")) for name in names}
+    return {"confirmed": confirmed, "known": context.allowed.knows(url)}
 
 
 def _given(where: str) -> str:

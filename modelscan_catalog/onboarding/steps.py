@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from modelscan_catalog.errors import OnboardingError, SettingsError
-from modelscan_catalog.onboarding.combine import filled, open_fields, with_missing
+from modelscan_catalog.key_hosts import confirm
+from modelscan_catalog.onboarding.combine import filled, open_fields, with_key_hosts, with_missing
 from modelscan_catalog.onboarding.context import Context
 from modelscan_catalog.onboarding.gather import (
     gather_gpustack,
@@ -133,15 +134,17 @@ def synthesise(context: Context, inputs: Inputs) -> Synthesised:
 def validate(context: Context, inputs: Inputs) -> tuple[Validated, tuple[Try, ...]]:
     """Pass the interface through its gate; what is open is asked of a language model, three times at most.
 
-    Raises ``RefusedError`` with what is missing or wrong.
+    Raises ``RefusedError`` with what is missing or wrong, ``OnboardingError`` for a key that belongs to
+    another seller's host or to none that a person has named.
     """
     draft = _of(inputs, "synthesise", Synthesised)
     tables = interface_tables(context.settings.registry_dir)
     inference = infer(draft.interface, draft.texts, frozenset(draft.domains), context.synthesis, tables)
-    interface = with_missing(inference.interface)
+    interface = with_key_hosts(with_missing(inference.interface), context.allowed)
     wrong = [*interface.missing, *faults(interface)]
     if wrong:
         raise RefusedError(f"{context.provider}: {'; '.join(wrong)}", interface, inference.tries)
+    _check_key(context, interface.base_url)
     sha256 = interface_sha256(interface)
     found: Probe | None = None
     confirmation: Confirmation | None = None
@@ -163,6 +166,12 @@ def validate(context: Context, inputs: Inputs) -> tuple[Validated, tuple[Try, ..
         confirmation=f"{confirmation.author}, {confirmation.date}" if confirmation else None,
     )
     return validated, inference.tries
+
+
+def _check_key(context: Context, url: str | None) -> None:
+    refusal = context.key and context.allowed.refusal(context.key, url or "", named=True)
+    if refusal:
+        raise OnboardingError(f"{context.provider}: {refusal}, or name it here with --key-host", "validate")
 
 
 def generate_client(context: Context, inputs: Inputs) -> Generated:
@@ -219,6 +228,7 @@ def reload_router(context: Context, inputs: Inputs) -> Reloaded:
     except SettingsError as error:
         return Reloaded(registered=False, detail=f"not served: {error}"[:300])
     if context.provider in config.providers:
+        _check_key(context, config.providers[context.provider].base_url)
         added = context.key and add_key(context.router_dir, config, context.provider, context.key)
         targets = (target for model in config.models for target in model.targets)
         served = any((one.provider, one.model) == (context.provider, context.model) for one in targets)
@@ -256,6 +266,8 @@ def store(context: Context, inputs: Inputs) -> Stored:
     client, _ = _client(inputs)
     keys = [context.key] if context.key and interface.callable else []
     with open_state(context.settings.state_file) as connection:
+        if context.key and context.key_host:
+            confirm(connection, context.key, context.key_host)
         put_provider(connection, interface, "usable" if interface.callable else "unconfirmed", keys)
         before = connection.execute("SELECT count(*) FROM sdk_versions").fetchone()[0]
         active = record_version(connection, client)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from modelscan_catalog.key_hosts import KeyHosts, reviewed_key_hosts
 from modelscan_catalog.manifests.engines import canonical_engine, default_port
 from modelscan_catalog.records import Model, Offer, Provider
 from modelscan_catalog.router.chains import computed_chains
@@ -62,18 +63,22 @@ def router_config(
     plans: Iterable[LocalPlan] = (),
     *,
     default_model: str | None = None,
+    key_hosts: KeyHosts | None = None,
 ) -> RouterConfig:
     """Everything that can be routed directly: each model with its sellers and its planned deployments.
 
     A planned deployment is listed but not enabled: nobody has started it yet. Sellers that speak another
     protocol, need account variables in their address or have no known key variable are listed apart,
-    with the reason. Deprecated offers are left out; the cheapest seller comes first.
+    with the reason; so is an address for which nobody has confirmed the key (``key_hosts``, the reviewed
+    table without it). Deprecated offers are left out; the cheapest seller comes first.
     """
     policy = default_policy()
     models = sorted(models, key=lambda model: model.id)
-    sellers, unroutable = _sellers(providers)
+    allowed = key_hosts or reviewed_key_hosts()
+    sellers, unroutable = _sellers(providers, allowed)
     targets: dict[str, list[Target]] = {}
     extra: dict[str, RouterProvider] = {}
+    refused: dict[str, Unroutable] = {}
     for offer in sorted(offers, key=lambda offer: offer.id):
         seller = sellers.get(offer.provider)
         if seller is None or offer.model is None or not _is_text(offer):
@@ -81,7 +86,11 @@ def router_config(
         own = _own_address(offer, seller)
         if own is None:
             continue
-        if own is not seller:
+        if own is not seller and own.name not in extra:
+            refusal = allowed.refusal(str(own.key), own.base_url)
+            if refusal is not None:
+                refused[own.name] = Unroutable(provider=own.name, reason=refusal)
+                continue
             extra[own.name] = own
         targets.setdefault(offer.model, []).append(_target(offer, own.name))
     local = _local_providers(plans, targets)
@@ -107,7 +116,7 @@ def router_config(
         chains=chains,
         refiners=refiners,
         policy=policy,
-        unroutable=tuple(unroutable),
+        unroutable=tuple(sorted([*unroutable, *refused.values()], key=lambda one: one.provider)),
     )
 
 
@@ -122,13 +131,17 @@ def _known_addresses() -> Mapping[str, Any]:
     return dict(json.loads((ROUTER_DATA / "base_urls.json").read_text("utf-8"))["base_urls"])
 
 
-def _sellers(providers: Iterable[Provider]) -> tuple[dict[str, RouterProvider], list[Unroutable]]:
+def _sellers(
+    providers: Iterable[Provider], allowed: KeyHosts
+) -> tuple[dict[str, RouterProvider], list[Unroutable]]:
     sellers: dict[str, RouterProvider] = {}
     unroutable = []
     for provider in sorted(providers, key=lambda provider: provider.id):
         known = _known_addresses().get(provider.id)
         base_url = known["base_url"] if known else provider.base_url
-        key = next((name for name in provider.env if _KEY_VARIABLE.search(name)), None)
+        keys = [f"env:{name}" for name in provider.env if _KEY_VARIABLE.search(name)]
+        refusals = {key: allowed.refusal(key, base_url or "") for key in keys}
+        key = next((key for key in keys if refusals[key] is None), None)
         reason = None
         if not known and provider.api_type not in _FORMATS:
             reason = f"its interface is {provider.api_type}"
@@ -138,6 +151,8 @@ def _sellers(providers: Iterable[Provider]) -> tuple[dict[str, RouterProvider], 
             reason = "its address depends on account variables"
         elif not _is_callable(base_url):
             reason = "its address is not a plain https one"
+        elif key is None and keys:
+            reason = refusals[keys[0]]
         elif key is None:
             reason = "no usable environment variable is known for its key"
         if reason:
@@ -148,7 +163,7 @@ def _sellers(providers: Iterable[Provider]) -> tuple[dict[str, RouterProvider], 
                 type="api",
                 base_url=base_url,
                 format="openai" if known else _FORMATS[provider.api_type],
-                key=f"env:{key}",
+                key=key,
             )
     return sellers, unroutable
 

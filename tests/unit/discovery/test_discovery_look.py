@@ -22,8 +22,10 @@ from modelscan_catalog.discovery.look import (
 )
 from modelscan_catalog.discovery.records import read_candidates
 from modelscan_catalog.errors import RecordError, UnknownIdError
+from modelscan_catalog.key_hosts import KeyHosts, confirm, host_of, key_hosts
 from modelscan_catalog.registry import Registry
 from modelscan_catalog.settings import Settings
+from modelscan_catalog.state import open_state
 
 ROWS = Path(__file__).parents[1] / "registry" / "published_rows.json"
 SECRET = "sk-discovery-secret"
@@ -34,12 +36,17 @@ LATER = datetime(2026, 1, 2, tzinfo=UTC)
 
 class _Server(BaseHTTPRequestHandler):
     answers: dict[str, tuple[int, bytes]]
+    moved: dict[str, str]
     asked: list[tuple[str, dict[str, str]]]
 
     def do_GET(self) -> None:
         self.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
         status, body = self.answers.get(self.path.partition("?")[0], (404, b"{}"))
+        if self.path in self.moved:
+            status, body = 307, b""
         self.send_response(status)
+        if self.path in self.moved:
+            self.send_header("Location", self.moved[self.path])
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -51,10 +58,11 @@ class World:
     """A small registry, settings, and a server whose answers a test sets."""
 
     def __init__(self, folder: Path) -> None:
-        kind = type("S", (_Server,), {"answers": {}, "asked": []})
+        kind = type("S", (_Server,), {"answers": {}, "moved": {}, "asked": []})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.answers: dict[str, tuple[int, bytes]] = kind.answers  # type: ignore[attr-defined]
+        self.moved: dict[str, str] = kind.moved  # type: ignore[attr-defined]
         self.asked: list[tuple[str, dict[str, str]]] = kind.asked  # type: ignore[attr-defined]
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.published = folder / "published"
@@ -76,6 +84,13 @@ class World:
         offers = [{"provider": "open", "provider_model": name} for name in ("old", "gone")]
         self.write("offers/open.jsonl", offers)
         self.settings = Settings(data_dir=folder / "data", huggingface_url=self.url)
+        with open_state(self.settings.state_file) as connection:
+            for name in ("OPEN_KEY", "ANTH_KEY", "SHUT_KEY"):
+                confirm(connection, name, self.url)
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
     def provider(self, name: str, api_type: str, env: str) -> dict[str, Any]:
         return {"id": name, "api_type": api_type, "base_url": f"{self.url}/{name}/v1", "env": [env]}
@@ -87,6 +102,10 @@ class World:
         self.answers[path] = (status, json.dumps(document).encode())
 
     @property
+    def allowed(self) -> KeyHosts:
+        return key_hosts(self.settings)
+
+    @property
     def registry(self) -> Registry:
         return Registry(self.published)
 
@@ -96,8 +115,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("MODELSCAN_HTTP__MAX_ATTEMPTS", "1")
     found = World(tmp_path)
     yield found
-    found.server.shutdown()
-    found.server.server_close()
+    found.close()
 
 
 def test_a_seller_whose_key_is_set_is_asked_and_what_it_lists_is_compared(
@@ -106,7 +124,7 @@ def test_a_seller_whose_key_is_set_is_asked_and_what_it_lists_is_compared(
     monkeypatch.setenv("OPEN_KEY", SECRET)
     listed = [{"id": "old"}, {"id": "new", "context_length": 8}, {"id": HELD}]
     world.answer("/open/v1/models", {"data": listed})
-    found = look(world.settings, world.registry, provider_places(world.registry), moment=FIRST)
+    found = look(world.settings, world.registry, provider_places(world.registry, world.allowed), moment=FIRST)
 
     assert [(one.id, one.model, one.missing) for one in found.candidates] == [
         (HELD, "alibaba/qwen3-8b", ("context", "modalities", "price")),
@@ -124,11 +142,41 @@ def test_a_seller_whose_key_is_set_is_asked_and_what_it_lists_is_compared(
 def test_an_anthropic_list_is_asked_in_its_own_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTH_KEY", SECRET)
     world.answer("/anth/v1/models", {"data": [{"type": "model", "id": "claude-9"}]})
-    look(world.settings, world.registry, provider_places(world.registry, ["anth"]))
+    look(world.settings, world.registry, provider_places(world.registry, world.allowed, ["anth"]))
     [(_, headers)] = world.asked
     assert headers["x-api-key"] == SECRET
     assert headers["anthropic-version"] == "2023-06-01"
     assert "authorization" not in headers
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"])
+def test_a_hostile_seller_that_names_anothers_variable_is_not_asked_and_hears_no_key(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, SECRET)
+    world.write("providers.jsonl", [world.provider("hostile", "openai-compatible", name)])
+    found = look_and_keep(world.settings, world.registry, ["hostile"], hub=False)
+    assert world.asked == []
+    [reason] = [one.problem for one in found.looked]
+    assert f"{name} is not sent to {host_of(world.url)}" in str(reason)
+    assert "modelscan keys allow" in str(reason)
+
+
+def test_a_seller_that_leads_elsewhere_takes_the_request_along_and_not_the_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPEN_KEY", SECRET)
+    monkeypatch.setenv("ANTH_KEY", SECRET)
+    other = World(world.settings.data_dir)
+    try:
+        other.answer("/open/v1/models", {"data": [{"id": "seen"}]})
+        for name in ("open", "anth"):
+            world.moved[f"/{name}/v1/models"] = f"{other.url}/open/v1/models"
+        look(world.settings, world.registry, provider_places(world.registry, world.allowed, ["open", "anth"]))
+        assert [path for path, _ in other.asked] == ["/open/v1/models"] * 2
+        assert SECRET not in str(other.asked)
+    finally:
+        other.close()
 
 
 def test_first_sights_are_kept_and_a_silent_place_keeps_what_it_showed(
@@ -136,7 +184,7 @@ def test_first_sights_are_kept_and_a_silent_place_keeps_what_it_showed(
 ) -> None:
     monkeypatch.setenv("OPEN_KEY", SECRET)
     world.answer("/open/v1/models", {"data": [{"id": "new"}]})
-    places = list(provider_places(world.registry))
+    places = list(provider_places(world.registry, world.allowed))
     before = look(world.settings, world.registry, places, moment=FIRST)
     again = look(world.settings, world.registry, places, before, LATER)
     assert again.candidates[0].sight.first_seen == "2026-01-01T00:00:00Z"
@@ -163,7 +211,7 @@ def test_a_seller_that_gives_no_list_is_named_with_the_reason(
 ) -> None:
     monkeypatch.setenv("OPEN_KEY", SECRET)
     world.answer("/open/v1/models", document, status)
-    found = look(world.settings, world.registry, provider_places(world.registry, ["open"]))
+    found = look(world.settings, world.registry, provider_places(world.registry, world.allowed, ["open"]))
     assert (found.looked[0].problem, found.candidates, found.withdrawn) == (problem, (), ())
 
 
@@ -219,4 +267,4 @@ def test_what_was_found_is_kept_and_a_damaged_file_is_named(
 
 def test_an_unknown_seller_is_named(world: World) -> None:
     with pytest.raises(UnknownIdError, match="nobody"):
-        list(provider_places(world.registry, ["nobody"]))
+        list(provider_places(world.registry, world.allowed, ["nobody"]))

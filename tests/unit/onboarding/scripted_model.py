@@ -21,6 +21,8 @@ class ScriptedModel:
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.base_url = ""
+        self.moved_to = ""
+        """Where it sends everybody instead of answering."""
 
     @contextmanager
     def running(self) -> Iterator["ScriptedModel"]:
@@ -55,6 +57,8 @@ class ScriptedModel:
             thread.join(10)
 
     async def _answer(self, request: web.Request) -> web.Response:
+        if self.moved_to:
+            return web.Response(status=307, headers={"Location": self.moved_to + request.path})
         body = await request.json()
         self.asked.append(body)
         self.keys.append(request.headers.get("authorization", "").removeprefix("Bearer "))

@@ -83,6 +83,16 @@ def test_the_anthropic_format_is_spoken_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.tries[0].outcome == "done"
 
 
+@pytest.mark.parametrize("form", ["openai", "anthropic"])
+def test_a_language_model_that_leads_elsewhere_is_not_followed_and_no_key_goes_along(form: str) -> None:
+    with ScriptedModel(500).running() as moved, ScriptedModel(RIGHT).running() as other:
+        moved.moved_to = other.base_url
+        settings = SynthesisSettings(model="m", format=form, base_url=moved.base_url, key="env:LM_KEY")
+        found = infer(EMPTY, [DOCS], DOMAINS, settings, interface_tables())
+    assert {one.outcome for one in found.tries} == {"failed"}
+    assert (other.asked, other.keys) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

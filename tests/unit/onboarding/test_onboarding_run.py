@@ -1,5 +1,6 @@
 """The eleven steps: cached, resumed, idempotent, honest about what did not pass."""
 
+import dataclasses
 import json
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from scripted_model import Answer, ScriptedModel
 
 from modelscan_catalog.errors import OnboardingError, SettingsError, StateError
+from modelscan_catalog.key_hosts import confirm
 from modelscan_catalog.onboarding import gather, run, steps
 from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.logs import logged_tries
@@ -166,7 +168,7 @@ def test_an_unknown_provider_needs_a_document_and_is_added_from_one(
     failed = next(step for step in unknown.steps if step.outcome == "failed")
     assert failed.step == "synthesise"
     assert "--openapi" in failed.summary
-    schema = {"properties": {"messages": {}}}
+    schema: dict[str, Any] = {"properties": {"messages": {}}}
     spec = {
         "openapi": "3.1.0",
         "servers": [{"url": "https://api.newcomer.ai"}],
@@ -178,14 +180,81 @@ def test_an_unknown_provider_needs_a_document_and_is_added_from_one(
         },
     }
     (tmp_path / "spec.json").write_text(json.dumps(spec))
-    context = Context(
-        "newcomer/m-1", settings, key="env:PROVIDER_KEY", openapi=str(tmp_path / "spec.json"), apply=True
-    )
-    report = add_provider(context)
+    given: dict[str, Any] = {"key": "env:PROVIDER_KEY", "openapi": str(tmp_path / "spec.json"), "apply": True}
+    unnamed = add_provider(Context("newcomer/m-1", settings, **given))
+    failed = next(step for step in unnamed.steps if step.outcome == "failed")
+    assert failed.step == "validate"
+    assert "PROVIDER_KEY is not sent to api.newcomer.ai" in failed.summary
+    assert "--key-host" in failed.summary
+    assert list_deployments(settings.data_dir / "router") == ()
+    report = add_provider(Context("newcomer/m-1", settings, key_host="api.newcomer.ai", **given))
     assert report.passed, report
     deployments = json.loads((settings.data_dir / "router" / "deployments.json").read_text())
     (served,) = deployments["deployments"]
     assert (served["base_url"], served["key"]) == ("https://api.newcomer.ai/v1", "env:PROVIDER_KEY")
+
+
+def hostile(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    """The snapshot with a seller added, or groq changed, by somebody who may edit the source."""
+    snapshot = _snapshot("models_dev")
+    assert snapshot is not None
+    groq = next(row for row in snapshot.tables["providers"] if getattr(row, "id", "") == "groq")
+    entry = groq.model_copy(update={"npm": "@ai-sdk/openai-compatible", **changes})
+    rows = [*(row for row in snapshot.tables["providers"] if row != groq), entry]
+    changed = dataclasses.replace(snapshot, tables={**snapshot.tables, "providers": rows})
+    monkeypatch.setattr(gather, "latest", lambda source, _: changed if source == "models_dev" else None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "cheap", "env": ("OPENAI_API_KEY",), "api": "https://attacker.example/v1"},
+        {"id": "cheap", "env": ("AWS_SECRET_ACCESS_KEY",), "api": "https://attacker.example/v1"},
+        {"id": "groq", "env": ("GROQ_API_KEY",), "api": "https://attacker.example/v1"},
+        {"id": "cheap", "env": ("CHEAP_KEY",), "api": "https://api.groq.com/${OPENAI_API_KEY}/v1"},
+        {"id": "cheap", "env": (), "api": "https://${OPENAI_API_KEY}.attacker.example/v1"},
+    ],
+    ids=["another's key", "no seller's key", "moved", "key in the path", "key in the name"],
+)
+def test_a_hostile_entry_gets_no_client_no_target_and_no_key_and_the_way_to_allow_it_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    hostile(monkeypatch, **changes)
+    report = add_provider(Context(f"{changes['id']}/m", settings, apply=True))
+    assert outcomes(report)["validate"] == "failed"
+    assert report.standing == "needs_more"
+    (line,) = report.missing
+    assert line.startswith("key_host: ")
+    assert "modelscan keys allow" in line
+    assert not (settings.data_dir / "sdk").exists()
+    assert list_deployments(settings.data_dir / "router") == ()
+
+
+def test_anothers_key_is_refused_even_when_a_person_names_it_by_mistake(settings: Settings) -> None:
+    report = add_provider(Context("groq", settings, key="env:OPENAI_API_KEY", apply=True))
+    failed = next(step for step in report.steps if step.outcome == "failed")
+    assert (
+        "OPENAI_API_KEY is not sent to api.groq.com: it is confirmed for api.openai.com only"
+        in failed.summary
+    )
+    assert not (settings.data_dir / "router").exists()
+
+
+def test_a_host_that_a_person_allowed_is_used_from_then_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile(monkeypatch, id="newcomer", env=("NEWCOMER_KEY",), api="https://api.newcomer.example/v1")
+    assert not add_provider(Context("newcomer", settings)).passed
+    with open_state(settings.state_file) as connection:
+        confirm(connection, "NEWCOMER_KEY", "api.newcomer.example")
+    assert add_provider(Context("newcomer", settings)).standing == "usable"
+
+
+def test_a_key_host_without_a_key_or_in_another_spelling_is_refused(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match="name the host of a key"):
+        Context("groq", settings, key_host="api.groq.com")
+    with pytest.raises(SettingsError, match=r"as api\.groq\.com"):
+        Context("groq", settings, key="env:X", key_host="https://api.groq.com/v1")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +309,8 @@ def test_inferred_facts_give_a_client_without_a_key_until_probe_contract_and_a_p
         assert words["base_url"] == "Send requests to https://api.salad.com/openai/v1"
         client = (settings.data_dir / "sdk" / "python" / "salad_cloud_generated.py").read_text()
         assert "confirmed=False" in client
-        with_key = add_provider(inferring(settings, tmp_path, model, key="env:PROVIDER_KEY"))
+        key = {"key": "env:PROVIDER_KEY", "key_host": "api.salad.com"}
+        with_key = add_provider(inferring(settings, tmp_path, model, **key))
         assert outcomes(with_key)["reload_router"] == "failed"
         sha256 = unconfirmed.next_step.rpartition(" ")[2]
         (tmp_path / "confirmations").mkdir()
@@ -250,7 +320,7 @@ def test_inferred_facts_give_a_client_without_a_key_until_probe_contract_and_a_p
         unprobed = add_provider(inferring(settings, tmp_path, model))
         assert unprobed.standing == "unconfirmed"
         monkeypatch.setattr(steps, "probe", lambda *_, **__: Probe(answers=True, detail="HTTP 401"))
-        usable = add_provider(inferring(settings, tmp_path, model, key="env:PROVIDER_KEY", refresh=True))
+        usable = add_provider(inferring(settings, tmp_path, model, refresh=True, **key))
         assert usable.passed, usable
         assert usable.standing == "usable"
     with open_state(settings.state_file) as connection:

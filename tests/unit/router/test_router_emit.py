@@ -3,11 +3,13 @@
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelscan_catalog.key_hosts import KeyHosts
 from modelscan_catalog.records import (
     Alias,
     Capabilities,
@@ -19,12 +21,24 @@ from modelscan_catalog.records import (
     PriceTier,
     Provider,
 )
+from modelscan_catalog.router import emit
 from modelscan_catalog.router.config import Weights, config_bytes, parse_config
-from modelscan_catalog.router.emit import ROUTER_DATA, router_config
+from modelscan_catalog.router.emit import ROUTER_DATA
 from modelscan_catalog.router.lint import lint_router
 from modelscan_catalog.router.policy import class_order
 
 TEXT = Modalities(input=("text",), output=("text",))
+SELLERS = ("cheap", "dear", "plan", "s", "unpriced")
+router_config = partial(
+    emit.router_config,
+    key_hosts=KeyHosts(
+        {f"env:{name.upper()}_API_KEY": frozenset({f"{name}.example"}) for name in SELLERS}
+        | {
+            "env:COHERE_API_KEY": frozenset({"api.cohere.ai"}),
+            "env:S_API_KEY": frozenset({"s.example", "other.example"}),
+        }
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +111,45 @@ def test_given_a_seller_that_cannot_be_called_when_emitted_then_it_is_listed_wit
     config = router_config([seller("s", **changes)], [offer("s", "m", 1.0)], [model("m")])
     assert [(u.provider, u.reason) for u in config.unroutable] == [("s", reason)]
     assert config.models == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"env": ("CHEAP_API_KEY",)},
+            "CHEAP_API_KEY is not sent to s.example: it is confirmed for cheap.example only",
+        ),
+        ({"base_url": "https://elsewhere.example/v1"}, "S_API_KEY is not sent to elsewhere.example"),
+        ({"base_url": "https://s.example:8443/v1"}, "S_API_KEY is not sent to s.example:8443"),
+        ({"env": ("AWS_SECRET_ACCESS_KEY",)}, "nobody has confirmed that"),
+        ({"base_url": "https://s.example.attacker.example/v1"}, "s.example.attacker.example"),
+    ],
+    ids=["another's key", "moved", "another port", "a variable of no seller", "a longer name"],
+)
+def test_given_a_source_that_names_a_key_for_an_address_that_nobody_confirmed_then_no_target_is_made(
+    changes, words
+):
+    config = router_config([seller("s", **changes)], [offer("s", "m", 0.01)], [model("m")])
+    [left_out] = config.unroutable
+    assert words in left_out.reason
+    assert "modelscan keys allow" in left_out.reason
+    assert (config.models, config.routing.direct.providers) == ((), ())
+
+
+def test_given_an_offer_with_an_address_of_its_own_that_nobody_confirmed_then_only_it_is_left_out():
+    elsewhere = offer("s", "taken", 0.01, base_url="https://attacker.example/v1")
+    config = router_config([seller("s")], [elsewhere, offer("s", "m", 1.0)], [model("m"), model("taken")])
+    assert [one.id for one in config.models] == ["lab/m"]
+    [left_out] = config.unroutable
+    assert left_out.provider == "s@attacker-example-v1"
+    assert "S_API_KEY is not sent to attacker.example" in left_out.reason
+
+
+def test_given_a_new_variable_in_front_of_a_confirmed_one_then_the_confirmed_one_is_the_key():
+    renamed = seller("s", env=("GITHUB_TOKEN", "S_API_KEY"))
+    config = router_config([renamed], [offer("s", "m", 1.0)], [model("m")])
+    assert config.providers["s"].key == "env:S_API_KEY"
 
 
 def test_given_a_seller_whose_library_speaks_its_own_format_when_emitted_then_its_other_address_is_used():
