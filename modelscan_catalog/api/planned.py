@@ -56,6 +56,7 @@ def planned_manifest(
     """
     from modelscan_catalog.deploy.benchmark_evidence import measured_here
     from modelscan_catalog.deploy.planner import make_plan
+    from modelscan_catalog.manifests.launch import checkpoint_of
 
     request = PlanRequest(model=model, gpu=cards, engine=engine_of_target(target), source=_HUBS.get(storage))
     with measured_here(state) if state else nullcontext():
@@ -63,4 +64,5 @@ def planned_manifest(
     launch = plan.launch_plan()
     if storage and storage not in _HUBS:
         launch = in_place(launch, storage)
-    return plan, emit(launch, target, EmitOptions(namespace=namespace))
+    known = checkpoint_of(snapshot.registry.published, plan.variant_id, plan.hub)
+    return plan, emit(launch, target, EmitOptions(namespace=namespace, checkpoint=known))

@@ -1,7 +1,5 @@
 """Weights on the server's disk: what is there, installs as jobs, removal."""
 
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
@@ -17,7 +15,13 @@ from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS
 from modelscan_catalog.deploy.weights.addresses import described, inference_model_path, storage_uri
-from modelscan_catalog.deploy.weights.install import InstallPlan, pinned, plan_install, remote_repo
+from modelscan_catalog.deploy.weights.install import (
+    InstallPlan,
+    patience,
+    pinned,
+    plan_install,
+    remote_repo,
+)
 from modelscan_catalog.deploy.weights.library import find_install, list_installs, partials, usage
 from modelscan_catalog.deploy.weights.operations import InstallThreads, new_install_job, remove_install
 from modelscan_catalog.deploy.weights.records import InstallRequest
@@ -105,7 +109,7 @@ def weight_routes(context: ApiContext) -> APIRouter:
             raise StateError("weights: this server keeps no state; start it with `modelscan serve`")
         wanted, note = body.request(), None
         try:
-            repo = remote_repo(settings, wanted, _patience(wanted))
+            repo = remote_repo(settings, wanted, patience(wanted, ASK_TIMEOUT_S))
             plan = plan_install(settings, wanted, repo)
             plan.refuse_without_space(settings.weights_dir)
             wanted, told = pinned(wanted, repo), _told(context, plan)
@@ -142,16 +146,6 @@ def weight_routes(context: ApiContext) -> APIRouter:
         )
 
     return router
-
-
-def _patience(wanted: InstallRequest) -> Callable[[], None]:
-    deadline = time.monotonic() + ASK_TIMEOUT_S
-
-    def tick() -> None:
-        if time.monotonic() > deadline:
-            raise FetchError(f"{wanted.repo}: {wanted.hub} gave no listing within {ASK_TIMEOUT_S:.0f} s")
-
-    return tick
 
 
 def _told(context: ApiContext, plan: InstallPlan) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 from modelscan_catalog.cli.completion import complete_gpu, complete_model
 from modelscan_catalog.cli.fit_inputs import Number, Whole
 from modelscan_catalog.errors import FitInputError, ManifestError
-from modelscan_catalog.manifests.options import TARGETS, Checkpoint, EmitOptions, Target, in_place
+from modelscan_catalog.manifests.options import TARGETS, EmitOptions, Target, in_place
 from modelscan_catalog.registry.files import published_dir
 from modelscan_catalog.settings import load_settings
 
@@ -67,6 +67,8 @@ _PLANNED_BY = (
 @click.option("--storage", metavar="PLACE",
               help="hf, modelscope, pvc://claim/path or /directory. Default: its own hub.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Offline switches, and no way out of the network.")
+@click.option("--online", is_flag=True,
+              help="Ask the hub for the files of an airgap list, where they are not installed.")  # fmt: skip
 @click.option("--writable-root", is_flag=True,
               help="No read-only root, for nodes whose NVIDIA driver is injected by CDI.")  # fmt: skip
 @click.option("--served-name", metavar="NAME", help="Name that clients send. Default: the model's.")
@@ -93,11 +95,16 @@ def manifest(**asked: Any) -> None:
     Exit code 3 when nothing of MODEL starts on the cards; 2 when a target cannot serve the plan.
     """
     targets = _targets(asked["targets"])
+    if asked["online"] and "airgap" not in targets:
+        raise ManifestError(
+            "online: only the target airgap lists files; add --target airgap, or leave it out"
+        )
     if len(targets) > 1 and asked["out"] is None and not asked["as_json"]:
         raise ManifestError("several targets make several files: name a folder with --out DIR")
     written: dict[Target, Manifest] = {}
     skipped: dict[Target, str] = {}
     plans: dict[str | None, DeploymentPlan] = {}
+    from modelscan_catalog.manifests.launch import checkpoint_of
     from modelscan_catalog.manifests.targets import emit, engine_of_target
 
     options = _options(asked)
@@ -109,8 +116,11 @@ def manifest(**asked: Any) -> None:
         if not plan.starts and "all" not in asked["targets"]:
             _refuse(plan)
         try:
-            wishes = replace(options, checkpoint=_checkpoint(asked["registry"], plan))
-            written[target] = emit(_launch(plan, asked), target, wishes)
+            launch = _launch(plan, asked)
+            wishes = replace(options, checkpoint=checkpoint_of(asked["registry"], plan.variant_id, plan.hub))
+            if target == "airgap" and launch.source != "local_path":
+                launch, wishes = _listed(launch, wishes, asked["online"])
+            written[target] = emit(launch, target, wishes)
         except ManifestError as error:
             if "all" not in asked["targets"]:
                 raise
@@ -180,14 +190,24 @@ def _options(asked: dict[str, Any]) -> EmitOptions:
     )
 
 
-def _checkpoint(registry: Path, plan: DeploymentPlan) -> Checkpoint:
-    from modelscan_catalog.fit.published import PublishedRegistry
-    from modelscan_catalog.manifests.launch import checkpoint_facts
-    from modelscan_catalog.records import Variant
+def _listed(launch: LaunchPlan, wishes: EmitOptions, online: bool) -> tuple[LaunchPlan, EmitOptions]:
+    """Both with the weights' files as they are installed here, or as the hub lists them."""
+    from modelscan_catalog.deploy.weights.listing import listed_files
 
-    rows = PublishedRegistry(registry).rows("variants.jsonl", "id", plan.variant_id or "")
-    row = next(rows, None)
-    return Checkpoint() if row is None else checkpoint_facts(Variant.model_validate(row), plan.hub)
+    if wishes.checkpoint.files and not online:
+        return launch, wishes
+    hub: Any = "modelscope" if launch.source == "model_scope" else "huggingface"
+    found = listed_files(load_settings(), hub, launch.repo, launch.revision, online=online)
+    known = replace(wishes.checkpoint, unlisted=found.why)
+    if found.files:
+        known = replace(known, files=found.files, listed_by=found.by)
+        # ModelScope's stands for a listing, and is no name that its server knows.
+        launch = replace(
+            launch, revision=launch.revision or (found.revision if hub == "huggingface" else None)
+        )
+    elif online:
+        click.echo(f"# airgap: the files are not listed: {found.why}", err=True)
+    return launch, replace(wishes, checkpoint=known)
 
 
 def _show(

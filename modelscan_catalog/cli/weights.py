@@ -71,9 +71,11 @@ def install(
 
 def _plan(settings: Settings, request: "InstallRequest", as_json: bool) -> None:
     from modelscan_catalog.deploy.weights import plan_install, remote_repo
+    from modelscan_catalog.deploy.weights.install import patience
+    from modelscan_catalog.deploy.weights.listing import ASK_TIMEOUT_S
     from modelscan_catalog.deploy.weights.records import size_text
 
-    repo = remote_repo(settings, request, lambda: None)
+    repo = remote_repo(settings, request, patience(request, ASK_TIMEOUT_S))
     plan = plan_install(settings, request, repo)
     missing = {file.path for file in plan.missing}
     reused = {file.path for file, _ in plan.reusable}

@@ -12,7 +12,20 @@ from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.records.base import Record
 from modelscan_catalog.records.catalog import WeightFile
 
+_DIGESTS = (
+    'import json; [print(file["sha256"], "", file["path"]) for file in '
+    'json.load(open("airgap.json"))["weights"]["files"] if file["sha256"]]'
+)
+"""Prints the list's digests as ``sha256sum -c`` reads them."""
 _IMAGE = r"^[^\s@]+(:\w[\w.-]*|@sha256:[0-9a-f]{64})$"
+
+
+class ListedFile(WeightFile):
+    """A file as its hub lists it, or as it lies on this machine's disk."""
+
+    git_sha1: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{40}$", description="git's object id, of files outside LFS"
+    )
 
 
 class BundleWeights(Record):
@@ -21,8 +34,11 @@ class BundleWeights(Record):
     hub: Literal["huggingface", "modelscope"]
     repo: str
     revision: str | None
-    bytes: int | None = Field(description="of all weight files together")
-    files: tuple[WeightFile, ...] | None = Field(description="weight files; null where no listing is known")
+    bytes: int | None = Field(description="of all listed files together; without a list of the weight files")
+    files: tuple[ListedFile, ...] | None = Field(description="null where no listing is known")
+    listed_by: Literal["catalogue", "installed", "hub"] | None = Field(
+        default=None, description="the catalogue knows weight files only; null where nobody listed them"
+    )
     license: str | None
     needs_token: bool
 
@@ -62,9 +78,8 @@ class AirgapBundle(Record):
 def airgap_bundle(plan: LaunchPlan, options: EmitOptions | None = None) -> dict[str, Any]:
     """The bundle list of ``plan`` as JSON values.
 
-    The repository's small files (tokenizer, configuration) come with the same fetch; the hubs' listings
-    that the catalogue keeps name the weight files only. Raises ``ManifestError`` for weights that are not
-    on a hub, and where no image is known.
+    What is fetched is what is listed by a hub or an install, else the whole repository. Raises
+    ``ManifestError`` for weights that are not on a hub, and where no image is known.
     """
     options = options or EmitOptions()
     if plan.source == "local_path":
@@ -73,8 +88,9 @@ def airgap_bundle(plan: LaunchPlan, options: EmitOptions | None = None) -> dict[
         "huggingface" if plan.source == "huggingface" else "modelscope"
     )
     known = options.checkpoint
-    files = known.files or None
+    files = tuple(ListedFile.model_validate(file.model_dump()) for file in known.files or ()) or None
     total = sum(file.bytes or 0 for file in files) if files and all(f.bytes for f in files) else None
+    wanted = [file.path for file in files or ()] if known.listed_by in ("installed", "hub") else []
     image = container_image(plan)
     directory = f"weights/{plan.repo}"
     archive = image.replace("/", "_").replace(":", "_") + ".tar"
@@ -93,23 +109,33 @@ def airgap_bundle(plan: LaunchPlan, options: EmitOptions | None = None) -> dict[
             revision=plan.revision,
             bytes=total or known.weights_bytes,
             files=files,
+            listed_by=(known.listed_by or "catalogue") if files else None,
             license=known.license,
             needs_token=bool(plan.secret_env()),
         ),
         images=(BundleImage(image=image, targets=targets),),
-        fetch=(_fetch(plan, directory), f"docker pull {image}", f"docker save {image} -o {archive}"),
-        place=(f"docker load -i {archive}", _manifest(plan, directory)),
+        fetch=(_fetch(plan, directory, wanted), f"docker pull {image}", f"docker save {image} -o {archive}"),
+        place=(*_compared(files, directory), f"docker load -i {archive}", _manifest(plan, directory)),
         environment=OFFLINE_ENV,
         unknown=_unknown(plan, options),
     )
     return bundle.model_dump(mode="json")
 
 
-def _fetch(plan: LaunchPlan, directory: str) -> str:
+def _fetch(plan: LaunchPlan, directory: str, files: list[str]) -> str:
     revision = ["--revision", plan.revision] if plan.revision else []
     if plan.source == "huggingface":
-        return shlex.join(["hf", "download", plan.repo, *revision, "--local-dir", directory])
-    return shlex.join(["modelscope", "download", "--model", plan.repo, *revision, "--local_dir", directory])
+        return shlex.join(["hf", "download", plan.repo, *files, *revision, "--local-dir", directory])
+    return shlex.join(["modelscope", "download", plan.repo, *files, *revision, "--local-dir", directory])
+
+
+def _compared(files: tuple[ListedFile, ...] | None, directory: str) -> tuple[str, ...]:
+    """Compares what was carried with the list, which lies beside the weights as ``airgap.json``."""
+    if not any(file.sha256 for file in files or ()):
+        return ()
+    return (
+        f"{shlex.join(['python3', '-c', _DIGESTS])} | (cd {shlex.quote(directory)} && sha256sum -c --quiet)",
+    )
 
 
 def _manifest(plan: LaunchPlan, directory: str) -> str:
@@ -125,9 +151,11 @@ def _unknown(plan: LaunchPlan, options: EmitOptions) -> tuple[str, ...]:
     if plan.revision is None:
         missing.append("the revision: the newest is fetched")
     if not files:
-        missing.append("the weight files: no listing of the repository is known")
-    else:
-        missing += [f"the size of {file.path}" for file in files if file.bytes is None]
-        missing += [f"the sha256 of {file.path}" for file in files if file.sha256 is None]
+        missing.append(f"the weight files: {options.checkpoint.unlisted or 'no listing of them is known'}")
+    in_git = [file for file in files if file.sha256 is None and getattr(file, "git_sha1", None)]
+    if in_git:
+        missing.append(f"the sha256 of {len(in_git)} files: the hub gives their git ids only")
+    missing += [f"the size of {file.path}" for file in files if file.bytes is None]
+    missing += [f"the sha256 of {file.path}" for file in files if not file.sha256 and file not in in_git]
     missing.append("the digest of the image: its tag is what is known")
     return tuple(missing)

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan, plan
 from modelscan_catalog.fit.profiles import GpuProfile, find_profile
+from modelscan_catalog.fit.published import PublishedRegistry
 from modelscan_catalog.manifests.engines import Engine, canonical_engine, engine_versions, load_engine
 from modelscan_catalog.manifests.options import Checkpoint
 from modelscan_catalog.manifests.parsers import parsers_for
@@ -115,6 +117,12 @@ def launch_plan(
         categories=(_CATEGORIES.get(model.category or "llm", model.category or "llm"),),
         expected_memory_gib=chosen.required_gib,
     )
+
+
+def checkpoint_of(published: Path, variant_id: str | None, hub: str | None) -> Checkpoint:
+    """``checkpoint_facts`` of a variant by its id in a published registry; none of one that it lacks."""
+    row = next(PublishedRegistry(published).rows("variants.jsonl", "id", variant_id or ""), None)
+    return Checkpoint() if row is None else checkpoint_facts(Variant.model_validate(row), hub)
 
 
 def checkpoint_facts(variant: Variant, hub: str | None = None) -> Checkpoint:

@@ -53,10 +53,14 @@ class PodResources:
 class Checkpoint:
     """What the hub said of the plan's repository; null where it did not say.
 
-    ``quantization`` is the stored format (``fp8``, ``awq``, ...). ``files`` are the weight files.
+    ``quantization`` is the stored format (``fp8``, ``awq``, ...). ``files`` are those that an engine needs,
+    as ``listed_by`` lists them (``installed``, ``hub`` or ``catalogue``, which knows the weight files only);
+    ``unlisted`` says why there are none.
     """
 
     files: tuple[WeightFile, ...] | None = None
+    listed_by: str | None = None
+    unlisted: str | None = None
     weights_bytes: int | None = None
     quantization: str | None = None
     license: str | None = None

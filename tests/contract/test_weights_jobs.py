@@ -50,14 +50,14 @@ def test_a_job_is_cancelled_in_the_middle_of_a_file_and_taken_up_by_the_next(
 ) -> None:
     hub.holds[WEIGHTS] = HELD
     job, thread = started(settings, request(name))
-    deadline = time.monotonic() + 20
-    while (now(settings, job).done or 0) < 10_000_000 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while (now(settings, job).done or 0) < 10_000_000:
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     with open_state(settings.state_file) as connection:
         cancel_job(connection, job.id)
-    asked_at = time.monotonic()
-    thread.join(20)
-    assert time.monotonic() - asked_at < 3
+    thread.join(20)  # the hub sends nothing more meanwhile: what ends is the call itself
+    assert not thread.is_alive()
     ended = now(settings, job)
     assert (ended.state, ended.unit) == ("cancelled", "bytes")
     assert 0 < (ended.done or 0) < (ended.total or 0)

@@ -1,6 +1,5 @@
 """Claims about installs that cannot be: refused clearly, nothing half installed, and a rerun converges."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,10 +87,9 @@ def test_a_hub_that_takes_requests_and_never_answers_is_left_at_the_time_out(
 ) -> None:
     hub.silent = True
     hasty = settings.model_copy(update={"weights_install_timeout_s": 1.0})
-    began = time.monotonic()
     ended = run_install_job(hasty, new_install_job(hasty, request("huggingface")), "test")
     assert (ended.state, ended.step) == ("failed", "asking the hub")
-    assert time.monotonic() - began < 5
+    assert "not done within 1 s" in str(ended.error)  # and not the client's own, later time-out
 
 
 def test_a_place_that_cannot_be_written_is_named_with_its_setting(

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from modelscan_catalog.deploy.weights.records import (
     size_text,
 )
 from modelscan_catalog.deploy.weights.selection import Selection, select_files
-from modelscan_catalog.errors import StateError, WeightsError
+from modelscan_catalog.errors import FetchError, StateError, WeightsError
 from modelscan_catalog.secret_refs import resolve_secret
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state.runner import Report
@@ -92,6 +93,17 @@ def _listed(
     if len(listings) != 1 or listings[0] is None:
         raise WeightsError(f"{request.repo}: the hub gave no listing")
     return listings[0]
+
+
+def patience(request: InstallRequest, seconds: float) -> Callable[[], None]:
+    """A tick that raises ``FetchError`` once the hub has been silent for so long."""
+    deadline = time.monotonic() + seconds
+
+    def tick() -> None:
+        if time.monotonic() > deadline:
+            raise FetchError(f"{request.repo}: {request.hub} gave no listing within {seconds:.0f} s")
+
+    return tick
 
 
 def pinned(request: InstallRequest, repo: RemoteRepo) -> InstallRequest:
