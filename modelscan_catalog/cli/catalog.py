@@ -195,7 +195,7 @@ def _show(hits: "Sequence[Hit]", title: str, as_json: bool) -> None:
 @registry_option
 @json_option
 def info(identifier: str, registry: Path, as_json: bool) -> None:
-    """What the catalogue holds of a model: facts, checkpoints, sellers, conflicts."""
+    """A model's facts, checkpoints, sellers and conflicts."""
     from modelscan_catalog.cli.catalog_info import print_details
     from modelscan_catalog.registry.details import model_details
 
@@ -252,7 +252,9 @@ def generate(identifier: str, gpu: str | None, registry: Path) -> None:
 @registry_option
 @json_option
 def validate(overlay: Path | None, gpu: str | None, registry: Path, as_json: bool) -> None:
-    """Check an overlay file; without one, that the published registry is whole.
+    """Check an overlay file, or that the registry is whole.
+
+    Without a file the published registry is checked against its index.
 
     Exit code 1 when something is wrong.
     """

@@ -1,6 +1,6 @@
 """The answer of ``modelscan catalog info`` for a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 from modelscan_catalog.cli.catalog import WIDE, figure, plain_table, size, tokens
@@ -35,7 +35,9 @@ def print_details(found: Mapping[str, Any]) -> None:
     if found["offers"]:
         console.print(_offers(found["offers"], console.width))
     counted = [
-        f"{len(found[name])} {name}" for name in ("deployments", "plans", "conflicts") if found.get(name)
+        f"{len(found[name])} {name.rstrip('s') if len(found[name]) == 1 else name}"
+        for name in ("deployments", "plans", "conflicts")
+        if found.get(name)
     ]
     if counted:
         console.print(f"also: {', '.join(counted)} (--json shows them)", highlight=False)
@@ -73,7 +75,7 @@ def _checkpoints(found: Mapping[str, Any], width: int) -> Any:
                 *((f"{row['downloads']:,}" if row.get("downloads") else "-",) if wide else ()),
             )
         )
-    title = f"Checkpoints ({len(found['variants'])})"
+    title = f"Checkpoints ({_shown(rows, found['variants'])})"
     return plain_table(title, ("checkpoint", "stored", *right), rows, width, right, "checkpoint")
 
 
@@ -94,5 +96,9 @@ def _offers(offers: list[dict[str, Any]], width: int) -> Any:
         )
         for offer in [*paid, *free][:_MOST_ROWS]
     ]
-    title = f"Sellers ({len(offers)}), USD per Mtok"
+    title = f"Sellers ({_shown(rows, offers)}), USD per Mtok"
     return plain_table(title, columns, rows, width, right, "its id" if wide else "seller")
+
+
+def _shown(rows: Sized, all_of_them: Sized) -> str:
+    return str(len(rows)) if len(rows) == len(all_of_them) else f"{len(rows)} of {len(all_of_them)}"

@@ -84,7 +84,10 @@ def _print(found: dict[str, object], load: Load, limit: int) -> None:
         columns = ("seller", "its id", *right)
         console.print(plain_table(title, columns, rows, console.width, right, "its id"))
     else:
-        console.print(f"Nobody in the catalogue sells {found['model']} at a stated price.", highlight=False)
+        length = f" for requests of {load.context_tokens:,} tokens" if load.context_tokens else ""
+        console.print(
+            f"Nobody in the catalogue sells {found['model']} at a stated price{length}.", highlight=False
+        )
     own = found["own_cards"]
     if isinstance(own, dict):
         low, high = own["usd_per_mtok"]

@@ -84,8 +84,9 @@ def export(shape: str, out: Path | None, registry: Path) -> None:
         text = _feed(registry, FEEDS[shape])
     else:
         known = [*_WRITERS, *FEEDS]
-        near = get_close_matches(shape, known, n=3, cutoff=0.4) or known
-        raise UnknownIdError(f"--format: {shape[:40]!r} is unknown; did you mean {', '.join(near)}?", near)
+        near = get_close_matches(shape, known, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else f"use one of {', '.join(known)}"
+        raise UnknownIdError(f"--format: {shape[:40]!r} is unknown; {hint}", near or known)
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import click
@@ -53,6 +54,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "modelscan_catalog.cli.manifest:manifest",
         "A model's manifest for GPUStack, KServe, KAITO, compose or a shell.",
     ),
+    "mcp": ("modelscan_catalog.cli.mcp:mcp", "The catalogue as read-only tools for assistants (MCP)."),
     "plan": (
         "modelscan_catalog.cli.plan:plan",
         "How to serve a model on these GPUs, with every choice explained.",
@@ -61,6 +63,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "quality": (
         "modelscan_catalog.cli.quality:quality",
         "Measured accuracy of crosswalk, fit, search and router.",
+    ),
+    "quantize": (
+        "modelscan_catalog.cli.quantize:quantize",
+        "A smaller checkpoint of a model: script, engine's flag, expected size.",
     ),
     "remove": (
         "modelscan_catalog.cli.deployments:remove",
@@ -149,6 +155,9 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``modelscan``: exit 0 when all went well, 1 on a failed check, 2 on what the caller can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a character shows "?" instead
     try:
         sys.exit(cli.main(args=arguments, prog_name="modelscan", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -27,7 +27,10 @@ def quality() -> None:
 )
 @click.option("--json", "as_json", is_flag=True)
 def crosswalk(pairs_file: Path | None, as_json: bool) -> None:
-    """Precision and recall of the links, on pairs and ids that the rules were not taught."""
+    """Precision and recall of the crosswalk's links.
+
+    On pairs and ids that its rules were not taught.
+    """
     from modelscan_catalog.merge.facts import repo_facts
     from modelscan_catalog.merge.labelled_pairs import read_pairs
     from modelscan_catalog.merge.quality import crosswalk_quality, offer_quality
@@ -78,7 +81,7 @@ def _links(title: str, first: str, parts: dict[str, Any], whole: dict[str, Any])
 @registry_option
 @click.option("--json", "as_json", is_flag=True)
 def search(registry: Path, as_json: bool) -> None:
-    """How often the first answers of `catalog search` are right, on labelled queries."""
+    """How often search answers a labelled query right."""
     from modelscan_catalog.registry.search_quality import search_quality, summary
 
     scores = search_quality(registry)
@@ -111,7 +114,7 @@ def search(registry: Path, as_json: bool) -> None:
 @quality.command()
 @click.option("--json", "as_json", is_flag=True)
 def router(as_json: bool) -> None:
-    """How often the router's rules put a labelled query into its class."""
+    """How often the router classes a labelled query right."""
     from modelscan_catalog.router.classify import classifier_quality
 
     found = classifier_quality()

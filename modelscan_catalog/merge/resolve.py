@@ -175,7 +175,7 @@ def resolve(index: CrosswalkIndex, query: str) -> Resolution:
 def _shown(query: str) -> str:
     """An id as an error repeats it: cut where it is longer than any id is, control characters escaped."""
     text = query if len(query) <= _LONGEST_SHOWN else f"{query[:_LONGEST_SHOWN]}..."
-    return text if text.isprintable() else repr(text)[1:-1]
+    return text if text.strip() and text.isprintable() else repr(text)
 
 
 def _kind_of(query: str) -> tuple[str | None, str]:

@@ -1,5 +1,6 @@
 """The command's frame: finds its parts, stays light, turns errors into one line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,13 @@ def test_a_missing_registry_is_said_with_what_to_do(tmp_path: Path) -> None:
     refused = run("catalog", "resolve", "x/y", "--registry", str(tmp_path))
     assert refused.returncode == 2
     assert "modelscan build" in refused.stderr
+
+
+def test_a_terminal_that_lacks_a_character_gets_the_table_all_the_same() -> None:
+    spoken = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(
+        [MODELSCAN, "catalog", "list", "--limit", "3"], capture_output=True, timeout=120, check=False,
+        env=spoken,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.decode("ascii").startswith("3 of ")
