@@ -16,6 +16,8 @@ from modelscan_catalog.state.history import write_event
 from modelscan_catalog.state.jobs import LOST_AFTER_S, Job, beat, end_job, job, start_job
 
 LOGGER = logging.getLogger("modelscan.jobs")
+LAST_WORDS_S = 5.0
+"""How long work whose time is over may take to end by itself: it can say more of why, and what to do."""
 
 
 class Report(Protocol):
@@ -38,8 +40,8 @@ def run_job(path: Path, identifier: str, work: Work, *, timeout_s: float | None 
     """Run ``work`` in this thread as the job; its result is kept, its error too.
 
     A ``ModelScanError`` ends the job as failed with its message, ``JobCancelledError`` as cancelled; any
-    other exception ends it as failed and is raised again. After ``timeout_s`` seconds the job has failed,
-    even while the work is in one long call; the work hears of it at its next report. Raises
+    other exception ends it as failed and is raised again. After ``timeout_s`` seconds the next report fails
+    the job, and ``LAST_WORDS_S`` later it has failed even while the work is in one long call. Raises
     ``StateConflictError`` when the job has ended or another process runs it.
     """
     with open_state(path) as connection:
@@ -92,7 +94,7 @@ def _heart(path: Path, identifier: str, timeout_s: float | None) -> Iterator[Non
     long as a lost job is waited for: a thread that hangs cannot be stopped, but nobody waits for it.
     """
     stop = threading.Event()
-    until = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    until = math.inf if timeout_s is None else time.monotonic() + timeout_s + LAST_WORDS_S
 
     def run() -> None:
         while not stop.wait(max(0.0, min(LOST_AFTER_S / 4, until - time.monotonic()))):

@@ -162,7 +162,10 @@ def test_work_that_takes_too_long_fails(path: Path) -> None:
     assert "not done within" in ended.error
 
 
-def test_work_that_hangs_has_failed_when_its_time_is_over_and_is_no_success_afterwards(path: Path) -> None:
+def test_work_that_hangs_has_failed_when_its_time_is_over_and_is_no_success_afterwards(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LAST_WORDS_S", 0.0)
     identifier, go = _new(path), threading.Event()
 
     def hangs(report: Report) -> Mapping[str, Any]:
