@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,13 @@ from modelscan_catalog import records
 from modelscan_catalog.records import SourceName
 from modelscan_catalog.sources import staged
 from modelscan_catalog.store import read_records, write_records
+
+
+@lru_cache(maxsize=16)
+def _rows(path: Path, _version: tuple[int, int, int], record: type[BaseModel]) -> tuple[Any, ...]:
+    """The rows of a file in one version of it: a run's assets and checks read the large tables many times."""
+    return tuple(read_records(path, record))
+
 
 STAGED: Mapping[str, type[BaseModel]] = {
     "models_dev_providers": staged.ModelsDevProvider,
@@ -81,5 +89,12 @@ class DataDirectory:
         return write_records(self.root / stage / f"{table}.parquet", record, rows)
 
     def read(self, stage: str, table: str, record: type[BaseModel]) -> list[Any]:
-        """Rows of a table of ``stage``."""
-        return read_records(self.root / stage / f"{table}.parquet", record)
+        """Rows of a table of ``stage``, kept for the next reader while the file stays as it is.
+
+        Raises ``RecordError`` naming the file when it is missing or of another shape.
+        """
+        path = self.root / stage / f"{table}.parquet"
+        if not path.exists():
+            return read_records(path, record)
+        found = path.stat()
+        return list(_rows(path, (found.st_ino, found.st_mtime_ns, found.st_size), record))

@@ -78,4 +78,4 @@ def write_feed(path: Path, document: Any) -> None:
 def read_feed(path: Path) -> Any:
     """A written feed as plain data, read as its reader would."""
     content = path.read_bytes()
-    return yaml.safe_load(content) if path.suffix == ".yaml" else json.loads(content)
+    return yaml.load(content, yaml.CSafeLoader) if path.suffix == ".yaml" else json.loads(content)

@@ -49,6 +49,12 @@ def _stripped(tail: str, pattern: re.Pattern[str]) -> str:
         tail = shorter
 
 
+@lru_cache(maxsize=1)
+def _by_family() -> dict[str, str]:
+    return {_stripped(_stripped(tail, SUFFIXES), VARIANTS): name for tail, name in _by_tail().items()}
+
+
+@lru_cache(maxsize=8192)
 def known_config(model: str) -> KnownConfig | None:
     """The config of a named model: its own, the same name under another owner or quantization, or a
     sibling's.
@@ -65,7 +71,7 @@ def known_config(model: str) -> KnownConfig | None:
                 index[candidate], models[index[candidate]], True, own=tail == _tail(index[candidate])
             )
     family = _stripped(plain, VARIANTS)
-    siblings = {_stripped(_stripped(key, SUFFIXES), VARIANTS): name for key, name in index.items()}
+    siblings = _by_family()
     if family in siblings:
         return _entry(siblings[family], models[siblings[family]], False, own=False)
     return None

@@ -48,13 +48,13 @@ def save_snapshot(settings: Settings, recorded: Mapping[str, str] | None = None)
     for a recorded document that does not exist or a day that is none, ``SourceError`` when a
     source has never been read, ``DocumentError`` when a file would be too large; the old files then stay.
     """
+    days = _days(recorded or {})
     results: dict[SourceName, SourceResult] = {}
     for name in ADAPTERS:
         result = latest(name, settings)
         if result is None:
             raise SourceError(f"{name}: no documents to make a snapshot of; run a live build first")
-        results[name] = result
-    results = _dated(results, recorded or {})
+        results[name] = _dated(name, result, days.get(name, {}))
     sizes: dict[SourceName, int] = {}
     for name, adapter in ADAPTERS.items():
         documents, bodies = _pruned(adapter, results[name])
@@ -73,25 +73,31 @@ def save_snapshot(settings: Settings, recorded: Mapping[str, str] | None = None)
     return report
 
 
-def _dated(
-    results: dict[SourceName, SourceResult], recorded: Mapping[str, str]
-) -> dict[SourceName, SourceResult]:
-    """``results`` with the days of recorded documents in place of the times of their replay."""
-    dated = dict(results)
+def _days(recorded: Mapping[str, str]) -> dict[SourceName, dict[str, str]]:
+    """By source and document, the time that takes the place of its replay's."""
+    days: dict[SourceName, dict[str, str]] = {}
     for entry, day in recorded.items():
         source, _, name = entry.partition("/")
-        found = next((one for one in dated if one == source), None)
-        if found is None or name not in dated[found].raw:
-            raise SettingsError(f"recorded {entry}: no such document; write SOURCE/DOCUMENT=YYYY-MM-DD")
+        found = next((one for one in ADAPTERS if one == source), None)
+        if found is None:
+            raise SettingsError(f"recorded {entry}: no such source; write SOURCE/DOCUMENT=YYYY-MM-DD")
         try:
             when = f"{date.fromisoformat(day).isoformat()}T00:00:00Z"
         except ValueError as error:
             raise SettingsError(f"recorded {entry}: {day!r} is no day; write YYYY-MM-DD") from error
-        result = dated[found]
+        days.setdefault(found, {})[name] = when
+    return days
+
+
+def _dated(source: SourceName, result: SourceResult, days: Mapping[str, str]) -> SourceResult:
+    for name, when in days.items():
+        if name not in result.raw:
+            known = ", ".join(sorted(result.raw)[:3])
+            raise SettingsError(f"recorded {source}/{name}: no such document; it has {known}, ...")
         documents = [replace(d, fetched_at=when) if d.name == name else d for d in result.documents]
         raw = {**result.raw, name: replace(result.raw[name], fetched_at=when)}
-        dated[found] = replace(result, documents=documents, raw=raw)
-    return dated
+        result = replace(result, documents=documents, raw=raw)
+    return result
 
 
 def _pruned(adapter: Adapter, result: SourceResult) -> tuple[dict[str, Document], Mapping[str, Any]]:
