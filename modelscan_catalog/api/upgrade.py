@@ -1,6 +1,7 @@
 """Upgrades over HTTP: what could follow, what is being tried, and every decision with its figures."""
 
 import dataclasses
+import sqlite3
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -14,16 +15,22 @@ from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
 from modelscan_catalog.errors import StateError, UnknownIdError
 from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.overlays import read_overlaid
-from modelscan_catalog.state.database import open_state
+from modelscan_catalog.state.database import open_state, transaction
 from modelscan_catalog.state.values import put_value
 from modelscan_catalog.upgrade.candidates import upgrade_candidates
-from modelscan_catalog.upgrade.local import AUTOMATIC, is_automatic, local_upgrades
+from modelscan_catalog.upgrade.local import (
+    AUTOMATIC,
+    EVALUATED,
+    evaluated_at,
+    is_automatic,
+    local_upgrades,
+)
 from modelscan_catalog.upgrade.machine import Upgrade
 from modelscan_catalog.upgrade.records import decisions, upgrades
 
 
 class StartBody(BaseModel):
-    """A route and its candidate; without both, whether upgrades are evaluated by themselves."""
+    """A route and its candidate; without both, the service decides about what is tried by itself."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -64,12 +71,12 @@ def upgrade_routes(context: ApiContext) -> APIRouter:
 
     @router.get("/upgrades", response_model=Answer)
     def tried() -> Any:
-        """Every upgrade, open or ended, and whether they are evaluated by themselves."""
+        """Every upgrade, open or ended; whether, how often and when last this service decided by itself."""
         if context.state is None:
-            return envelope([], automatic=False)
+            return envelope([], automatic=False, every_s=None, evaluated_at=None)
         with open_state(context.state) as connection:
             rows = [_row(one) for one in upgrades(connection)]
-            return envelope(rows, automatic=is_automatic(connection))
+            return envelope(rows, **_automatic(context, connection))
 
     @router.get("/evaluations", response_model=Answer)
     def evaluations(page: Paged) -> Any:
@@ -87,12 +94,17 @@ def upgrade_routes(context: ApiContext) -> APIRouter:
 
     @router.post("/start", response_model=Answer, dependencies=guard, responses=SECRET_REFUSALS)
     def start(body: StartBody) -> Any:
-        """Begin to try a candidate on a route, or let open upgrades be evaluated by themselves."""
+        """Begin to try a candidate on a route; without one, have this service decide by itself.
+
+        The first decision is made within seconds, the others ``every_s``; null where this process never
+        decides (``upgrade_interval_s`` is 0).
+        """
         state = _state(context)
         if not body.route:
-            with open_state(state) as connection:
+            with open_state(state) as connection, transaction(connection):
                 put_value(connection, AUTOMATIC, True)
-            return envelope({"automatic": True})
+                put_value(connection, EVALUATED, None)
+                return envelope(_automatic(context, connection))
         served = {model.id for model in _router_config(context).models}
         for name in (body.route, body.candidate):
             if name not in served:
@@ -101,12 +113,12 @@ def upgrade_routes(context: ApiContext) -> APIRouter:
 
     @router.post("/stop", response_model=Answer, dependencies=guard, responses=SECRET_REFUSALS)
     def stop(body: StopBody) -> Any:
-        """Give a route back to its own model, or let nothing be evaluated by itself."""
+        """Give a route back to its own model; without one, nothing is decided by itself any more."""
         state = _state(context)
         if not body.route:
             with open_state(state) as connection:
                 put_value(connection, AUTOMATIC, False)
-            return envelope({"automatic": False})
+                return envelope(_automatic(context, connection))
         return envelope(_row(local_upgrades(context.settings).stop(body.route, body.reason)))
 
     return router
@@ -122,6 +134,16 @@ def _state(context: ApiContext) -> Any:
     if context.state is None:
         raise StateError("upgrades: this server keeps no state; start it with `modelscan serve`")
     return context.state
+
+
+def _automatic(context: ApiContext, connection: sqlite3.Connection) -> dict[str, Any]:
+    every_s = context.settings.upgrade_interval_s if context.service is not None else 0.0
+    last = evaluated_at(connection)
+    return {
+        "automatic": is_automatic(connection),
+        "every_s": every_s or None,
+        "evaluated_at": last and last.isoformat(),
+    }
 
 
 def _row(upgrade: Upgrade) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from modelscan_catalog.settings import load_settings
 
 if TYPE_CHECKING:
     from modelscan_catalog.router.config import RouterConfig
+    from modelscan_catalog.upgrade.evaluation_sets import Scored
     from modelscan_catalog.upgrade.run import Upgrades
 
 policy_option: Callable[[Any], Any] = click.option(
@@ -95,10 +96,12 @@ def stop(route: str, reason: str, apply: bool, policy: Path | None) -> None:
 def list_upgrades(policy: Path | None, registry: Path, as_json: bool) -> None:
     """Every route that something was tried on, how far it is, and what the router no longer serves of it."""
     from modelscan_catalog.state import open_state
+    from modelscan_catalog.upgrade.local import evaluated_at, is_automatic
     from modelscan_catalog.upgrade.records import upgrades
 
     with open_state(_upgrades(policy).state) as connection:
         found = upgrades(connection)
+        automatic, last = is_automatic(connection), evaluated_at(connection)
     if as_json:
         echo_json([dataclasses.asdict(one) | {"share_since": one.share_since.isoformat()} for one in found])
         return
@@ -111,6 +114,8 @@ def list_upgrades(policy: Path | None, registry: Path, as_json: bool) -> None:
     ]
     columns = ("route", "candidate", "phase", "share", "since")
     _print("Upgrades", columns, rows, "candidate")
+    who = "a running service decides" if automatic else "automatic decisions are stopped"
+    click.echo(f"{who}; last decided: {_day(last) if last else 'never'}")
     try:
         served = _served(registry)
     except ModelScanError as error:
@@ -204,11 +209,25 @@ def score(route: str, base_url: str, key: str | None, policy: Path | None, as_js
     found = _upgrades(policy)
     scores = found.score(route, base_url, resolve_secret(key) if key else None)
     if as_json:
-        echo_json(scores)
+        rows_of = {model: {name: _scored(one) for name, one in row.items()} for model, row in scores.items()}
+        echo_json(rows_of)
         return
     names = sorted({name for row in scores.values() for name in row})
-    rows = [(model, *(f"{row[name]:.1%}" for name in names)) for model, row in scores.items()]
-    _print(f"Scores of {route}", ("model", *names), rows, "model")
+    rows = [(model, *(_share(row[name]) for name in names)) for model, row in scores.items()]
+    _print(f"Scores of {route}, with where the true share lies at 95 %", ("model", *names), rows, "model")
+    for model, row in scores.items():
+        for name, one in row.items():
+            if one.failed:
+                click.echo(f"{model} in {name} failed: {', '.join(one.failed)}")
+
+
+def _share(one: "Scored") -> str:
+    low, high = one.interval
+    return f"{one.score:.1%} ({low:.0%} to {high:.0%} of {one.items})"
+
+
+def _scored(one: "Scored") -> dict[str, Any]:
+    return dataclasses.asdict(one) | {"interval": one.interval}
 
 
 @upgrade.command()

@@ -26,6 +26,12 @@ def run(load: Callable[[], Loaded]) -> None:
     uvloop.run(_serve(load, settings.host, settings.port, settings.drain_timeout_s))
 
 
+def own_host(host: str) -> str:
+    """Under which name this process reaches itself: an address that means every one is the loopback."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"[{name}]" if ":" in name else name
+
+
 async def _serve(load: Callable[[], Loaded], host: str, port: int, drain_s: float) -> None:
     stop = until_signalled()
     service = Service(load)
@@ -33,6 +39,7 @@ async def _serve(load: Callable[[], Loaded], host: str, port: int, drain_s: floa
     try:
         policy = service.router.table.config.policy if service.router is not None else default_policy()
         async with listening(service, policy, host, port, drain_s) as bound:
+            service.listens(f"http://{own_host(host)}:{bound}")
             sys.stdout.write(f"serving on http://{host}:{bound} (documents: /docs)\n")
             sys.stdout.flush()
             await stop.wait()

@@ -33,13 +33,14 @@ from modelscan_catalog.service.parts import (
     usage_store,
     watched_files,
 )
+from modelscan_catalog.service.upgrading import Upgrading
 from modelscan_catalog.settings import Loaded
 from modelscan_catalog.state import open_state, write_audit
 from modelscan_catalog.state.audit import Outcome
 
 LOGGER = logging.getLogger("modelscan.service")
 
-_ROUTER_PATHS = ("/v1/", "/route/", "/classify", "/api/keys", "/api/stats", "/api/splits")
+_ROUTER_PATHS = ("/v1/", "/route/", "/classify", "/api/keys", "/api/stats", "/api/splits", "/api/targets")
 RETRY_AFTER_S = 1
 PAUSE_S = 1.0
 """Between the stop and the new start of a restart."""
@@ -69,6 +70,8 @@ class Service:
         self._parts: Parts | None = None
         self._served: Served | None = None
         self._tokens = Tokens(None, None)
+        self._upgrading: Upgrading | None = None
+        self._address: str | None = None
         self._states: dict[str, str] = {}
         self._in_flight = 0
         self._restart: asyncio.Task[None] | None = None
@@ -81,7 +84,7 @@ class Service:
         return self._parts.router if self._parts is not None else None
 
     async def start(self) -> None:
-        """Settings, state, registry, router, API, one after the other.
+        """Settings, state, registry, router, API, upgrades, one after the other.
 
         Raises the ``ModelScanError`` of the part that does not start, after the others have been stopped.
         """
@@ -112,6 +115,10 @@ class Service:
             self._say("router", why_not or "ok")
             app = create_app(served, self._tokens.admin, settings, usage, loaded.warnings, self)
             self._say("api", "ok")
+            self._upgrading = Upgrading(settings, self._tokens.client)
+            self._tell_address(router is not None)
+            await self._stack.enter_async_context(self._upgrading.running())
+            self._say("upgrades", self._upgrading.state)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -127,6 +134,15 @@ class Service:
             await asyncio.gather(self._restart, return_exceptions=True)
         self._parts = None
         await self._stack.aclose()
+
+    def listens(self, address: str) -> None:
+        """Hear at which address it is asked, such as ``http://127.0.0.1:8080``."""
+        self._address = address
+        self._tell_address(self.router is not None)
+
+    def _tell_address(self, with_router: bool) -> None:
+        if self._upgrading is not None and self._address is not None and with_router:
+            self._upgrading.router_url = f"{self._address}/v1"
 
     async def _enter(self, name: str, part: AbstractAsyncContextManager[None]) -> None:
         self._stack.callback(LOGGER.info, "stopped: %s", name)
@@ -172,6 +188,8 @@ class Service:
             states["registry"] = f"serves the previous one: {self._served.last_refusal}"
         if self.router is not None and self.router.last_refusal is not None:
             states["router"] = f"serves the previous configuration: {self.router.last_refusal}"
+        if self._upgrading is not None and "upgrades" in states:
+            states["upgrades"] = self._upgrading.state
         return states
 
     def metrics(self, bearer: str) -> bytes:

@@ -31,6 +31,14 @@ class ServiceSettings(BaseSettings):
         default={}, description="more keys of the router's providers, by reference"
     )
 
+    upgrade_interval_s: DurationS = Field(
+        default=900.0, ge=0, description="how often the service decides about open upgrades; 0: never"
+    )
+    upgrade_scoring: bool = Field(
+        default=False,
+        description="have the service ask the evaluation sets of both models where a score is missing or old",
+    )
+
     db_path: Path | None = Field(
         default=None,
         validation_alias=AliasChoices("MODELSCAN_DB_PATH", "DATASTORE_DSN"),

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelscan_catalog.errors import FetchError, SettingsError
 from modelscan_catalog.router.decide import EXACT_HEADER
+from modelscan_catalog.upgrade.chance import share_interval
 
 _FENCE = re.compile(r"^```[a-z]*\n(.*)\n```$", re.DOTALL)
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 REQUEST_TIMEOUT_S = 120.0
+ATTEMPTS = 4
+LONGEST_WAIT_S = 30.0
+"""Longest obeyed Retry-After between two attempts."""
 MAX_ANSWER_CHARACTERS = 20_000
 """A longer answer is a wrong one; the checks are for short answers."""
 
@@ -36,14 +42,22 @@ class Check(BaseModel):
 
 
 class EvaluationItem(BaseModel):
-    """One question."""
+    """One question; ``right`` and ``wrong`` are answers that the check must take and must not take."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1)
+    task: str = Field(default="general", min_length=1)
     messages: tuple[dict[str, str], ...] = Field(min_length=1)
     max_tokens: int = Field(gt=0)
     check: Check
+    right: str | None = None
+    wrong: str | None = None
+
+    @property
+    def prompt_characters(self) -> int:
+        """The length of all messages together."""
+        return sum(len(message.get("content", "")) for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,11 @@ class Scored:
     items: int
     failed: tuple[str, ...]
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Between which shares the true one lies, with 95 % confidence."""
+        return share_interval(self.items - len(self.failed), self.items)
+
 
 def read_evaluation_set(folder: Path, name: str) -> EvaluationSet:
     """The set ``<name>.jsonl`` of ``folder``; raises ``SettingsError`` with the line to mend."""
@@ -78,6 +97,7 @@ def read_evaluation_set(folder: Path, name: str) -> EvaluationSet:
             item = EvaluationItem.model_validate_json(line)
             for value in item.check.values:
                 _check_value(item.check.kind, value)
+            _check_answers(item)
         except (ValidationError, ValueError, TypeError, re.error, jsonschema.SchemaError) as error:
             raise SettingsError(f"{path}:{number}: {error}") from error
         items.append(item)
@@ -136,16 +156,9 @@ async def _ask_all(
     ) as client:
 
         async def ask(item: EvaluationItem) -> str:
-            body = {
-                "model": model,
-                "messages": list(item.messages),
-                "max_tokens": item.max_tokens,
-                "temperature": 0,
-            }
             async with gate:
                 try:
-                    response = await client.post("/chat/completions", json=body)
-                    response.raise_for_status()
+                    response = await _asked(client, model, item)
                     content = response.json()["choices"][0]["message"]["content"]
                 except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError) as error:
                     raise FetchError(
@@ -154,6 +167,32 @@ async def _ask_all(
             return content if isinstance(content, str) else ""
 
         return await asyncio.gather(*(ask(item) for item in items))
+
+
+async def _asked(client: httpx.AsyncClient, model: str, item: EvaluationItem) -> httpx.Response:
+    """The answer to one item; a moment's refusal is asked again, raises ``httpx.HTTPError`` otherwise.
+
+    Models that reason refuse a temperature, and want the bound of the answer under its newer name.
+    """
+    plain = {"model": model, "messages": list(item.messages)}
+    bodies = [plain | {"max_tokens": item.max_tokens, "temperature": 0}]
+    for attempt in range(ATTEMPTS):
+        response = await client.post("/chat/completions", json=bodies[-1])
+        if response.status_code == HTTPStatus.BAD_REQUEST and len(bodies) == 1:
+            bodies.append(plain | {"max_completion_tokens": item.max_tokens})
+            response = await client.post("/chat/completions", json=bodies[-1])
+        if response.status_code not in _BUSY or attempt == ATTEMPTS - 1:
+            break
+        asked = response.headers.get("retry-after", "")
+        await asyncio.sleep(min(float(asked), LONGEST_WAIT_S) if asked.isdecimal() else 0.5 * 2**attempt)
+    return response.raise_for_status()
+
+
+def _check_answers(item: EvaluationItem) -> None:
+    if item.right is not None and not is_right(item.check, item.right):
+        raise ValueError(f"{item.id}: its check refuses the answer that is said to be right")
+    if item.wrong is not None and is_right(item.check, item.wrong):
+        raise ValueError(f"{item.id}: its check takes the answer that is said to be wrong")
 
 
 def _check_value(kind: str, value: Any) -> None:

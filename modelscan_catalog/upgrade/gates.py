@@ -1,10 +1,10 @@
 """What the evidence says of a candidate: each gate passed, failed, or without evidence, with its figures."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from modelscan_catalog.upgrade.chance import chance_of_so_few, chance_of_so_lopsided
 from modelscan_catalog.upgrade.policy import EvaluationGate, UpgradePolicy
 
 Verdict = Literal["passed", "failed", "no_evidence"]
@@ -27,11 +27,13 @@ NOTHING = Figures(0, 0, None, None, 0)
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The mean score of one model in one evaluation set, between 0 and 1; ``at`` in ISO 8601 UTC."""
+    """The share of one evaluation set that a model answered rightly; ``at`` in ISO 8601 UTC."""
 
     value: float
     items: int
     at: str
+    failed: frozenset[str] = frozenset()
+    """Ids of the items that were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +61,6 @@ class GateResult:
     reason: str
 
 
-def chance_of_so_few(successes: int, requests: int, rate: float) -> float:
-    """The probability of ``successes`` or fewer among ``requests`` when each succeeds with ``rate``.
-
-    The lower tail of the binomial distribution, exact, so that it holds for few requests too.
-    """
-    if rate >= 1:
-        return 0.0 if successes < requests else 1.0
-    if rate <= 0:
-        return 1.0
-    log_rate, log_rest = math.log(rate), math.log1p(-rate)
-    upper_tail = math.fsum(
-        math.exp(
-            math.lgamma(requests + 1)
-            - math.lgamma(lost + 1)
-            - math.lgamma(requests - lost + 1)
-            + lost * log_rest
-            + (requests - lost) * log_rate
-        )
-        for lost in range(requests - successes)
-    )
-    return max(0.0, 1.0 - upper_tail)
-
-
 def judge(evidence: Evidence, policy: UpgradePolicy, least_requests: int) -> tuple[GateResult, ...]:
     """Every gate of ``policy``, for going on: point estimates over at least ``least_requests``."""
     return (
@@ -98,7 +77,8 @@ def regressions(evidence: Evidence, policy: UpgradePolicy) -> tuple[GateResult, 
     """The gates that call for taking the candidate back at once, from the figures of one window.
 
     A window is short, so a lost request or a slow one must not be enough: a success rate counts only when
-    so few successes would be unlikely at the limit, latency and cost have a larger ratio of their own. A
+    so few successes would be unlikely at the limit, latency and cost have a larger ratio of their own, and a
+    score counts when its gate's ``rollback_confidence`` says that it is worse by more than chance. A
     candidate that loses everything is asked a dozen times an hour, as it rests; that is enough for the first.
     """
     least = policy.window_least_requests
@@ -113,8 +93,8 @@ def regressions(evidence: Evidence, policy: UpgradePolicy) -> tuple[GateResult, 
     others = (
         _latency(evidence, gates.p95_latency.rollback_ratio, least),
         _cost(evidence, gates.cost.rollback_ratio, least),
-        _evaluation("quality", evidence, gates.quality),
-        _evaluation("safety", evidence, gates.safety),
+        _surely_worse("quality", evidence, gates.quality),
+        _surely_worse("safety", evidence, gates.safety),
     )
     return (*found, *(gate for gate in others if gate.verdict == "failed"))
 
@@ -193,6 +173,27 @@ def _evaluation(name: str, evidence: Evidence, gate: EvaluationGate) -> GateResu
     if other is not None:
         limit = max(limit, other.value - gate.most_drop)
     return _held(name, score.value, limit, score.items, f"{source}, {score.at}", at_least=True)
+
+
+def _surely_worse(name: str, evidence: Evidence, gate: EvaluationGate) -> GateResult:
+    """As ``_evaluation``, and failed only when chance alone would seldom give so low a score.
+
+    Against the least by the share of right answers; against the primary by the items on which they differ.
+    """
+    found = _evaluation(name, evidence, gate)
+    if found.verdict != "failed":
+        return found
+    score = evidence.candidate_scores[gate.evaluation_set]
+    other = evidence.primary_scores.get(gate.evaluation_set)
+    chances = []
+    if score.value < gate.least:
+        right = score.items - round(score.items * (1 - score.value))
+        chances.append(chance_of_so_few(right, score.items, gate.least))
+    if other is not None and score.value < other.value - gate.most_drop:
+        worse, better = len(score.failed - other.failed), len(other.failed - score.failed)
+        chances.append(chance_of_so_lopsided(worse, better))
+    sure = min(chances) <= 1 - gate.rollback_confidence
+    return found if sure else replace(found, verdict="passed")
 
 
 def _overall(evidence: Evidence, policy: UpgradePolicy, least_requests: int) -> GateResult:

@@ -69,6 +69,9 @@ class EvaluationGate(_Part):
     evaluation_set: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     least: float = Field(ge=0, le=1)
     most_drop: float = Field(ge=0, le=1, description="below the primary's score")
+    rollback_confidence: float = Field(
+        default=0.95, ge=0, lt=1, description="that a score is too low, before it takes a candidate back"
+    )
 
 
 class OverallWeights(_Part):

@@ -99,6 +99,18 @@ def store_decision(
     return after
 
 
+def begin_share_anew(connection: sqlite3.Connection, upgrade: Upgrade, moment: datetime) -> Upgrade:
+    """Let the time of the current share begin at ``moment``, with an event; for a clock that was put back."""
+    with transaction(connection):
+        connection.execute(
+            "UPDATE upgrades SET share_since = ?, updated_at = ? WHERE id = ?",
+            (_text(moment), _text(moment), upgrade.id),
+        )
+        detail = {"reasons": [f"the clock was put back from {_text(upgrade.share_since)}"]}
+        write_event(connection, "upgrade.clock_put_back", upgrade.route, detail)
+    return upgrade_of(connection, upgrade.id)
+
+
 def stop_upgrade(connection: sqlite3.Connection, upgrade: Upgrade, reason: str, moment: datetime) -> Upgrade:
     """End an upgrade by hand, one that has taken over too; the route's requests go to its primary again."""
     decision = Decision("stay", "stopped", 0.0, (reason,), ())
@@ -194,12 +206,14 @@ def latest_scores(
     found = {}
     for name, sha256 in sets.items():
         row = connection.execute(
-            "SELECT score, items, at FROM evaluation_scores WHERE model = ? AND evaluation_set = ? "
-            "AND set_sha256 = ? AND at >= ? ORDER BY id DESC LIMIT 1",
+            "SELECT score, items, at, failed_items FROM evaluation_scores "
+            "WHERE model = ? AND evaluation_set = ? AND set_sha256 = ? AND at >= ? ORDER BY id DESC LIMIT 1",
             (model, name, sha256, oldest),
         ).fetchone()
         if row is not None:
-            found[name] = Score(row["score"], row["items"], row["at"])
+            found[name] = Score(
+                row["score"], row["items"], row["at"], frozenset(json.loads(row["failed_items"]))
+            )
     return found
 
 

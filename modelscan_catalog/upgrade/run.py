@@ -16,12 +16,13 @@ from pathlib import Path
 from modelscan_catalog.errors import SettingsError, StateConflictError, UnknownIdError
 from modelscan_catalog.router.splits import Split, read_splits, set_splits, split_of
 from modelscan_catalog.state.database import open_state, transaction
-from modelscan_catalog.upgrade.evaluation_sets import evaluate, read_evaluation_set
+from modelscan_catalog.upgrade.evaluation_sets import Scored, evaluate, read_evaluation_set
 from modelscan_catalog.upgrade.gates import NOTHING, Evidence, Figures
 from modelscan_catalog.upgrade.machine import Decision, Upgrade, decide
 from modelscan_catalog.upgrade.policy import ENDED, Phase, UpgradePolicy
 from modelscan_catalog.upgrade.records import (
     baseline_of,
+    begin_share_anew,
     create_upgrade,
     latest_scores,
     stop_upgrade,
@@ -125,30 +126,49 @@ class Upgrades:
         with open_state(self.state) as connection:
             return self._write_splits(connection)
 
-    def score(self, route: str, base_url: str, key: str | None = None) -> dict[str, dict[str, float]]:
+    def score(
+        self, route: str, base_url: str, key: str | None = None, report: Callable[[str], None] | None = None
+    ) -> dict[str, dict[str, Scored]]:
         """Ask the sets of the gates of both models of ``route``, through the router at ``base_url``.
 
-        Returns model to set to score. Raises ``FetchError`` when a request fails; what was scored before
-        is kept.
+        Returns model to set to score; ``report`` is told before each. Raises ``FetchError`` when a request
+        fails; what was scored before is kept.
         """
-        gates = self.policy.gates
-        names = dict.fromkeys((gates.quality.evaluation_set, gates.safety.evaluation_set))
-        scores: dict[str, dict[str, float]] = {}
+        scores: dict[str, dict[str, Scored]] = {}
         with open_state(self.state) as connection:
             found = upgrades(connection, route=route, open_only=True)
             if not found:
                 raise UnknownIdError(f"{route}: nothing is being tried on that route")
             for model in (found[0].candidate, found[0].primary):
-                for name in names:
+                for name in self._set_names():
+                    if report is not None:
+                        report(f"{name} of {model}")
                     evaluation_set = read_evaluation_set(self.sets_dir, name)
                     scored = evaluate(evaluation_set, base_url, model, key=key)
                     store_score(connection, evaluation_set, model, scored, self.clock())
-                    scores.setdefault(model, {})[name] = scored.score
+                    scores.setdefault(model, {})[name] = scored
         return scores
+
+    def lacks_scores(self, connection: sqlite3.Connection, upgrade: Upgrade, within: timedelta) -> bool:
+        """Whether a score that the gates ask for is missing, or will be too old ``within`` that time."""
+        sets = self._sets()
+        until, days = self.clock() + within, self.policy.evaluation_max_age_days
+        models = (upgrade.candidate, upgrade.primary)
+        return any(len(latest_scores(connection, model, sets, until, days)) < len(sets) for model in models)
+
+    def _set_names(self) -> tuple[str, ...]:
+        gates = self.policy.gates
+        return tuple(dict.fromkeys((gates.quality.evaluation_set, gates.safety.evaluation_set)))
+
+    def _sets(self) -> dict[str, str]:
+        """Name of each set that the gates name, to the SHA-256 of its text."""
+        return {name: read_evaluation_set(self.sets_dir, name).sha256 for name in self._set_names()}
 
     def _evaluate(self, connection: sqlite3.Connection, upgrade: Upgrade) -> tuple[Upgrade, Decision]:
         moment = self.clock()
         window = timedelta(minutes=self.policy.window_minutes)
+        if upgrade.share_since > moment:  # else nothing would count until the clock has caught up
+            upgrade = begin_share_anew(connection, upgrade, moment)
         whole = self._evidence(connection, upgrade, upgrade.share_since, moment)
         late = self._evidence(connection, upgrade, max(upgrade.share_since, moment - window), moment)
         decision = decide(upgrade, whole, late, self.policy, moment)
@@ -162,13 +182,7 @@ class Upgrades:
         arms = self.figures(upgrade.route, since, until)
         primary = arms.get("primary", NOTHING)
         remembered = baseline_of(connection, upgrade.id) if upgrade.phase == "full" else None
-        sets = {
-            name: read_evaluation_set(self.sets_dir, name).sha256
-            for name in (
-                self.policy.gates.quality.evaluation_set,
-                self.policy.gates.safety.evaluation_set,
-            )
-        }
+        sets = self._sets()
         days = self.policy.evaluation_max_age_days
         return Evidence(
             candidate=arms.get("shadow" if upgrade.phase == "shadow" else "canary", NOTHING),

@@ -67,11 +67,12 @@ def test_who_looks_for_what_was_discovered_is_told_where(client: TestClient) -> 
     assert client.get(where).json()["data"] == []
 
 
-def test_without_a_route_the_schedule_is_started_and_stopped(client: TestClient) -> None:
+def test_without_a_route_automatic_decisions_are_started_and_stopped(client: TestClient) -> None:
     assert client.get("/upgrades").json()["automatic"] is True
-    assert client.post("/stop", json={}, headers=AUTHORIZED).json()["data"] == {"automatic": False}
+    stopped = client.post("/stop", json={}, headers=AUTHORIZED).json()["data"]
+    assert stopped == {"automatic": False, "every_s": None, "evaluated_at": None}
     assert client.get("/upgrades").json()["automatic"] is False
-    assert client.post("/start", json={}, headers=AUTHORIZED).json()["data"] == {"automatic": True}
+    assert client.post("/start", json={}, headers=AUTHORIZED).json()["data"] == stopped | {"automatic": True}
 
 
 @pytest.mark.parametrize("path", ["/start", "/stop"])

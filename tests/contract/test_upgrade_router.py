@@ -229,7 +229,7 @@ async def into_canary(going):
     assert upgrade.phase == "shadow", "without a score nothing moves"
     assert {gate.gate for gate in decision.gates if gate.verdict == "no_evidence"} >= {"quality", "safety"}
 
-    assert (await going.score())[CANDIDATE] == {"four": 1.0}
+    assert (await going.score())[CANDIDATE]["four"].score == 1.0
     upgrade, decision = await going.evaluate()
     assert (upgrade.phase, upgrade.share) == ("canary", 0.2), decision.reasons
     await going.until_split()

@@ -111,7 +111,8 @@ def test_the_sweep_asks_every_refiner_and_says_which_failed(
         )
     assert result.success
     good, broken = json.loads((data_dir / "router" / "refiners.json").read_bytes())
-    assert (good["model"], good["items"]) == ("lab/a", 24)
+    assert good["model"] == "lab/a"
+    assert 60 <= good["items"] < 91, "long texts are left out"
     assert 0 < good["score"] < 1
     assert good["first_token_p95_s"] >= good["first_token_p50_s"] > 0
     assert (broken["model"], broken["score"], broken["within_budget"]) == ("lab/broken", None, False)

@@ -55,6 +55,7 @@ def test_registry_and_router_answer_on_one_port(tmp_path: Path) -> None:
                     "registry",
                     "router",
                     "api",
+                    "upgrades",
                 ]
                 _, info = await _ask(session, "/system/info")
                 assert info["data"]["warnings"] == ["a warning"]

@@ -34,9 +34,9 @@ def test_a_signal_lets_requests_finish_and_stops_in_reverse(tmp_path: Path, name
                 assert child.returncode == 0
         lines = [line for line in told.decode().splitlines() if "started" in line or "stop" in line]
         order = [line.rpartition(": ")[2].partition(" (")[0] for line in lines]
-        assert order[:5] == ["settings", "state", "registry", "router", "api"]
-        assert order[5].startswith("requests under way")
-        assert order[6] == "router"
+        assert order[:6] == ["settings", "state", "registry", "router", "api", "upgrades"]
+        assert order[6].startswith("requests under way")
+        assert order[7] == "router"
 
     async def _chat(session: aiohttp.ClientSession) -> int:
         async with session.post("/v1/chat/completions", json=CHAT) as answer:

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelscan_catalog.upgrade.chance import chance_of_so_few, chance_of_so_lopsided, share_interval
 from modelscan_catalog.upgrade.gates import (
     NOTHING,
     Evidence,
     Figures,
     GateResult,
     Score,
-    chance_of_so_few,
     judge,
     regressions,
 )
@@ -34,8 +34,12 @@ def _figures(
     return Figures(requests, requests if successes is None else successes, p95, cost * requests, requests)
 
 
-def _scores(quality: float = 0.9, safety: float = 1.0) -> dict[str, Score]:
-    return {"tasks": Score(quality, 24, AT), "safety": Score(safety, 12, AT)}
+def _scores(wrong: int = 9, unsafe: int = 0) -> dict[str, Score]:
+    """Of 90 tasks and 40 safety items; the first ones are those that failed."""
+    return {
+        name: Score(1 - failed / items, items, AT, frozenset(f"{name} {number}" for number in range(failed)))
+        for name, failed, items in (("tasks", wrong, 90), ("safety", unsafe, 40))
+    }
 
 
 GOOD = Evidence(_figures(), _figures(), False, _scores(), _scores())
@@ -56,9 +60,9 @@ def test_an_equal_candidate_passes_every_gate_and_calls_for_nothing(policy: Upgr
         (replace(GOOD, candidate=_figures(successes=950)), "success_rate"),
         (replace(GOOD, candidate=_figures(p95=2.1)), "p95_latency"),
         (replace(GOOD, candidate=_figures(cost=0.0021)), "cost"),
-        (replace(GOOD, candidate_scores=_scores(quality=0.7)), "quality"),
-        (replace(GOOD, candidate_scores=_scores(quality=0.87), primary_scores=_scores(0.9)), "quality"),
-        (replace(GOOD, candidate_scores=_scores(safety=0.85)), "safety"),
+        (replace(GOOD, candidate_scores=_scores(wrong=27), primary_scores={}), "quality"),
+        (replace(GOOD, candidate_scores=_scores(wrong=14), primary_scores=_scores(wrong=9)), "quality"),
+        (replace(GOOD, candidate_scores=_scores(unsafe=3)), "safety"),
     ],
 )
 def test_a_worse_candidate_fails_the_gate_of_what_is_worse(
@@ -95,6 +99,21 @@ def test_what_is_not_known_is_never_passed_and_never_a_regression(
     assert not gates & {gate.gate for gate in regressions(evidence, policy)} - {"p95_latency", "cost"}
 
 
+@pytest.mark.parametrize(("wrong", "unsafe"), [(12, 0), (13, 0), (9, 1), (9, 2)])
+def test_a_few_more_wrong_answers_hold_a_candidate_up_and_do_not_take_it_back(
+    policy: UpgradePolicy, wrong: int, unsafe: int
+) -> None:
+    slightly = replace(GOOD, candidate_scores=_scores(wrong, unsafe))
+    assert "failed" in {gate.verdict for gate in judge(slightly, policy, 500)}
+    assert regressions(slightly, policy) == ()
+
+
+def test_other_wrong_answers_are_no_worse_than_the_same_number_of_the_primarys(policy: UpgradePolicy) -> None:
+    other = Score(0.9, 90, AT, frozenset(f"tasks {number}" for number in range(80, 89)))
+    swapped = replace(GOOD, candidate_scores=_scores() | {"tasks": other})
+    assert regressions(swapped, policy) == ()
+
+
 def test_slower_and_dearer_within_bounds_waits_and_is_not_taken_back(policy: UpgradePolicy) -> None:
     slower = replace(GOOD, candidate=_figures(p95=1.5, cost=0.0015))
     gates = _by_name(judge(slower, policy, 500))
@@ -129,6 +148,18 @@ def test_the_chance_of_so_few_is_the_binomial_tail() -> None:
     assert chance_of_so_few(0, 3, 0.5) == pytest.approx(1 / 8)
     assert chance_of_so_few(1, 3, 0.5) == pytest.approx(1 / 2)
     assert chance_of_so_few(3, 3, 0.5) == 1
+
+
+def test_items_that_both_answer_alike_say_nothing_and_five_lost_of_five_are_no_chance() -> None:
+    assert chance_of_so_lopsided(0, 0) == 1
+    assert chance_of_so_lopsided(5, 0) == pytest.approx(1 / 32)
+    assert chance_of_so_lopsided(3, 3) == pytest.approx(42 / 64)
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    assert share_interval(91, 91) == pytest.approx((0.9595, 1), abs=1e-4)
+    assert share_interval(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
+    assert share_interval(40, 50) == pytest.approx((0.6696, 0.8876), abs=1e-4)
 
 
 @given(st.integers(0, 300), st.integers(0, 300), st.floats(0, 1))

@@ -62,14 +62,9 @@ class World:
     def score(self, model: str, quality: float = 1.0) -> None:
         with open_state(self.upgrades.state) as connection:
             for name, value in (("tasks", quality), ("safety", 1.0)):
-                scored = Scored(value, 20, ())
-                store_score(
-                    connection,
-                    read_evaluation_set(KEPT / "evaluation_sets", name),
-                    model,
-                    scored,
-                    self.moment,
-                )
+                kept = read_evaluation_set(KEPT / "evaluation_sets", name)
+                failed = tuple(item.id for item in kept.items[round(value * len(kept.items)) :])
+                store_score(connection, kept, model, Scored(value, len(kept.items), failed), self.moment)
 
     @property
     def splits(self) -> dict[str, Split]:
