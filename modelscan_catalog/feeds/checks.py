@@ -5,11 +5,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-from jsonschema.protocols import Validator
-
 from modelscan_catalog.publish.checks import CheckResult
+from modelscan_catalog.publish.json_schema import JsonSchema
 from modelscan_catalog.settings import REPOSITORY_ROOT
 
 SCHEMAS: Mapping[str, str] = {
@@ -28,17 +25,17 @@ LEAST_LITELLM_ENTRIES = 2_200
 
 
 @cache
-def _validator(schema: str) -> Validator:
+def _compiled(schema: str) -> JsonSchema:
     path = REPOSITORY_ROOT / "registry" / "contracts" / schema
-    return Draft202012Validator(json.loads(path.read_text("utf-8")))
+    return JsonSchema(json.loads(path.read_text("utf-8")))
 
 
 def check_feed(name: str, document: Any) -> CheckResult:
     """``document`` as the reader of feed ``name`` takes it; findings name the place and the fault."""
-    error = best_match(_validator(SCHEMAS[name]).iter_errors(document))
-    if error is not None:
-        place = "/".join(str(part) for part in error.absolute_path) or "(whole document)"
-        return CheckResult("feed", (f"{name}: {place}: {error.message[:200]}",), 1)
+    fault = _compiled(SCHEMAS[name]).fault(document)
+    if fault is not None:
+        place = "/".join(str(part) for part in fault.path) or "(whole document)"
+        return CheckResult("feed", (f"{name}: {place}: {fault.message}",), 1)
     return CheckResult("feed", tuple(_besides(name, document)), 1)
 
 

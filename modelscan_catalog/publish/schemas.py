@@ -5,9 +5,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-from jsonschema.protocols import Validator
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -15,6 +12,7 @@ from modelscan_catalog import records
 from modelscan_catalog.errors import RecordError
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.publish.index import RegistryIndex
+from modelscan_catalog.publish.json_schema import JsonSchema
 from modelscan_catalog.router.added_keys import KeysFile
 from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.deployments import DeploymentsFile
@@ -74,17 +72,16 @@ def schema_files() -> dict[str, dict[str, Any]]:
 
 
 @cache
-def validator(name: str) -> Validator:
-    """A compiled validator of the record ``name``."""
-    return Draft202012Validator(record_schema(name))
+def _compiled(name: str) -> JsonSchema:
+    return JsonSchema(record_schema(name))
 
 
 def check_document(name: str, document: Any, where: str) -> None:
     """Raise ``RecordError`` naming ``where``, the field and the fault when ``document`` is not a ``name``."""
-    error = best_match(validator(name).iter_errors(document))
-    if error is not None:
-        field = ".".join(str(part) for part in error.absolute_path) or "(whole record)"
-        raise RecordError(f"{where}: field {field}: {error.message[:200]}")
+    fault = _compiled(name).fault(document)
+    if fault is not None:
+        field = ".".join(str(part) for part in fault.path) or "(whole record)"
+        raise RecordError(f"{where}: field {field}: {fault.message}")
 
 
 def breaking_changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
