@@ -119,6 +119,6 @@ def serving_class(architecture: str) -> Row:
 
     recorded = table("engines/vllm_models.json")
     row = recorded["models"].get(architecture, {})
-    return {name: row.get(name) for name in ("module", "class", "groups")} | {
+    return {name: row.get(name) for name in ("module", "class", "groups", "interfaces")} | {
         "read_from": recorded["version"]
     }

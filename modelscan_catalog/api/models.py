@@ -1,5 +1,6 @@
 """Models, and what was computed of them: manifests, compatibility, recommendations."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import filtered, paged
 from modelscan_catalog.api.responses import REFUSALS, Filters, Paged
 from modelscan_catalog.registry.details import by_price
+from modelscan_catalog.registry.features import feature_matrix
 
 
 def model_routes(context: ApiContext) -> APIRouter:
@@ -65,6 +67,12 @@ def model_routes(context: ApiContext) -> APIRouter:
         now = served.current()
         rows = answers.compatibility(now, now.registry.model_id(model_id), gpuType)
         return envelope(rows, len(rows))
+
+    @router.get("/models/{model_id:path}/features", response_model=Answer)
+    def features(model_id: str, gpuType: str) -> Any:  # noqa: N803 - the parameter's public name
+        """What each engine's recorded versions can do with a checkpoint on one GPU profile, and why not."""
+        checkpoint, rows = feature_matrix(served.current().registry, model_id, gpuType)
+        return envelope([dataclasses.asdict(row) for row in rows], len(rows), checkpoint=checkpoint)
 
     @router.get("/models/{model_id:path}/offers", response_model=Answer)
     def offers(model_id: str) -> Any:

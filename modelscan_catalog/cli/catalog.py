@@ -33,7 +33,7 @@ limit_option = click.option("--limit", type=click.IntRange(1, 10_000), default=2
 
 def echo_json(value: Any) -> None:
     """``value`` as one line of JSON on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(json.dumps(value))
 
 
 def tokens(count: int | None) -> str:

@@ -46,6 +46,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "What is missing on this machine, and what that costs.",
     ),
     "export": ("modelscan_catalog.cli.export:export", "The catalogue in another shape."),
+    "features": (
+        "modelscan_catalog.cli.features:features",
+        "Which features work together: model, engine, version, card.",
+    ),
     "fit": ("modelscan_catalog.cli.fit:fit", "Does a model run on these GPUs, and where does the memory go?"),
     "gpus": ("modelscan_catalog.cli.gpus:gpus", "GPU profiles, and the GPUs of this machine."),
     "keys": ("modelscan_catalog.cli.keys:keys", "Which hosts a key may be sent to."),
@@ -55,6 +59,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "A model's manifest for GPUStack, KServe, KAITO, compose or a shell.",
     ),
     "mcp": ("modelscan_catalog.cli.mcp:mcp", "The catalogue as read-only tools for assistants (MCP)."),
+    "optimize": (
+        "modelscan_catalog.cli.optimize:optimize",
+        "The cheapest mix of sellers and own cards for a day's requests.",
+    ),
     "plan": (
         "modelscan_catalog.cli.plan:plan",
         "How to serve a model on these GPUs, with every choice explained.",

@@ -1,4 +1,4 @@
-"""Reads which class of vLLM serves an architecture from a released wheel, without importing it.
+"""Reads which class of vLLM serves an architecture, and what it supports, from a wheel that is not imported.
 
 Run when a new newest version is recorded: ``modelscan contracts vllm-models WHEEL``.
 """
@@ -18,6 +18,9 @@ _REGISTRY = "vllm/model_executor/models/registry.py"
 _WITHIN = "vllm.model_executor.models"
 _SERVED = "_VLLM_MODELS"
 """Its dictionary of everything that is served, made of the groups' dictionaries."""
+_INTERFACE = re.compile(r"^Supports[A-Z]")
+_MOST_IMPORTS = 8
+"""Modules through which a name is followed to its class."""
 
 
 def carry_models(registry: str) -> dict[str, dict[str, Any]]:
@@ -83,13 +86,81 @@ def carry_wheel_models(wheel: Path, target: Path) -> int:
     try:
         with zipfile.ZipFile(wheel) as archive:
             text = archive.read(_REGISTRY).decode()
+            modules = {
+                _module_of(name): archive.read(name).decode()
+                for name in archive.namelist()
+                if name.startswith("vllm/model") and name.endswith(".py")
+            }
     except (OSError, KeyError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise ManifestError(f"{wheel}: cannot be read as a wheel of vLLM ({error})") from error
     if named is None:
         raise ManifestError(f"{wheel}: is no vLLM wheel: expected vllm-VERSION-*.whl")
     rows = carry_models(text)
+    classes = _Classes(modules)
+    for row in rows.values():
+        row["interfaces"] = classes.interfaces(row["module"], row["class"])
     lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in rows.items())
-    source = f"released wheel of vllm {named[1]}: model_executor/models/registry.py"
+    source = f"released wheel of vllm {named[1]}: model_executor/models/registry.py, and the classes it names"
     document = f'{{\n "source": "{source}",\n "version": "{named[1]}",\n "models": {{\n{lines}\n }}\n}}\n'
     write_bytes(target, document.encode())
     return len(rows)
+
+
+def _module_of(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+class _Classes:
+    """The classes of some modules, by their source text."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._texts = modules
+        self._read: dict[str, tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]]]] = {}
+
+    def interfaces(self, module: str, name: str) -> list[str] | None:
+        """Names of vLLM's interfaces (``SupportsLoRA``) among all bases; None for no such class."""
+        if self._definition(module, name) is None:
+            return None
+        return sorted(base for base in self._bases(module, name, set()) if _INTERFACE.match(base))
+
+    def _bases(self, module: str, name: str, seen: set[tuple[str, str]]) -> set[str]:
+        if (module, name) in seen:
+            return set()
+        seen.add((module, name))
+        found = self._definition(module, name)
+        if found is None:
+            return {name}
+        where, definition = found
+        bases = {base.id for base in definition.bases if isinstance(base, ast.Name)}
+        return {definition.name}.union(*(self._bases(where, base, seen) for base in bases))
+
+    def _definition(self, module: str, name: str) -> tuple[str, ast.ClassDef] | None:
+        """The class that ``name`` is in ``module``, followed through imports, and where it is defined."""
+        for _ in range(_MOST_IMPORTS):
+            if module not in self._texts:
+                return None
+            classes, imported = self._parsed(module)
+            if name in classes:
+                return module, classes[name]
+            if name not in imported:
+                return None
+            module, name = imported[name]
+        return None
+
+    def _parsed(self, module: str) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[str, str]]]:
+        if module not in self._read:
+            classes, imported = {}, {}
+            is_package = any(other.startswith(f"{module}.") for other in self._texts)
+            package = module if is_package else module.rpartition(".")[0]
+            for node in ast.walk(ast.parse(self._texts[module])):
+                if isinstance(node, ast.ClassDef):
+                    classes[node.name] = node
+                elif isinstance(node, ast.ImportFrom):
+                    origin = node.module or ""
+                    if node.level:
+                        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                        origin = ".".join([*above, origin]).rstrip(".")
+                    for alias in node.names:
+                        imported[alias.asname or alias.name] = (origin, alias.name)
+            self._read[module] = classes, imported
+        return self._read[module]

@@ -374,3 +374,11 @@ def test_with_a_token_reference_the_branch_is_pushed_and_a_pull_request_opened(
     assert TOKEN not in refused.text
     monkeypatch.setenv("CATALOG_TOKEN", "ghp-literal")
     assert "by reference" in refusal(client.post("/catalog/pr", json=body))["message"]
+
+
+def test_features_of_a_checkpoint_on_a_card_come_by_engine_and_version(client: TestClient) -> None:
+    answer = client.get(f"/models/{MODEL}/features?gpuType=rtx-4090").json()
+    assert (answer["checkpoint"], answer["total"]) == (QWEN, len(answer["data"]))
+    assert {row["engine"] for row in answer["data"]} == {"vllm", "sglang"}
+    assert refusal(client.get(f"/models/{MODEL}/features"))["field"] == "gpuType"
+    assert client.get(f"/models/{MODEL}/features?gpuType=h1000").status_code == 404

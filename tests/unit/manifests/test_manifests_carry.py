@@ -165,6 +165,21 @@ _EMBEDDING_MODELS = {
 _VLLM_MODELS = {**_TEXT_GENERATION_MODELS, **_EMBEDDING_MODELS}
 _GONE = {"DForCausalLM": "0.9"}
 """
+CLASSES = {
+    "model_executor/models/a": """
+from torch import nn
+from . import unread
+from .base import Shared as Base
+class AForCausalLM(nn.Module, Base): ...
+""",
+    "model_executor/models/base": """
+from vllm.model_executor.models.interfaces import SupportsPP
+from .interfaces import SupportsLoRA as Adapters
+class Shared(Adapters, SupportsPP, Generic[T]): ...
+""",
+    "model_executor/models/interfaces": "class SupportsLoRA: ...\nclass SupportsPP: ...",
+    "model_executor/models/c_embed": "class CEmbed(CEmbed): ...",
+}
 
 
 def test_given_vllms_registry_when_carried_then_each_architecture_has_the_class_that_serves_it():
@@ -197,10 +212,19 @@ def test_given_a_wheel_when_its_models_are_carried_then_a_file_names_its_version
     wheel, out = tmp_path / "vllm-9.9.9-cp38-abi3-any.whl", tmp_path / "models.json"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("vllm/model_executor/models/registry.py", REGISTRY)
+        archive.writestr("vllm/model_executor/models/__init__.py", "")
+        for name, text in CLASSES.items():
+            archive.writestr(f"vllm/{name}.py", text)
     done = CliRunner().invoke(contracts, ["vllm-models", str(wheel), "--out", str(out)])
     assert (done.exit_code, "4 architectures" in done.output) == (0, True), done.output
     document = json.loads(out.read_text())
-    assert (document["version"], len(document["models"])) == ("9.9.9", 4)
+    assert document["version"] == "9.9.9"
+    assert {name: row["interfaces"] for name, row in document["models"].items()} == {
+        "AForCausalLM": ["SupportsLoRA", "SupportsPP"],
+        "AModel": None,
+        "BForCausalLM": ["SupportsLoRA", "SupportsPP"],
+        "CForCausalLM": [],
+    }
     with pytest.raises(ManifestError, match="cannot be read as a wheel"):
         CliRunner().invoke(contracts, ["vllm-models", __file__], catch_exceptions=False)
 
