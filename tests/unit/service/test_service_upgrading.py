@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from service_samples import loader, publish, serving
+from aiohttp import web
+from service_samples import loader, publish, router_config, serving
 
 from modelscan_catalog.router.splits import read_splits
 from modelscan_catalog.service import upgrading
@@ -18,6 +19,7 @@ from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import jobs, open_state
 from modelscan_catalog.state.values import put_value
 from modelscan_catalog.upgrade import scoring
+from modelscan_catalog.upgrade.evaluation_sets import read_evaluation_set
 from modelscan_catalog.upgrade.local import (
     AUTOMATIC,
     EVALUATED,
@@ -146,6 +148,56 @@ def test_a_missing_score_is_asked_for_once_and_a_failed_try_rests(
     monkeypatch.setattr(scoring, "REST_AFTER_FAILURE", timedelta(0))
     assert len(score_what_is_missing(settings, "http://127.0.0.1:9/v1", None)) == 1
     asyncio.run(_until(failed))
+
+
+def test_the_service_scores_what_is_tried_through_its_own_router_with_its_own_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrading, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setenv("OPERATORS", "operator-secret")
+    kept = Path(__file__).parents[3] / "registry" / "upgrade" / "evaluation_sets"
+    items = [item for name in ("tasks", "safety") for item in read_evaluation_set(kept, name).items]
+    right = {item.messages[-1]["content"]: item.right for item in items}
+
+    async def answer(request: web.Request) -> web.Response:
+        asked = await request.json()
+        text = right[asked["messages"][-1]["content"]] if asked["model"] == "better" else "I do not know."
+        return web.json_response({"choices": [{"message": {"role": "assistant", "content": text}}]})
+
+    async def main() -> None:
+        upstream = web.Application()
+        upstream.router.add_post("/v1/chat/completions", answer)
+        runner = web.AppRunner(upstream)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        config = router_config(f"http://127.0.0.1:{runner.addresses[0][1]}/v1").model_dump(mode="json")
+        config["models"] = [
+            {"id": name, "targets": [{"provider": "here", "model": name}]} for name in ("m", "better")
+        ]
+        published = publish(tmp_path / "published")
+        (published / "router.json").write_text(json.dumps(config))
+        publish(published)
+        load = loader(tmp_path, upgrade_interval_s=1, upgrade_scoring=True, api_token="env:OPERATORS")
+        settings = load().settings
+        local_upgrades(settings).start("m", "m", "better")
+        try:
+            async with serving(load) as (session, service):
+                service.listens(f"http://127.0.0.1:{session._base_url.port}")  # type: ignore[union-attr]
+
+                def passed() -> bool:
+                    with open_state(settings.state_file) as state:
+                        gates = {gate["gate"]: gate for gate in decisions(state)[0].gates}
+                        done = [job for job in jobs(state, kind=scoring.KIND) if not job.open]
+                    return bool(done) and gates.get("quality", {}).get("verdict") == "passed"
+
+                await _until(passed)
+        finally:
+            await runner.cleanup()
+        with open_state(settings.state_file) as state:
+            [job] = jobs(state, kind=scoring.KIND)
+        assert job.result == {"better": {"tasks": 1.0, "safety": 1.0}, "m": {"tasks": 0.0, "safety": 0.25}}
+
+    asyncio.run(main())
 
 
 def test_a_share_that_began_in_the_future_begins_anew_when_the_clock_is_put_back(settings: Settings) -> None:
