@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.catalogue import CATALOGUE_CHECKS, merge
 from assets.clients import CLIENT_CHECKS, provider_clients
+from assets.costs import cost_compare
 from assets.deployments import background_jobs, benchmark_evidence, live_deployments, local_weights
 from assets.discovery import DISCOVERY_ASSETS
 from assets.feeds import FEED_ASSETS, FEED_CHECKS
@@ -60,6 +61,7 @@ def build_definitions(resources: dict[str, Any] | None = None) -> dg.Definitions
             local_weights,
             background_jobs,
             benchmark_evidence,
+            cost_compare,
         ],
         asset_checks=[
             *SOURCE_CHECKS,

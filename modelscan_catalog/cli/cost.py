@@ -93,7 +93,8 @@ def _print(found: dict[str, object], load: Load, limit: int) -> None:
         low, high = own["usd_per_mtok"]
         console.print(
             f"On {own['gpu']} ({own['checkpoint']}, {own['usd_per_hour']:g} USD an hour): {low:,.3g} to "
-            f"{high:,.3g} USD per million output tokens with their input, at full load.",
+            f"{high:,.3g} USD per million output tokens with their input, at full load with requests of "
+            f"{own['context']:,} tokens.",
             highlight=False,
         )
         if own["break_even"]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.candidates import Candidate
+from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.profiles import GpuProfile
 from modelscan_catalog.fit.speed import Band, blended_usd_per_mtok, break_even_load, usd_per_mtok
 from modelscan_catalog.fit.tables import table
@@ -44,6 +45,15 @@ class Comparison:
     """Of a million output tokens with their input."""
     break_even_load: Band | None
     """Share of full load from which own cards cost less; above 1 they never do. None for a free offer."""
+
+
+def usual_context(variants: Iterable[FitVariant]) -> int:
+    """Tokens of a request where nobody says how long they are: `policy.json`'s, or the declared if less.
+
+    At the declared context hardly a request runs beside another, and no card looks worth its price.
+    """
+    usual = int(table("fit/policy.json")["request_tokens"])
+    return min(usual, max((one.declared_context or 0 for one in variants), default=0) or usual)
 
 
 def own_cost(

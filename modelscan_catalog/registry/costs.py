@@ -104,7 +104,7 @@ def model_costs(
 def _own_cards(
     registry: Registry, found: dict[str, Any], load: Load, gpu_profile: str, usd_per_hour: float | None
 ) -> tuple[dict[str, Any] | None, str | None]:
-    from modelscan_catalog.fit.cost import OfferPrice, compare, own_cost
+    from modelscan_catalog.fit.cost import OfferPrice, compare, own_cost, usual_context
     from modelscan_catalog.fit.plan import plan
     from modelscan_catalog.fit.profiles import resolve_gpu
     from modelscan_catalog.fit.published import PublishedRegistry
@@ -115,7 +115,8 @@ def _own_cards(
         model = PublishedRegistry(registry.published).find(found["model"]["id"])
     except FitInputError as error:
         return None, str(error)
-    planned = plan(model.variants, profile, count, context=load.context_tokens, with_alternatives=False)
+    context = load.context_tokens or usual_context(model.variants)
+    planned = plan(model.variants, profile, count, context=context, with_alternatives=False)
     chosen = planned.chosen
     if chosen is None or not chosen.starts:
         return None, f"{model.id} on {gpu_profile}: {why_not(planned)}"
@@ -133,6 +134,7 @@ def _own_cards(
         "checkpoint": chosen.variant.variant_id,
         "usd_per_hour": cost.usd_per_hour,
         "price_source": cost.price_source,
+        "context": chosen.context,
         "usd_per_mtok": [cost.usd_per_mtok.low, cost.usd_per_mtok.high],
         "break_even": [
             {

@@ -6,8 +6,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.costs import cost_compare
 from assets.deployments import benchmark_evidence
 from assets.shared import Build
+from modelscan_catalog.registry.cost_table import CostRow
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import deployments, open_state, put_deployment
 from modelscan_catalog.state.benchmarks import Benchmark, write_benchmarks
@@ -106,9 +108,28 @@ def test_given_benchmarks_when_the_asset_is_made_then_they_are_lines_without_add
     assert "127.0.0.1" not in line
 
 
+def test_given_a_published_registry_when_costs_are_compared_then_each_row_names_card_seller_and_break_even(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = CostRow(
+        model="a/m", checkpoint="A/M", gpu="l40s", gpu_count=1, engine="vllm", context=8192, usd_per_hour=1.0,
+        price_source="given", input_per_output=3.0, tokens_per_s_low=1.0, tokens_per_s=2.0,
+        tokens_per_s_high=3.0, speed_basis="roofline", own_usd_per_mtok_low=1.0, own_usd_per_mtok=2.0,
+        own_usd_per_mtok_high=3.0, seller="cheap", seller_usd_per_mtok=1.0, break_even_tokens_per_day=24e6,
+        break_even_load=0.5,
+    )  # fmt: skip
+    monkeypatch.setattr("assets.costs.cost_rows", lambda published: iter([row]))
+    result = dg.materialize([cost_compare], resources={"build": Build()})
+    (made,) = result.asset_materializations_for_node("cost_compare")
+    assert made.metadata["models that own cards can serve for less"].value == 1
+    (line,) = (data / "cost_compare.jsonl").read_text().splitlines()
+    assert json.loads(line)["break_even_tokens_per_day"] == 24e6
+
+
 def test_given_the_definitions_then_the_sensor_is_there_and_no_build_touches_deployments() -> None:
     definitions = build_definitions()
     assert definitions.resolve_sensor_def("deployment_status").minimum_interval_seconds == 60
     keys = definitions.resolve_job_def("refresh").asset_layer.executable_asset_keys
     assert dg.AssetKey("benchmark_evidence") not in keys
+    assert dg.AssetKey("cost_compare") not in keys
     assert dg.AssetKey("live_deployments") not in keys
