@@ -197,6 +197,14 @@ def test_asking_for_a_context_shows_what_holds_it_and_nothing_else(page: Page, h
     assert counted[8000] > counted[32000] > counted[128000]
 
 
+def test_an_empty_answer_says_why_and_a_button_shows_what_there_is(page: Page, host: str) -> None:
+    page.open(host + "index.html?gpu=rtx-2060-6gb&q=kimi")
+    assert "none runs" in page.run("document.querySelector('#results .note').textContent")
+    page.run("document.querySelector('#results button').click()")
+    page.until("document.querySelectorAll('tbody tr').length > 1")
+    assert page.run("document.getElementById('show').value") == "all"
+
+
 def test_the_registrys_index_vouches_for_every_file_of_the_explorer(published: Path) -> None:
     index = read_index(published)
     assert index
@@ -282,6 +290,14 @@ def test_a_wrong_id_is_told_and_leads_on(address: str, page: Page, host: str) ->
     page.open(host + address)
     assert page.run("document.querySelector('[role=alert]').textContent")
     assert page.run("document.querySelector('main a').href").startswith(host)
+
+
+def test_a_lab_that_is_wrong_is_answered_with_the_model_that_was_meant(page: Page, host: str) -> None:
+    page.open(host + f"model.html?id=nobody/{MODEL.partition('/')[2]}")
+    assert page.run("document.querySelector('main li a').textContent") == MODEL
+    page.open(host + f"compare.html?a={MODEL.partition('/')[2]}&b=openai/gpt-oss-120b")
+    page.until("document.querySelectorAll('table').length === 2")
+    assert page.run("document.getElementById('a').value") == MODEL
 
 
 @pytest.mark.parametrize("damage", [None, b'{"half'])

@@ -44,6 +44,19 @@ export async function catalogue() {
   return { models: raw.named, byId: raw.byId, variants: raw.variants, cards: raw.cards, groups: raw.gpu_groups, fewest: raw.fewest, cells: raw.cells };
 }
 
+/** Ids of the catalogue that are like a wrong one, the likeliest first: the same name, else most of its words. */
+export function near(wrong, known) {
+  const words = (text) => text.toLowerCase().split(/[^a-z0-9]+/).filter(Boolean);
+  const asked = new Set(words(wrong));
+  const alike = (id) => words(id).filter((word) => asked.has(word)).length / Math.max(asked.size, words(id).length);
+  return known.models
+    .map(({ id, name }) => [id, name.toLowerCase() === wrong.toLowerCase() || id.split("/")[1] === wrong.toLowerCase() ? 2 : alike(id)])
+    .filter(([, share]) => share >= 0.4)
+    .sort(([a, shareA], [b, shareB]) => shareB - shareA || a.length - b.length)
+    .slice(0, 5)
+    .map(([id]) => id);
+}
+
 /** Everything about one model, or null when the catalogue has no such id. */
 export async function details(id) {
   const part = await json(`data/models/${crc32(id) % 64}.json`);

@@ -54,5 +54,7 @@ export const day = (value) => (known(value) ? value.slice(0, 10) : DASH);
 /** Any value of a record. */
 export function plain(value) {
   if (!known(value)) return DASH;
+  if (Array.isArray(value) && value.every((one) => typeof one !== "object")) return value.join(", ");
+  if (typeof value === "number") return value.toLocaleString("en", { maximumFractionDigits: 9 });
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

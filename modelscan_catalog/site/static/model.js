@@ -1,5 +1,5 @@
 // A model's page: checkpoints, fit across cards, sellers, launch documents, and who says what.
-import { catalogue, details, text } from "./data.js";
+import { catalogue, details, near, text } from "./data.js";
 import { command, copyButton, el, facts, failure, gpuHref, link, modelHref, query, section, tell } from "./dom.js";
 import { priceChart } from "./chart.js";
 import * as format from "./format.js";
@@ -41,7 +41,7 @@ function checkpoints(found) {
   const hub = (row) => (row.hub === "modelscope" ? `https://www.modelscope.cn/models/${row.repo}` : `https://huggingface.co/${row.repo}`);
   return table(count(found.variants.length, "checkpoint"), [
     { key: "id", label: "Repository", cell: (row) => el("span", { class: "name" }, link(hub(row), row.id), el("small", {}, [row.official ? "by the lab" : null, row.gated ? "gated" : null, row.revision?.slice(0, 8)].filter(Boolean).join(" · "))), sort: (row) => row.id.toLowerCase() },
-    { key: "scheme", label: "Weights in", cell: (row) => row.quantization?.scheme ?? format.DASH, sort: (row) => row.quantization?.scheme },
+    { key: "scheme", label: "Format", cell: (row) => row.quantization?.scheme ?? format.DASH, sort: (row) => row.quantization?.scheme },
     { key: "bytes", label: "Size", numeric: true, cell: (row) => format.gib(row.weights_bytes), sort: (row) => row.weights_bytes },
     { key: "context", label: "Context", numeric: true, cell: (row) => format.tokens(row.context), sort: (row) => row.context },
     { key: "license", label: "Licence", cell: (row) => row.license ?? format.DASH, sort: (row) => row.license },
@@ -88,18 +88,18 @@ function sellers(found) {
   if (!found.offers.length) return el("p", { class: "note" }, "Nobody is known to sell it by the token.");
   const dated = document.querySelector("footer time")?.dateTime;
   const chart = priceChart(found.offers, dated);
-  const cost = (row) => (row.input === null ? null : row.input + (row.output ?? 0));
+  const cost = (row) => (row.input === null || row.output === null ? null : 3 * row.input + row.output);
   return [
     chart ?? el("p", { class: "meta" }, "No seller's price has changed since it was first seen."),
-    table(`${count(found.offers.length, "offer")}, USD per million tokens`, [
+    table(`${count(found.offers.length, "offer")}, USD per million tokens; free means within a quota or a subscription, and comes last`, [
       { key: "seller", label: "Seller", cell: (row) => el("span", { class: "name" }, row.provider, el("small", {}, row.provider_model)), sort: (row) => row.provider },
       { key: "input", label: "Input", numeric: true, cell: (row) => format.usd(row.input), sort: (row) => row.input },
       { key: "output", label: "Output", numeric: true, cell: (row) => format.usd(row.output), sort: (row) => row.output },
-      { key: "sum", label: "In + out", numeric: true, cell: (row) => format.usd(cost(row)), sort: cost },
+      { key: "sum", label: "3 in + 1 out", numeric: true, cell: (row) => format.usd(cost(row)), sort: (row) => cost(row) || null },
       { key: "cache", label: "Cached input", numeric: true, cell: (row) => format.usd(row.cache_read), sort: (row) => row.cache_read },
       { key: "context", label: "Context", numeric: true, cell: (row) => format.tokens(row.context), sort: (row) => row.context },
       { key: "since", label: "Seen since", numeric: true, cell: (row) => row.since ?? format.DASH, sort: (row) => row.since },
-    ], found.offers, { sort: "sum" }),
+    ], found.offers, { sort: "sum", page: 20 }),
   ];
 }
 
@@ -139,7 +139,13 @@ async function show() {
   try {
     if (!id) throw new Error("No model is named. Find one on the first page.");
     const [known, found] = await Promise.all([catalogue(), details(id)]);
-    if (!found) throw new Error(`The catalogue has no model ${id}. Find one on the first page.`);
+    if (!found) {
+      const ids = near(id, known);
+      page.replaceChildren(el("h1", {}, "No such model"), failure(new Error(`The catalogue has no model ${id}.`)),
+        ids.length ? el("div", {}, el("p", {}, "Did you mean"), el("ul", {}, ids.map((one) => el("li", {}, link(modelHref(one), one))))) : "",
+        el("p", {}, link("index.html?gpu=any", "All models")));
+      return done();
+    }
     document.title = `${found.model.name} – ModelScan`;
     const fit = found.variants.length ? where(found.model, found, known) : null;
     await fit?.first;
@@ -157,8 +163,12 @@ async function show() {
   } catch (error) {
     page.replaceChildren(el("h1", {}, "No such page"), failure(error), el("p", {}, link("index.html?gpu=any", "All models")));
   }
-  page.removeAttribute("aria-busy");
+  done();
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView({ behavior: "instant" });
+}
+
+function done() {
+  page.removeAttribute("aria-busy");
   performance.mark("usable");
 }
 

@@ -100,7 +100,7 @@ function others(row, want, column, known, pick) {
   const rows = row.fitted.map((place) => ({ place, variant: known.variants[place], ...readCell(column[place], want.count, known.variants[place], known.cells) }));
   return table(`All checkpoints on ${want.count} × ${known.cards.get(want.gpu).name}`, [
     { key: "id", label: "Checkpoint", cell: ({ place, variant }) => el("button", { type: "button", class: "plainlink", onclick: () => pick(place) }, variant.id), sort: ({ variant }) => variant.id.toLowerCase() },
-    { key: "scheme", label: "Weights in", cell: ({ variant }) => variant.scheme ?? format.DASH, sort: ({ variant }) => variant.scheme },
+    { key: "scheme", label: "Format", cell: ({ variant }) => variant.scheme ?? format.DASH, sort: ({ variant }) => variant.scheme },
     { key: "state", label: "Verdict", cell: (one) => el("span", {}, badge(one.state), remark(one, one.variant.context) && el("small", {}, remark(one, one.variant.context))), sort: ({ state }) => state },
     { key: "speed", label: "Tokens/s", numeric: true, first: "desc", cell: (one) => format.range(one.decode_tok_s_low, one.decode_tok_s_high), sort: (one) => one.decode_tok_s_low ?? null },
     { key: "context", label: "Context", numeric: true, first: "desc", cell: (one) => format.tokens(one.context || null), sort: (one) => one.context || null },

@@ -116,8 +116,19 @@ async function draw(known) {
   const shown = rows.filter(({ found }) => (want.show in LIMITS ? found.state <= LIMITS[want.show] : found.state <= SHORTER && found.context >= least));
   const sorted = { sort: order.sort ?? "size", descending: order.sort ? order.descending : true };
   results.removeAttribute("aria-busy");
-  results.replaceChildren(table(`${shown.length} models on ${cardName(want)}`, onCard, shown, sorted, remember));
+  results.replaceChildren(shown.length ? table(`${shown.length} models on ${cardName(want)}`, onCard, shown, sorted, remember) : nothing(wanted.length, rows.length));
   return undefined;
+}
+
+/** What to do when the table would be empty. */
+function nothing(found, judged) {
+  const turn = (name, value, text) => el("button", { type: "button", class: "plainlink", onclick: () => {
+    form.elements[name].value = value;
+    form.elements[name].dispatchEvent(new Event("change", { bubbles: true }));
+  } }, text);
+  if (judged) return el("p", { class: "note" }, judged === 1 ? "One model matches, and does not run so. " : `${judged} models match, and none runs so. `, turn("show", "all", "Show them and why"), ".");
+  if (found) return el("p", { class: "note" }, `The catalogue has ${found === 1 ? "one model" : `${found} models`} like that, without a published fit. `, turn("gpu", "any", "Show them"), ".");
+  return el("p", { class: "note" }, "No model of the catalogue is like that. Search for less, or take a filter away.");
 }
 
 function drawWhole(wanted) {
@@ -127,7 +138,7 @@ function drawWhole(wanted) {
   answer.replaceChildren(el("strong", {}, wanted.length.toLocaleString("en")), " models, with or without open weights.");
   const sorted = { sort: order.sort ?? "release", descending: order.sort ? order.descending : true };
   const rows = wanted.map((model) => ({ model }));
-  results.replaceChildren(table(`${wanted.length} models of the catalogue`, anyCard, rows, sorted, remember));
+  results.replaceChildren(rows.length ? table(`${rows.length.toLocaleString("en")} models of the catalogue`, anyCard, rows, sorted, remember) : nothing(0, 0));
 }
 
 function remember(state) {
@@ -141,7 +152,8 @@ function drawAnswer(rows, least) {
   const counted = LABELS.map((_, state) => rows.filter((row) => row.found.state === state).length);
   const judged = rows.length - counted[UNKNOWN];
   const enough = rows.filter(({ found }) => found.state <= SHORTER && found.context >= least).length;
-  answer.replaceChildren(...(least ? [el("strong", {}, `${enough} of ${judged}`), ` models run with ${format.tokens(least)} tokens of context or more.`] : [el("strong", {}, `${counted[RUNS]} of ${judged}`), ` models run at their full context${counted[TIGHT] ? `, ${counted[TIGHT]} more are tight` : ""}.`]));
+  if (!rows.length) answer.replaceChildren(el("strong", {}, "No model"), " matches.");
+  else answer.replaceChildren(...(least ? [el("strong", {}, `${enough} of ${judged}`), ` models run with ${format.tokens(least)} tokens of context or more.`] : [el("strong", {}, `${counted[RUNS]} of ${judged}`), ` models run at their full context${counted[TIGHT] ? `, ${counted[TIGHT]} more are tight` : ""}.`]));
   meter.replaceChildren(
     ...counted.map((number, state) => {
       const bar = el("span", { class: `bar state-${state}` });

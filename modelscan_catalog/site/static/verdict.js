@@ -57,7 +57,7 @@ export function badge(state) {
   return el("span", { class: `badge state-${state}` }, el("span", { "aria-hidden": "true" }, SIGNS[state]), ` ${LABELS[state]}`);
 }
 
-const WHY = { format: "its number format", split: "does not split so" };
+const WHY = { format: "its number format is not served", split: "it does not split so" };
 
 /** What is short, or what is given up. */
 export function remark(found, declared) {
