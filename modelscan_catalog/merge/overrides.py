@@ -58,8 +58,21 @@ def read_overrides(directory: Path) -> tuple[Override, ...]:
             key = (row.record, row.field)
             if key in found:
                 raise OverrideError(f"{path}: {row.record} {row.field} is overridden twice; keep one")
+            _check_evidence(path, row)
             found[key] = row
     return tuple(found[key] for key in sorted(found))
+
+
+def _check_evidence(path: Path, row: Override) -> None:
+    """Nobody is called stable by opinion: ``source`` names measurements, by address or as a kept file."""
+    if row.field != "status" or row.value != "stable":
+        return
+    kept = row.source is not None and "://" not in row.source
+    if row.source is None or (kept and not (path.parent.parent / row.source).is_file()):
+        raise OverrideError(
+            f"{path}: {row.record} status: stable needs evidence: as source, the address of measurements or "
+            f"a file below {path.parent.parent}, such as fit/measured_speeds.jsonl"
+        )
 
 
 def apply_overrides(overrides: Sequence[Override], records: Mapping[str, Mapping[str, Record]]) -> Overridden:

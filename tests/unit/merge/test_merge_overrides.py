@@ -56,6 +56,19 @@ def test_one_field_is_overridden_once(tmp_path: Path) -> None:
         read_overrides(written(tmp_path, ROW | {"value": 6}, name="two.json"))
 
 
+def test_stable_is_said_with_evidence_that_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "overrides"
+    folder.mkdir()
+    stable = ROW | {"field": "status", "value": "stable"}
+    for source in ({}, {"source": "fit/runs.jsonl"}):
+        with pytest.raises(OverrideError, match="needs evidence"):
+            read_overrides(written(folder, stable | source))
+    (tmp_path / "fit").mkdir()
+    (tmp_path / "fit" / "runs.jsonl").write_text("{}")
+    for source in ("fit/runs.jsonl", "https://example.org/runs"):
+        assert read_overrides(written(folder, stable | {"source": source}))[0].value == "stable"
+
+
 def test_every_committed_override_can_be_checked_somewhere() -> None:
     rows = read_overrides(REPOSITORY_ROOT / "registry" / "overrides")
     assert rows
