@@ -59,7 +59,7 @@ class KeyHosts:
         if not confirmed:
             belongs += " confirmed that"
         return (
-            f"{_shown(reference)} is not sent to {host}: {belongs}; if it belongs there: "
+            f"{_shown(reference)} is not sent to {host}: {belongs}; if {host} is its seller's too: "
             f"modelscan keys allow {_shown(reference)} '{host}' --apply"
         )
 

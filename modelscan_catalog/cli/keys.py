@@ -59,7 +59,13 @@ def list_(everything: bool = False, as_json: bool = False) -> None:
         ]
         columns = ("key", "may be sent to", "allowed here")
         console.print(
-            plain_table(f"{len(rows)} keys", columns, shown, console.width, shrink="may be sent to")
+            plain_table(
+                f"{len(rows)} key{'s' * (len(rows) != 1)}",
+                columns,
+                shown,
+                console.width,
+                shrink="may be sent to",
+            )
         )
 
 

@@ -40,7 +40,7 @@ from modelscan_catalog.router.overlays import read_overlaid
 from modelscan_catalog.sdk.access import VARIABLE
 from modelscan_catalog.sdk.check import check_clients
 from modelscan_catalog.sdk.history import record_version, write_active
-from modelscan_catalog.sdk.interface import ProviderInterface, faults
+from modelscan_catalog.sdk.interface import Evidence, ProviderInterface, faults
 from modelscan_catalog.sdk.render import GeneratedClient, generate, interface_sha256
 from modelscan_catalog.state import open_state
 
@@ -145,6 +145,7 @@ def validate(context: Context, inputs: Inputs) -> tuple[Validated, tuple[Try, ..
     if wrong:
         raise RefusedError(f"{context.provider}: {'; '.join(wrong)}", interface, inference.tries)
     _check_key(context, interface.base_url)
+    interface = _with_named_key(context, interface)
     sha256 = interface_sha256(interface)
     found: Probe | None = None
     confirmation: Confirmation | None = None
@@ -172,6 +173,15 @@ def _check_key(context: Context, url: str | None) -> None:
     refusal = context.key and context.allowed.refusal(context.key, url or "", named=True)
     if refusal:
         raise OnboardingError(f"{context.provider}: {refusal}, or name it here with --key-host", "validate")
+
+
+def _with_named_key(context: Context, interface: ProviderInterface) -> ProviderInterface:
+    """``interface`` with the variable that the caller named, where no source names one."""
+    kind, _, name = (context.key or "").partition(":")
+    if kind != "env" or interface.key_env or interface.inferred:
+        return interface
+    named = Evidence(field="key_env", standing="stated", source="override", locator="--key", rule="as given")
+    return interface.model_copy(update={"key_env": (name,), "evidence": (*interface.evidence, named)})
 
 
 def generate_client(context: Context, inputs: Inputs) -> Generated:
@@ -237,8 +247,9 @@ def reload_router(context: Context, inputs: Inputs) -> Reloaded:
             return Reloaded(registered=True, detail=detail)
         if any(offer.id == context.model for offer in _of(inputs, "gather_models_dev", Gathered).offers):
             return Reloaded(registered=False, detail=f"not served: router.json leaves {context.model} out")
-    if interface.api_type != "openai-compatible" or VARIABLE.search(interface.base_url or ""):
-        return Reloaded(registered=False, detail=f"not served: {_why_not(interface)}")
+    unspoken = _why_not(interface)
+    if unspoken is not None:
+        return Reloaded(registered=False, detail=f"not served: {unspoken}")
     if context.model is None:
         return Reloaded(registered=False, detail="not served: name a model to serve, as PROVIDER/MODEL")
     key = context.key or next((f"env:{name}" for name in interface.key_env), None)
@@ -253,10 +264,16 @@ def reload_router(context: Context, inputs: Inputs) -> Reloaded:
     return Reloaded(registered=True, detail=f"serves {context.identifier} from {interface.base_url}")
 
 
-def _why_not(interface: ProviderInterface) -> str:
+def _why_not(interface: ProviderInterface) -> str | None:
+    """Why routers cannot call it: they show keys as bearer tokens."""
     if interface.api_type != "openai-compatible":
         return f"routers do not speak a new {interface.api_type} interface; the generated client does"
-    return "its address depends on account variables"
+    if VARIABLE.search(interface.base_url or ""):
+        return "its address depends on account variables"
+    auth = interface.auth
+    if auth is None or (auth.scheme, auth.name) not in (("bearer", "Authorization"), ("none", auth.name)):
+        return "routers show a key as a bearer token only, it wants another way; the generated client has it"
+    return None
 
 
 def store(context: Context, inputs: Inputs) -> Stored:

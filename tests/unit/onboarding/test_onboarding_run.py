@@ -194,6 +194,43 @@ def test_an_unknown_provider_needs_a_document_and_is_added_from_one(
     assert (served["base_url"], served["key"]) == ("https://api.newcomer.ai/v1", "env:PROVIDER_KEY")
 
 
+@pytest.mark.parametrize(
+    ("scheme", "words"),
+    [
+        ({"type": "apiKey", "in": "header", "name": "X-Token"}, "bearer token only"),
+        ({"type": "http", "scheme": "bearer"}, "serves newcomer/m-1"),
+    ],
+    ids=["another way to show a key", "as routers do"],
+)
+def test_routers_are_given_only_what_they_can_call_and_the_key_that_was_named_is_the_clients(
+    settings: Settings, tmp_path: Path, scheme: dict[str, str], words: str
+) -> None:
+    schema: dict[str, Any] = {"properties": {"messages": {}}}
+    spec = {
+        "openapi": "3.1.0",
+        "servers": [{"url": "https://api.newcomer.ai"}],
+        "components": {"securitySchemes": {"k": scheme}},
+        "paths": {
+            "/v1/chat/completions": {
+                "post": {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+            },
+            "/v1/models": {"get": {}},
+        },
+    }
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    context = Context(
+        "newcomer/m-1", settings, key="env:PROVIDER_KEY", key_host="api.newcomer.ai",
+        openapi=str(tmp_path / "spec.json"), apply=True,
+    )  # fmt: skip
+    report = add_provider(context)
+    assert report.passed, report
+    said = next(step.summary for step in report.steps if step.step == "reload_router")
+    assert words in said
+    assert bool(list_deployments(context.router_dir)) == said.startswith("serves")
+    client = (settings.data_dir / "sdk" / "python" / "newcomer_generated.py").read_text()
+    assert 'key_env=("PROVIDER_KEY",)' in client
+
+
 def hostile(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
     """The snapshot with a seller added, or groq changed, by somebody who may edit the source."""
     snapshot = _snapshot("models_dev")
