@@ -9,6 +9,7 @@ from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router import report
 from modelscan_catalog.router.added_keys import TooManyKeysError, add_key
 from modelscan_catalog.router.answers import RouterError
+from modelscan_catalog.router.config import RouterModel
 from modelscan_catalog.router.keys import key_id, key_prefix
 from modelscan_catalog.secret_refs import check_reference, resolve_secret
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from modelscan_catalog.router.app import Router
+
+MODEL_PATH = "/v1/models/"
+_UNKNOWN_TIME = "1970-01-01T00:00:00Z"
+"""What Anthropic gives for a release that it does not know; ``created`` 0 says the same in OpenAI's shape."""
 
 
 class Admin:
@@ -43,18 +48,26 @@ class Admin:
         )
 
     async def models(self, request: web.BaseRequest) -> web.Response:
-        del request
-        rows = [
-            {
-                "id": model.id,
-                "object": "model",
-                "created": 0,
-                "owned_by": model.id.partition("/")[0],
-                "context_window": model.context,
-            }
-            for model in self._router.table.usable_models()
-        ]
-        return web.json_response({"object": "list", "data": rows})
+        """Models that can be called now, in the shape that the client's vendor gives them."""
+        models = self._router.table.usable_models()
+        if _is_anthropic(request):
+            ends = {"first_id": models[0].id, "last_id": models[-1].id} if models else {}
+            rows = [_anthropic_model(model.id, model) for model in models]
+            return web.json_response({"data": rows, "has_more": False, **ends})
+        return web.json_response(
+            {"object": "list", "data": [_openai_model(model.id, model) for model in models]}
+        )
+
+    async def model(self, request: web.BaseRequest) -> web.Response:
+        """One model by its id or alias."""
+        name = request.path.removeprefix(MODEL_PATH)
+        table = self._router.table
+        known = table.model_id(name)
+        found = next((model for model in table.usable_models() if model.id == known), None)
+        if found is None:
+            raise RouterError(404, "model_not_found", f"no model that can be called is {name[:200]!r}")
+        made = _anthropic_model if _is_anthropic(request) else _openai_model
+        return web.json_response(made(name, found))
 
     async def refresh(self, request: web.BaseRequest) -> web.Response:
         """Read the configuration again; a bad one is refused and the previous one keeps serving."""
@@ -142,6 +155,11 @@ class Admin:
         rows = report.key_list(self._router.table, self._router.state, request.query.get("provider"))
         return web.json_response({"success": True, "data": rows, "total": len(rows)})
 
+    async def targets(self, request: web.BaseRequest) -> web.Response:
+        """Health of the targets that were asked or probed."""
+        rows = report.target_list(self._router.table, self._router.state, request.query.get("provider"))
+        return web.json_response({"success": True, "data": rows, "total": len(rows)})
+
     async def splits(self, request: web.BaseRequest) -> web.Response:
         """Splits in force, those that cannot be followed, and copies not sent."""
         del request
@@ -153,3 +171,22 @@ class Admin:
                 "copies_not_sent": self._router.mirror.left_out,
             }
         )
+
+
+def _is_anthropic(request: web.BaseRequest) -> bool:
+    return "anthropic-version" in request.headers
+
+
+def _openai_model(name: str, model: RouterModel) -> dict[str, object]:
+    owner = model.id.partition("/")[0]
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": owner,
+        "context_window": model.context,
+    }
+
+
+def _anthropic_model(name: str, model: RouterModel) -> dict[str, object]:
+    return {"id": name, "type": "model", "display_name": model.id, "created_at": _UNKNOWN_TIME}

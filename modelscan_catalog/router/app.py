@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import hmac
 import json
 import logging
 import math
@@ -13,25 +12,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router import decide, report
-from modelscan_catalog.router.admin import Admin
+from modelscan_catalog.router.access import ADMIN_PATHS, Access
+from modelscan_catalog.router.admin import MODEL_PATH, Admin
 from modelscan_catalog.router.answers import RouterError, TokenCounts
 from modelscan_catalog.router.audit import AUDIT_FILE, AuditLog
 from modelscan_catalog.router.config import Policy, RouterConfig
 from modelscan_catalog.router.forward import Forwarder
 from modelscan_catalog.router.keys import Key
 from modelscan_catalog.router.limits import TokenBuckets
-from modelscan_catalog.router.lint import is_loopback
 from modelscan_catalog.router.outgoing import Call
 from modelscan_catalog.router.questions import Questions
+from modelscan_catalog.router.runtime import RuntimeState
 from modelscan_catalog.router.shadow import Mirror
 from modelscan_catalog.router.splitting import split_decision
-from modelscan_catalog.router.table import Route, RouteTable, RuntimeState
+from modelscan_catalog.router.table import Route, RouteTable
 from modelscan_catalog.router.upstream import Upstreams
 from modelscan_catalog.router.usage import Record, UsageStore
 from modelscan_catalog.router.usage_schema import CANARY, PRIMARY, RESCUE, SHADOW
@@ -39,10 +38,7 @@ from modelscan_catalog.router.usage_schema import CANARY, PRIMARY, RESCUE, SHADO
 LOGGER = logging.getLogger("modelscan.router")
 
 _CHAT_PATHS = {"/chat/completions", "/messages"}
-_OPEN_PATHS = {"/health", "/healthz"}
-_ADMIN_PATHS = ("/api/", "/refresh")
-"""Asked with the operators' token where there is one beside the clients'."""
-_FREE_PATHS = ("/health", "/metrics", "/v1/models", *_ADMIN_PATHS)
+_FREE_PATHS = ("/health", "/metrics", "/v1/models", *ADMIN_PATHS)
 """Not counted against the limits of clients."""
 _MAX_UPSTREAM_CONNECTIONS = 4096
 _MAX_REMEMBERED = 4096
@@ -78,11 +74,7 @@ class Router:
         """
         self._load = load
         tokens = () if token is None else (token,) if isinstance(token, str) else tuple(token)
-        self._tokens = tuple(one.encode() for one in tokens)
-        self._admin_tokens = (admin_token.encode(),) if admin_token is not None else self._tokens
-        self._token_names = {
-            one: hashlib.sha256(one).hexdigest()[:16] for one in (*self._tokens, *self._admin_tokens)
-        }
+        self._access = Access(tokens, admin_token)
         self.config_dir = config_dir
         self.audit = AuditLog(config_dir / AUDIT_FILE if config_dir is not None else None)
         self.last_refusal: str | None = None
@@ -96,8 +88,11 @@ class Router:
         policy = self.table.config.policy
         self.max_body_bytes = policy.max_body_bytes
         self._client_timeout_s = policy.client_timeout_s
-        self.usage = UsageStore(usage_path, lambda: report.changed_keys(self.state))
+        self.usage = UsageStore(
+            usage_path, lambda: report.changed_keys(self.state), lambda: report.changed_health(self.state)
+        )
         report.restore_keys(self.state, self.usage.stored_keys(), policy.key_degradation_s)
+        report.restore_health(self.state, self.usage.stored_health(), policy.max_cooldown_s)
         self.upstreams = Upstreams(policy.connect_timeout_s, _MAX_UPSTREAM_CONNECTIONS)
         self.forwarder = Forwarder(self.upstreams, self.state.health, self.state.clock, self._note)
         self.mirror = Mirror(self.upstreams, self.state.clock, partial(self._note, mirrored=True))
@@ -105,9 +100,9 @@ class Router:
         self.counters = Counters()
         self._salt = os.urandom(16)
         self._clients: dict[str, str] = {}
-        self._local_hosts: set[str] = set()
         self._decoder = json.JSONDecoder(parse_constant=_no_constant)
-        admin, questions = Admin(self), Questions(self)
+        self._admin = admin = Admin(self)
+        questions = Questions(self)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("POST", "/v1/chat/completions"): self._chat,
             ("POST", "/v1/messages"): self._messages,
@@ -126,6 +121,7 @@ class Router:
             ("GET", "/api/keys"): admin.keys,
             ("POST", "/api/keys/add"): admin.add_key,
             ("GET", "/api/splits"): admin.splits,
+            ("GET", "/api/targets"): admin.targets,
         }
         self.paths = frozenset(path for _, path in self._handlers)
         """Everything that it answers."""
@@ -158,14 +154,16 @@ class Router:
         if path not in self.paths:
             path = request.path
         try:
-            token = self._authorize(request, path)
+            token = self._access.token_of(request, path)
             if self._buckets is not None and not path.startswith(_FREE_PATHS):
                 self._bound(self._buckets, request, token)
             handler = self._handlers.get((request.method, path))
+            if handler is None and request.method == "GET" and path.startswith(MODEL_PATH):
+                path, handler = "/v1/models", self._admin.model
             if handler is None:
                 if path in self.paths:
                     raise RouterError(405, "method_not_allowed", "Method Not Allowed")
-                raise RouterError(404, "not_found", "Not Found")
+                raise RouterError(404, "unknown_url", f"unknown request URL: {request.method} {path[:200]}")
             response = await handler(request)
         except RouterError as error:
             response = error.response("anthropic" if path == "/v1/messages" else "openai")
@@ -182,50 +180,19 @@ class Router:
         self.counters.answers[answered] = self.counters.answers.get(answered, 0) + 1
         return response
 
-    def _authorize(self, request: web.BaseRequest, path: str) -> str | None:
-        """The name of the token given, null where none is wanted; ``RouterError`` for a wrong one."""
-        if path in _OPEN_PATHS:
-            return None
-        wanted = self._admin_tokens if path.startswith(_ADMIN_PATHS) else self._tokens
-        if not wanted:
-            self._refuse_other_sites(request)
-            return None
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        said = (given or request.headers.get("x-api-key", "")).encode("utf-8", "replace")
-        for token in wanted:
-            if hmac.compare_digest(said, token):
-                return self._token_names[token]
-        raise RouterError(401, "invalid_api_key", "give the router's token as Authorization: Bearer TOKEN")
-
     def who(self, request: web.BaseRequest) -> str:
         """Who acts, for the audit log: a token by its hash, else an address."""
-        token = self._authorize(request, request.path)
+        token = self._access.token_of(request, request.path)
         return f"address {request.remote}" if token is None else f"token {token}"
 
     def _bound(self, buckets: TokenBuckets, request: web.BaseRequest, token: str | None) -> None:
         """A client is a token where there are several, else an address."""
-        client = token if token is not None and len(self._tokens) > 1 else self.client(request)
+        client = token if token is not None and self._access.several else self.client(request)
         wait_s = buckets.take(client)
         if wait_s:
             message = f"a client may ask {buckets.limits.requests_per_minute} times a minute"
             after = {"Retry-After": str(math.ceil(wait_s))}
             raise RouterError(429, "rate_limit_exceeded", message, "rate_limit_error", after)
-
-    def _refuse_other_sites(self, request: web.BaseRequest) -> None:
-        """Without a token, a web page in the user's browser must not spend the user's keys.
-
-        A page's requests carry its origin, or, after a DNS change, its own host name.
-        """
-        headers = request.headers
-        for named in (f"//{headers.get('Host', '')}", headers.get("Origin")):
-            if named is None or named in self._local_hosts:
-                continue
-            if not _is_here(named):
-                raise RouterError(
-                    403, "forbidden_origin", "without a token only programs of this machine may ask"
-                )
-            if len(self._local_hosts) < _MAX_REMEMBERED:
-                self._local_hosts.add(named)
 
     async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
         content, document = await self.document(request)
@@ -387,13 +354,6 @@ def _arm(call: Call, route: Route) -> str:
     if route in call.canary:
         return CANARY
     return RESCUE if call.canary or route.model.id != call.split else PRIMARY
-
-
-def _is_here(address: str) -> bool:
-    try:
-        return is_loopback(urlsplit(address).hostname or "")
-    except ValueError:
-        return False
 
 
 def _no_constant(name: str) -> None:

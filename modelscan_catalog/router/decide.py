@@ -77,7 +77,10 @@ def decide(table: RouteTable, name: str, needs: Needs, found: Classification) ->
         if name == AUTO or name.startswith(f"{AUTO}:"):
             return _by_class(table, name, needs, found)
         routes = table.attempts(name, needs, fallbacks=not needs.exact)
-        return Decision(routes, found.query_class, found.reasons, None)
+        reasons = found.reasons
+        if name in table.successors:
+            reasons = (*reasons, f"{name} is gone: {table.successors[name]} had taken over")
+        return Decision(routes, found.query_class, reasons, None)
     except UnknownIdError as error:
         raise RouterError(404, "model_not_found", str(error)) from error
     except RequestRefusedError as error:

@@ -21,10 +21,14 @@ class TargetHealth:
     tells_usage: bool = True
     """Whether it may be asked for the usage of a stream; false once it refused the field."""
 
+    changed: bool = False
+    """Since it was last stored."""
+
     def answered(self, first_byte_s: float) -> None:
         """An answer began after ``first_byte_s``."""
         self.failures_in_row = self.rests = 0
         self.resting_until = 0.0
+        self.changed = True
         smoothed = self.first_byte_s
         if smoothed is None:
             self.first_byte_s = first_byte_s
@@ -48,11 +52,31 @@ class Health:
     def failed(self, target: TargetHealth, policy: Policy) -> None:
         """Count a failure; enough of them in a row start a rest that doubles up to a bound."""
         target.failures_in_row += 1
+        target.changed = True
         if target.failures_in_row >= policy.failures_before_cooldown:
             rest_s = min(policy.cooldown_s * 2 ** min(target.rests, 30), policy.max_cooldown_s)
-            target.resting_until = self._clock() + rest_s
+            self.rest(target, rest_s)
             target.rests += 1
-            self.last_rest_ends = max(self.last_rest_ends, target.resting_until)
+
+    def rest(self, target: TargetHealth, seconds: float) -> None:
+        """Pass ``target`` over for ``seconds``."""
+        target.resting_until = self._clock() + seconds
+        self.last_rest_ends = max(self.last_rest_ends, target.resting_until)
+
+    def take_changed(self) -> list[tuple[str, TargetHealth]]:
+        """Targets that have changed since this was last asked; cheap, as it is asked all the time."""
+        changed = [(name, target) for name, target in list(self._targets.items()) if target.changed]
+        for _, target in changed:
+            target.changed = False
+        return changed
+
+    def targets(self) -> dict[str, TargetHealth]:
+        """Every target that anything is known of, by name."""
+        return {
+            name: target
+            for name, target in sorted(self._targets.items())
+            if target.first_byte_s is not None or target.failures_in_row or target.probed is not None
+        }
 
     def resting(self) -> dict[str, float]:
         """Targets that rest, each with the seconds left."""

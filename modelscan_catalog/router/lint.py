@@ -152,7 +152,11 @@ def _splits(config: RouterConfig) -> list[RouterFault]:
     for name, split in config.splits.items():
         where = f"split {name}"
         if name not in models:
-            faults.append(RouterFault("error", "unknown_model", where, "no model has this id"))
+            if split.canary is not None and split.canary.share == 1 and split.canary.model in named:
+                told = f"no model has this id any more: {split.canary.model} answers for it"
+                faults.append(RouterFault("warning", "retired_route", where, told))
+            else:
+                faults.append(RouterFault("error", "unknown_model", where, "no model has this id"))
             continue
         for role, arm in (("canary", split.canary), ("shadow", split.shadow)):
             if arm is None:

@@ -33,7 +33,7 @@ async def probe_targets(router: "Router") -> None:
                 elif route.health.probed is False:
                     route.health.failures_in_row = route.health.rests = 0
                     route.health.resting_until = 0.0
-                route.health.probed = alive
+                route.health.probed, route.health.changed = alive, True
 
 
 async def is_alive(upstreams: Upstreams, route: Route) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 from modelscan_catalog.router.config import KeyLimits
 from modelscan_catalog.router.keys import Window
-from modelscan_catalog.router.table import RouteTable, RuntimeState
-from modelscan_catalog.router.usage import KeyRow, UsageStore
+from modelscan_catalog.router.runtime import RuntimeState
+from modelscan_catalog.router.table import RouteTable
+from modelscan_catalog.router.usage import HealthRow, KeyRow, UsageStore
 
 
 def stats(store: UsageStore, model: str | None) -> dict[str, Any]:
@@ -60,6 +61,51 @@ def key_list(table: RouteTable, state: RuntimeState, provider: str | None) -> li
         for key in sorted(state.keys.values(), key=lambda key: (key.provider, key.id))
         if (provider is None or key.provider == provider) and key.provider in table.config.providers
     ]
+
+
+def target_list(table: RouteTable, state: RuntimeState, provider: str | None) -> list[dict[str, Any]]:
+    """Every target that was asked or probed: its rest, failures in a row, smoothed time to the first byte."""
+    now = state.clock()
+    models: dict[str, list[str]] = {}
+    for route in table.routes():
+        if provider is None or route.provider.name == provider:
+            models.setdefault(route.name, []).append(route.model.id)
+    return [
+        {
+            "target": name,
+            "models": sorted(set(models[name])),
+            "status": "resting"
+            if health.resting_until > now
+            else "failing"
+            if health.failures_in_row
+            else "ok",
+            "resting_for_s": round(health.resting_until - now, 1) if health.resting_until > now else None,
+            "failures_in_row": health.failures_in_row,
+            "first_byte_ms": None if health.first_byte_s is None else round(health.first_byte_s * 1e3, 1),
+            "probe_answered": health.probed,
+        }
+        for name, health in state.health.targets().items()
+        if name in models
+    ]
+
+
+def changed_health(state: RuntimeState) -> Iterator[HealthRow]:
+    """Targets whose health has changed since they were last asked for, with wall times."""
+    now, wall = state.clock(), time.time()
+    for name, health in state.health.take_changed():
+        until = wall + health.resting_until - now if health.resting_until > now else 0.0
+        yield HealthRow(name, health.failures_in_row, health.rests, until, health.first_byte_s, wall)
+
+
+def restore_health(state: RuntimeState, rows: Iterable[HealthRow], longest_rest_s: float) -> None:
+    """Take over what was stored of targets; a clock that jumped rests none for longer than allowed."""
+    for row in rows:
+        health = state.health.of(row.target)
+        health.failures_in_row, health.rests = row.failures_in_row, row.rests
+        health.first_byte_s = row.first_byte_s
+        left_s = min(row.resting_until - time.time(), longest_rest_s)
+        if left_s > 0:
+            state.health.rest(health, left_s)
 
 
 def _in_window(window: Window, now: float) -> dict[str, int]:

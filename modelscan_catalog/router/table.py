@@ -3,8 +3,7 @@
 import hashlib
 import math
 import random
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -22,37 +21,16 @@ from modelscan_catalog.router.config import (
     Target,
     TargetTier,
 )
-from modelscan_catalog.router.health import Health, TargetHealth
-from modelscan_catalog.router.keys import Key, KeyRing, KeyState, key_id, key_prefix
+from modelscan_catalog.router.health import TargetHealth
+from modelscan_catalog.router.keys import Key, KeyRing
 from modelscan_catalog.router.policy import class_order
+from modelscan_catalog.router.runtime import RuntimeState
 from modelscan_catalog.router.splits import Split
 from modelscan_catalog.router.upstream import Address
 from modelscan_catalog.secret_refs import resolve_secret
 
 BYTES_PER_TOKEN = 4
 """Of English text; only used to try larger models first, never to refuse."""
-
-
-class RuntimeState:
-    """What outlives a configuration: the health of targets and the use of keys."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.health = Health(clock)
-        self.keys: dict[str, KeyState] = {}
-        self._keys_counted_since = clock()
-
-    def key(self, secret: str, provider: str) -> KeyState:
-        """The state of a key, made on first sight."""
-        name = key_id(secret)
-        return self.keys.setdefault(name, KeyState(name, key_prefix(secret), provider))
-
-    def start_keys_over(self, interval_s: float | None) -> None:
-        """Start the keys' usage scores over when ``interval_s`` has passed since they last did."""
-        if interval_s is not None and self.clock() - self._keys_counted_since >= interval_s:
-            self._keys_counted_since = self.clock()
-            for key in self.keys.values():
-                key.start_over()
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +145,8 @@ class RouteTable:
             (route.context for route in self.routes() if route.context is not None), default=0
         )
         self._orders: dict[QueryClass, tuple[RouterModel, ...]] = {}
+        self.successors: dict[str, str] = {}
+        """Who answers for models that are gone: their split gave everything to another before they went."""
         self.splits: dict[str, Split] = {}
         self.idle_splits: dict[str, str] = {}
         """Models whose split cannot be followed, and why: a new catalogue may have dropped its model."""
@@ -177,11 +157,30 @@ class RouteTable:
         arms = [arm.model for arm in (split.canary, split.shadow) if arm is not None]
         missing = [arm for arm in arms if arm not in self._models and arm not in self._direct]
         if name not in self._groups:
-            self.idle_splits[name] = "no model has this id"
+            successor = self._successor(name)
+            if successor is None:
+                self.idle_splits[name] = "no model has this id"
+                return
+            self.splits[name] = split
+            for gone in (name, name.partition("/")[2]):
+                if gone and gone not in self._models and gone not in self._direct:
+                    self.successors[gone] = successor
         elif missing:
             self.idle_splits[name] = f"no model or provider/model is called {missing[0]!r}"
         elif arms:
             self.splits[name] = split
+
+    def _successor(self, name: str) -> str | None:
+        """Who took ``name`` over altogether and is served, whoever else did so in between; null without."""
+        seen: set[str] = set()
+        while name not in seen and (split := self.config.splits.get(name)) is not None:
+            seen.add(name)
+            if split.canary is None or split.canary.share < 1:
+                return None
+            name = split.canary.model
+            if name in self._models or name in self._direct:
+                return name
+        return None
 
     def _prepare(self, provider: RouterProvider) -> None:
         if not provider.enabled:
@@ -269,6 +268,8 @@ class RouteTable:
         if model is not None:
             chain = self._chains[model.id] if fallbacks else (model,)
             return self.chain_attempts(chain, needs or _NO_NEEDS, name)
+        if fallbacks and name in self.successors:
+            return self.attempts(self.successors[name], needs)
         if name not in self._direct:
             raise UnknownIdError(f"no model, alias or provider/model is called {name!r}: see /v1/models")
         if not self._direct[name]:

@@ -22,6 +22,7 @@ from modelscan_catalog.router.usage_schema import (
     ADD_USAGE,
     BUCKETS_PER_DOUBLING,
     PRIMARY,
+    PUT_HEALTH,
     PUT_KEY,
     SHADOW,
     prepare,
@@ -67,6 +68,17 @@ class KeyRow(NamedTuple):
     rest_reason: str | None
 
 
+class HealthRow(NamedTuple):
+    """The stored health of one target; ``resting_until`` and ``changed_at`` are wall time."""
+
+    target: str
+    failures_in_row: int
+    rests: int
+    resting_until: float
+    first_byte_s: float | None
+    changed_at: float
+
+
 class UsageStore:
     """The usage of one router in one SQLite file, or in memory without one."""
 
@@ -74,10 +86,12 @@ class UsageStore:
         self,
         path: Path | None,
         keys: Callable[[], Iterable[KeyRow]] = tuple,
+        health: Callable[[], Iterable[HealthRow]] = tuple,
         *,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
+        self._health = health
         self._wall = wall
         self._new: dict[tuple[str, ...], _Sums] = {}
         self._new_lock = threading.Lock()
@@ -86,6 +100,7 @@ class UsageStore:
         self._arms: dict[tuple[Any, ...], list[float]] = {}
         self._arm_latency: dict[tuple[Any, ...], list[float]] = {}
         self._key_rows: dict[str, KeyRow] = {}
+        self._health_rows: dict[str, HealthRow] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -148,6 +163,14 @@ class UsageStore:
             ).fetchall()
         return [KeyRow(*row) for row in rows]
 
+    def stored_health(self) -> list[HealthRow]:
+        """The health of targets as last stored."""
+        with self._lock:
+            rows = self._store.execute(
+                "SELECT target, failures_in_row, rests, resting_until, first_byte_s, changed_at FROM health"
+            ).fetchall()
+        return [HealthRow(*row) for row in rows]
+
     def flush(self) -> None:
         """Store what has been recorded; on failure it stays in memory and ``problem`` says why."""
         with self._lock:
@@ -158,7 +181,8 @@ class UsageStore:
                 for group, sums in new.items():
                     self._add(now, group, sums)
             self._key_rows |= {row.id: row for row in self._keys()}
-            if not self._usage and not self._key_rows:
+            self._health_rows |= {row.target: row for row in self._health()}
+            if not self._usage and not self._key_rows and not self._health_rows:
                 return
             try:
                 self._store.execute("BEGIN IMMEDIATE")
@@ -170,6 +194,7 @@ class UsageStore:
                 ):
                     self._store.executemany(statement, [(*key, *values) for key, values in rows.items()])
                 self._store.executemany(PUT_KEY, self._key_rows.values())
+                self._store.executemany(PUT_HEALTH, self._health_rows.values())
                 self._store.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._store.in_transaction:
@@ -179,7 +204,7 @@ class UsageStore:
                 self.problem = str(error)
                 return
             self._usage, self._latency, self._key_rows = {}, {}, {}
-            self._arms, self._arm_latency = {}, {}
+            self._arms, self._arm_latency, self._health_rows = {}, {}, {}
             self.problem = None
 
     def _add(self, now: float, group: tuple[str, ...], new: "_Sums") -> None:

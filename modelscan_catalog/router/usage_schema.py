@@ -23,6 +23,9 @@ CREATE TABLE IF NOT EXISTS latency (
 CREATE TABLE IF NOT EXISTS key_state (
   id TEXT PRIMARY KEY, prefix TEXT, provider TEXT, requests INTEGER, tokens INTEGER,
   resting_until REAL, rest_reason TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS health (
+  target TEXT PRIMARY KEY, failures_in_row INTEGER, rests INTEGER, resting_until REAL,
+  first_byte_s REAL, changed_at REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS arms (
   step INTEGER, route TEXT, arm TEXT, model TEXT, outcome TEXT,
   requests INTEGER, prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER,
@@ -60,6 +63,7 @@ ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, seconds = sec
 ADD_ARMS = "INSERT INTO arms VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET " + _SUMS  # noqa: S608
 ADD_ARM_LATENCY = """INSERT INTO arm_latency VALUES (?,?,?,?,?,?)
 ON CONFLICT DO UPDATE SET requests = requests + excluded.requests"""
+PUT_HEALTH = "INSERT OR REPLACE INTO health VALUES (?,?,?,?,?,?)"
 PUT_KEY = "INSERT OR REPLACE INTO key_state VALUES (?,?,?,?,?,?,?)"
 
 

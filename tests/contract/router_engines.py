@@ -31,6 +31,7 @@ class Upstream:
 
     def __init__(self):
         self.bodies = []
+        self.headers = []
         self.cancelled = asyncio.Event()
 
     @contextlib.asynccontextmanager
@@ -50,6 +51,7 @@ class Upstream:
 
     async def _read(self, request):
         self.bodies.append(await request.json())
+        self.headers.append(request.headers)
         return self.bodies[-1]
 
     async def _chat(self, request):

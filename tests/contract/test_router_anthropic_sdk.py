@@ -150,3 +150,32 @@ def test_given_an_endless_stream_when_the_sdk_leaves_then_the_upstream_is_let_go
         await asyncio.wait_for(upstream.cancelled.wait(), 5)
 
     asking(test)
+
+
+def test_given_beta_features_when_the_sdk_names_them_then_a_target_of_its_format_hears_of_them():
+    async def test(client, upstream):
+        await client.beta.messages.create(**asks("lab/claude"), betas=["files-api-2025-04-14"])
+        assert upstream.headers[-1]["anthropic-beta"] == "files-api-2025-04-14"
+        await client.beta.messages.create(**asks("lab/engine"), betas=["files-api-2025-04-14"])
+        assert "anthropic-beta" not in upstream.headers[-1]
+
+    asking(test)
+
+
+@BOTH
+def test_given_thinking_when_the_sdk_asks_for_it_then_every_target_answers(model, said):
+    async def test(client, _):
+        thinking = {"type": "enabled", "budget_tokens": 1024}
+        answer = await client.messages.create(**asks(model), thinking=thinking)
+        assert answer.content[-1].text == said
+
+    asking(test)
+
+
+def test_given_the_router_when_the_sdk_lists_and_looks_up_models_then_they_are_its_own_type():
+    async def test(client, _):
+        names = [model.id async for model in client.models.list()]
+        assert "lab/claude" in names
+        assert (await client.models.retrieve("lab/claude")).type == "model"
+
+    asking(test)

@@ -163,6 +163,9 @@ def test_given_a_failure_when_the_sdk_chats_then_it_raises_its_own_error_class(t
 
 def test_given_the_router_when_the_sdk_lists_models_then_all_usable_ones_are_there(tmp_path):
     async def talk(client, _):
+        assert (await client.models.retrieve("lab/echo")).id == "lab/echo"
+        with pytest.raises(openai.NotFoundError):
+            await client.models.retrieve("lab/none")
         return [model.id async for model in client.models.list()]
 
     assert against_a_router(tmp_path, talk) == list(MODELS)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 
 import aiohttp
 import pytest
@@ -145,12 +146,12 @@ def test_given_one_token_when_state_is_asked_for_then_it_is_enough_and_none_is_n
         async with operated(tmp_path, token="t") as (session, _):
             statuses = []
             for headers in ({}, {"Authorization": "Bearer t"}):
-                for path in ("/api/stats", "/api/keys", "/api/splits"):
+                for path in ("/api/stats", "/api/keys", "/api/splits", "/api/targets"):
                     async with session.get(path, headers=headers) as answer:
                         statuses.append(answer.status)
             return statuses
 
-    assert run(asking()) == [401] * 3 + [200] * 3
+    assert run(asking()) == [401] * 4 + [200] * 4
 
 
 def test_given_refreshes_when_good_and_bad_then_both_are_in_the_log_with_hashes(tmp_path):
@@ -209,3 +210,59 @@ def test_given_a_key_in_a_file_when_it_is_rotated_then_the_new_one_is_used_by_it
                 return {row["prefix"]: row["requests"] for row in (await answer.json())["data"]}
 
     assert run(asking()) == {"sk-bef": 1, "sk-aft": 1}
+
+
+def test_given_health_that_was_stored_when_started_again_then_who_rested_still_rests(tmp_path, monkeypatch):
+    bad = answering(b"HTTP/1.1 500 Oops\r\nContent-Length: 3\r\n\r\nbad")
+
+    async def asking():
+        async with RawUpstream(bad).running() as first, RawUpstream(answering()).running() as second:
+            policy = {"failures_before_cooldown": 1, "cooldown_s": 100.0, "max_cooldown_s": 200.0}
+            seen = []
+            for jump_s in (0, -(10**6)):
+                now = time.time()
+                monkeypatch.setattr("modelscan_catalog.router.report.time.time", lambda: now + jump_s)  # noqa: B023
+                router = Router(
+                    lambda: configuration([first, second], policy=policy), usage_path=tmp_path / "u"
+                )
+                async with (
+                    serving(router) as port,
+                    aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+                ):
+                    before = router.state.health.resting()
+                    assert (await chat(session))[0] == 200
+                    async with session.get("/api/targets") as answer:
+                        rows = {row["target"]: row for row in (await answer.json())["data"]}
+                    seen.append((before, rows))
+            return seen
+
+    (at_first, rows), (restored, later) = run(asking())
+    assert at_first == {}
+    assert (rows["p0/x"]["failures_in_row"], rows["p0/x"]["first_byte_ms"]) == (1, None)
+    assert rows["p1/x"]["resting_for_s"] is None
+    assert rows["p1/x"]["first_byte_ms"] > 0
+    assert 0 < restored["p0/x"] <= 200, "a wall clock that jumped back does not lengthen its rest"
+    assert later["p0/x"]["resting_for_s"] > 0
+
+
+def test_given_a_model_when_looked_up_then_it_is_found_by_id_and_alias_in_the_clients_shape(tmp_path):
+    async def asking():
+        models = [{"id": "lab/m", "aliases": ["hub/Name"], "targets": [{"provider": "p0", "model": "x"}]}]
+        config = configuration(["http://127.0.0.1:9/v1"], models=models)
+        async with (
+            serving(Router(lambda: config)) as port,
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+        ):
+            for path, status, kind in (
+                ("/v1/models/lab/m", 200, "model"),
+                ("/v1/models/hub%2FName", 200, "model"),
+                ("/v1/models/none", 404, None),
+            ):
+                async with session.get(path) as answer:
+                    assert (answer.status, (await answer.json()).get("object")) == (status, kind)
+            async with session.get("/v1/models", headers={"anthropic-version": "2023-06-01"}) as answer:
+                listed = await answer.json()
+                assert (listed["first_id"], listed["has_more"]) == ("lab/m", False)
+                assert listed["data"][0]["type"] == "model"
+
+    run(asking())

@@ -283,7 +283,7 @@ def test_given_an_unknown_path_or_method_when_asked_then_the_error_has_the_opena
                 wrong = answer.status, (await answer.json())["error"]["code"]
             return missing, wrong
 
-    assert asyncio.run(asking()) == ((404, "not_found"), (405, "method_not_allowed"))
+    assert asyncio.run(asking()) == ((404, "unknown_url"), (405, "method_not_allowed"))
 
 
 def test_given_an_address_beyond_loopback_without_a_token_when_run_then_it_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modelscan_catalog.router.config import KeyLimits, RouterProvider
 from modelscan_catalog.router.keys import Key, KeyRing, KeyState, Window, key_id, key_prefix
-from modelscan_catalog.router.table import RuntimeState
+from modelscan_catalog.router.runtime import RuntimeState
 
 
 class Clock:

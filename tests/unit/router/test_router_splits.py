@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from router_serving import configuration
 
 from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.classify import Classification
 from modelscan_catalog.router.config import changed, config_bytes
 from modelscan_catalog.router.decide import decide
@@ -195,6 +196,45 @@ def test_given_a_request_for_the_model_itself_when_it_has_fallbacks_then_none_is
     for exact, tried in ((False, ["old", "new"]), (True, ["old"])):
         found = decide(table, "old", Needs(exact=exact), FOUND)
         assert [route.model.id for route in found.routes] == tried
+
+
+def test_given_a_model_that_left_after_it_was_taken_over_when_asked_for_then_its_successor_answers():
+    taken = {
+        "lab/first": {"canary": {"model": "lab/second", "share": 1}},
+        "lab/second": {"canary": {"model": "old", "share": 1}},
+        "old": {"canary": {"model": "new", "share": 0.999}},
+    }
+    urls = ["http://127.0.0.1:9/v1", "http://127.0.0.1:10/v1"]
+    table = RouteTable(configuration(urls, models=models(), splits=taken))
+    for name in ("lab/first", "first", "lab/second"):
+        arm, decision = arm_of(table, name)
+        assert {route.model.id for route in decision.routes} == {"old", "new"}
+        assert (arm, decision.split) == ("canary", "old"), "it takes part in the successor's own trial"
+        assert any("had taken over" in reason for reason in decision.reasons)
+    assert table.idle_splits == {}
+    with pytest.raises(RouterError) as refused:
+        arm_of(table, "lab/first", exact=True)
+    assert refused.value.status == 404
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        {"gone": {"canary": {"model": "new", "share": 0.5}}},
+        {"gone": {"shadow": {"model": "new", "share": 0.01}}},
+        {"gone": {"canary": {"model": "gone", "share": 1}}},
+        {
+            "gone": {"canary": {"model": "also", "share": 1}},
+            "also": {"canary": {"model": "gone", "share": 1}},
+        },
+    ],
+)
+def test_given_a_model_that_left_before_anybody_took_over_when_asked_for_then_it_is_not_found(splits):
+    table = RouteTable(configuration(["http://127.0.0.1:9/v1"] * 2, models=models(), splits=splits))
+    with pytest.raises(RouterError) as refused:
+        arm_of(table, "gone")
+    assert refused.value.status == 404
+    assert "gone" in table.idle_splits
 
 
 def test_given_a_split_to_a_model_that_is_gone_when_served_then_it_is_idle_and_told():
