@@ -39,8 +39,8 @@ lock: $(STAMP) ## compile requirements.lock from pyproject.toml
 	    -o requirements.lock
 
 .PHONY: test
-test: check ## lint, types, import layers, generated files, then every default test (under 8 minutes)
-	$(MAKE) --no-print-directory --jobs 3 --output-sync=target unit contract e2e
+test: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## lint, types, import layers, generated files and every default test (under 8 minutes)
+	$(MAKE) --no-print-directory --jobs 4 --output-sync=target check unit contract e2e
 
 .PHONY: check
 check: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## ruff, mypy --strict, import layers, schemas against records, Dagster definitions
