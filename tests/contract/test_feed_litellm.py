@@ -44,7 +44,7 @@ print(json.dumps({
 """
 
 
-FREE_WHATEVER_THE_MAP_SAYS = ("huggingface",)
+FREE_ANYWAY = ("huggingface",)
 """LiteLLM charges nothing for these and does not look into its map."""
 
 
@@ -62,7 +62,7 @@ def read() -> dict[str, Any]:
     try:
         url = f"http://127.0.0.1:{server.server_address[1]}/litellm.json"
         done = subprocess.run(
-            [f"{GATEWAYS}/bin/python", "-c", READER, str(FEEDS / "litellm.json"), *FREE_WHATEVER_THE_MAP_SAYS],
+            [f"{GATEWAYS}/bin/python", "-c", READER, str(FEEDS / "litellm.json"), *FREE_ANYWAY],
             capture_output=True, text=True, timeout=300, check=False,
             env={**os.environ, "LITELLM_MODEL_COST_MAP_URL": url},
         )  # fmt: skip
