@@ -109,6 +109,7 @@ for place, pair in enumerate(table.columns):
     )
     start = start + table[pair]
 right.set_title("Values that lost against another source", loc="left")
+right.set_xlabel("values; models_dev over models_dev is a lab's own word against its sellers'", fontsize=8)
 right.legend(frameon=False, fontsize=8, loc="lower right")
 right.grid(axis="x", color="#e9e9e9")
 right.set_axisbelow(True)
@@ -117,4 +118,4 @@ for axes in (left, right):
     for spine in axes.spines.values():
         spine.set_visible(False)
 figure.tight_layout()
-figure
+plt.show()

@@ -69,7 +69,7 @@ pd.crosstab(
 # %% [markdown]
 # ## The picture
 #
-# A dot a run: how far the prediction is from the engine's log, above or below, by kind of model. Filled: the error
+# A dot a run, its kind with the number of runs: how far the prediction is from the engine's log, above or below, by kind of model. Filled: the error
 # band that was given with the prediction covers the log.
 
 # %%
@@ -101,11 +101,17 @@ for panel, (metric, label) in zip(axes, PARTS, strict=True):
     panel.set_title(label, loc="left", fontsize=10)
     panel.grid(axis="x", color="#eee")
     panel.set_axisbelow(True)
-    panel.tick_params(length=0)
+    panel.tick_params(length=0, which="both")
+    panel.set_xlabel("said too little      said too much", fontsize=9, color="#555")
     for spine in panel.spines.values():
         spine.set_visible(False)
 axes[0].set_yticks(range(len(classes)))
-axes[0].set_yticklabels(classes)
+axes[0].set_yticklabels([f"{name} ({sum(one['class'] == name for one in scored)})" for name in classes])
+marks = [
+    plt.Line2D([], [], marker="o", linestyle="", color="#2a9d64", label="inside the error band"),
+    plt.Line2D([], [], marker="o", linestyle="", color="#d9604f", markerfacecolor="none", label="outside it"),
+]
+axes[-1].legend(handles=marks, frameon=False, fontsize=9, loc="upper right")
 figure.suptitle("Prediction against the engine's log, each run predicted without itself", x=0.01, ha="left")
 figure.tight_layout()
-figure
+plt.show()

@@ -81,12 +81,21 @@ print(f"{len(both)} models have a plan on a card with a known rent and a seller 
 # break-even lies below it. Yellow: about there. Red: above, so only shorter requests could get there.
 
 # %%
+COLOURS = {"below what fits": "#2a9d64", "about there": "#e9a93f", "above it": "#d9604f"}
 shown = both.head(32).iloc[::-1].reset_index(drop=True)
 figure, axes = plt.subplots(figsize=(11, 0.3 * max(len(shown), 4) + 1.8))
 for y, row in shown.iterrows():
     fits = row.fit_at_once
-    colour = "#2a9d64" if row.streams_high <= fits else "#e9a93f" if row.streams_low <= fits else "#d9604f"
-    axes.plot([row.streams_low, row.streams_high], [y, y], color=colour, linewidth=7, solid_capstyle="round")
+    reach = (
+        "below what fits"
+        if row.streams_high <= fits
+        else "about there"
+        if row.streams_low <= fits
+        else "above it"
+    )
+    axes.plot(
+        [row.streams_low, row.streams_high], [y, y], color=COLOURS[reach], linewidth=7, solid_capstyle="round"
+    )
     axes.plot([fits], [y], marker="|", markersize=13, markeredgewidth=2, color="#222")
     text = f"${row.usd_per_mtok:.2f}/M, {row.sellers} sellers"
     axes.text(max(row.streams_high, fits) * 1.15, y, text, va="center", fontsize=7, color="#555")
@@ -103,6 +112,17 @@ axes.tick_params(length=0)
 for side in ("top", "right", "left"):
     axes.spines[side].set_visible(False)
 axes.set_xlabel("requests running all the time at which own cards cost what the cheapest seller does")
-axes.set_title("Rent a card, or pay by the token: the 32 models where cards win soonest", loc="left")
+marks = [
+    plt.Line2D([], [], color=colour, linewidth=7, label=f"break-even {text}")
+    for text, colour in COLOURS.items()
+]
+full = plt.Line2D([], [], marker="|", linestyle="", markersize=13, markeredgewidth=2, color="#222")
+full.set_label("full requests that fit at once")
+axes.legend(
+    handles=[*marks, full], ncols=4, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=8
+)
+axes.set_title(
+    f"Rent a card, or pay by the token: the {len(shown)} models where cards win soonest", loc="left", pad=26
+)
 figure.tight_layout()
-figure
+plt.show()

@@ -98,6 +98,7 @@ axes.set_axisbelow(True)
 for side in ("top", "right", "left"):
     axes.spines[side].set_visible(False)
 axes.legend(frameon=False, loc="upper left")
+axes.set_ylabel("models a month")
 axes.set_title("Models of the catalogue by the month of their release", loc="left")
 figure.tight_layout()
-figure
+plt.show()

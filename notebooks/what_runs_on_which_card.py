@@ -31,8 +31,8 @@ sql.sql(
     f"""CREATE VIEW fit AS SELECT parse_filename(filename, true) AS gpu, *
         FROM read_parquet('{here}/fit/*.parquet', filename => true)"""
 )
-sql.read_parquet(str(here / "tables" / "variants.parquet")).create_view("variants")
-sql.read_parquet(str(here / "tables" / "models.parquet")).create_view("models")
+for name in ("variants", "models"):
+    sql.read_parquet(str(here / "tables" / f"{name}.parquet")).create_view(name)
 
 # %% [markdown]
 # ## The cards
@@ -51,18 +51,23 @@ CARDS = [(gpu, count) for gpu, count in CARDS if gpu in known]
 # %% [markdown]
 # ## The models
 #
-# For each model the most downloaded checkpoints' best verdict on the card: any of its variants counts, because
-# a person who has the card takes the quantization that fits.
+# The 36 models whose checkpoints are downloaded most, smallest at the bottom. On each card the checkpoint that a person
+# would take: one that starts before one that does not, then the longer context.
 
 # %%
 best = sql.execute(
     """
-    SELECT v.model, f.gpu, f.count,
-           min(CASE f.verdict WHEN 'fits' THEN 0 WHEN 'tight' THEN 1 WHEN 'does_not_fit' THEN 2 ELSE 3 END) AS code,
-           max(f.max_concurrency) FILTER (f.verdict = 'fits') AS requests
+    SELECT v.model, f.gpu, f.count, f.max_concurrency AS requests, f.max_context,
+           CASE WHEN f.verdict = 'fits' THEN 'runs' WHEN f.verdict = 'tight' THEN 'tight'
+                WHEN f.binding = 'kv_cache' AND f.max_context > 0 THEN 'shorter' ELSE 'too large' END AS state
     FROM fit f JOIN variants v ON v.id = f.variant_id
     WHERE f.verdict NOT IN ('unknown', 'unsupported')
-    GROUP BY ALL
+    QUALIFY row_number() OVER (
+        PARTITION BY v.model, f.gpu, f.count
+        ORDER BY list_position(['runs', 'tight', 'shorter', 'too large'], state),
+                 CASE state WHEN 'shorter' THEN f.max_context ELSE f.context END DESC NULLS LAST,
+                 f.max_concurrency DESC, f.variant_id
+    ) = 1
     """
 ).df()
 downloads = (
@@ -84,20 +89,44 @@ order = sorted(shown, key=lambda model: (size.get(model) or 0, model))
 # %% [markdown]
 # ## The picture
 #
-# Green: starts at the declared context; the figure is how many such requests fit at once. Yellow: within three
-# percent of the edge. Red: does not start. Grey: no verdict, for want of facts or because no engine runs it.
+# A figure with × is how many requests of the declared context fit at once. ≈ is within three percent of the edge. A figure
+# with K is the thousand tokens of context that are left where the declared one does not fit. – is too large. Grey: no
+# verdict, for want of facts or because no engine runs it.
 
 # %%
-table = {(row.model, row.gpu, row.count): (row.code, row.requests) for row in best.itertuples()}
-colours = {0: "#2a9d64", 1: "#e9c04a", 2: "#d9604f", None: "#d8d8d8"}
+table = {(row.model, row.gpu, row.count): row for row in best.itertuples()}
+colours = {
+    "runs": "#6cc7a2",
+    "tight": "#edc55c",
+    "shorter": "#9dc0ec",
+    "too large": "#efc4bd",
+    None: "#e4e4e4",
+}
+
+
+def sign(cell):
+    if cell is None:
+        return None, ""
+    if cell.state == "runs" and cell.requests == cell.requests:
+        return "runs", f"{cell.requests:.1f} ×" if cell.requests < 9.95 else f"{cell.requests:.0f} ×"
+    if cell.state == "shorter":
+        return "shorter", f"{cell.max_context / 1000:.0f}K" if cell.max_context >= 1000 else "< 1K"
+    return cell.state, {"tight": "≈", "too large": "–"}.get(cell.state, "")
+
+
+def parameters(model):
+    count = size.get(model)
+    if not count or count != count:
+        return ""
+    return f"{count / 1e9:.2g}B" if count < 1e11 else f"{count / 1e9:.0f}B"
+
+
 figure, axes = plt.subplots(figsize=(12, 0.32 * len(order) + 2.2))
 for y, model in enumerate(order):
     for x, (gpu, count) in enumerate(CARDS):
-        code, requests = table.get((model, gpu, count), (None, None))
-        axes.add_patch(plt.Rectangle((x, y), 0.94, 0.9, color=colours[code]))
-        if code == 0 and requests == requests and requests is not None:
-            text = f"{requests:.0f}" if requests >= 10 else f"{requests:.1f}"
-            axes.text(x + 0.47, y + 0.45, text, ha="center", va="center", fontsize=7, color="white")
+        state, text = sign(table.get((model, gpu, count)))
+        axes.add_patch(plt.Rectangle((x, y), 0.94, 0.9, color=colours[state]))
+        axes.text(x + 0.47, y + 0.43, text, ha="center", va="center", fontsize=8, color="#1c1f21")
 axes.set_xlim(0, len(CARDS))
 axes.set_ylim(0, len(order))
 axes.set_xticks([x + 0.47 for x in range(len(CARDS))])
@@ -105,18 +134,20 @@ axes.set_xticklabels(
     [f"{count} × {gpu}" if count > 1 else gpu for gpu, count in CARDS], rotation=40, ha="right"
 )
 axes.set_yticks([y + 0.45 for y in range(len(order))])
-axes.set_yticklabels(
-    [
-        f"{model}  {size.get(model) / 1e9:.0f}B"
-        if size.get(model) == size.get(model) and size.get(model)
-        else model
-        for model in order
-    ],
-    fontsize=8,
-)
+axes.set_yticklabels([f"{model}  {parameters(model)}".strip() for model in order], fontsize=9)
 axes.tick_params(length=0)
 for spine in axes.spines.values():
     spine.set_visible(False)
-axes.set_title("What starts at its declared context, and how many such requests at once", loc="left")
+words = {
+    "runs": "runs: requests at once",
+    "tight": "tight",
+    "shorter": "shorter context: tokens left",
+    "too large": "too large",
+}
+marks = [plt.Rectangle((0, 0), 1, 1, color=colours[state]) for state in words]
+axes.legend(
+    marks, words.values(), ncols=4, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9
+)
+axes.set_title("What runs at its declared context, and how many such requests at once", loc="left", pad=28)
 figure.tight_layout()
-figure
+plt.show()
