@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from modelscan_catalog.cli.plan_report import alternatives
 from modelscan_catalog.deploy.deployer import Judgement, Sighting
 from modelscan_catalog.deploy.plan import DeploymentPlan, Speed
 
@@ -33,10 +34,10 @@ def plan_lines(plan: DeploymentPlan, place: str, pinned: Sequence[str] = ()) -> 
         if one.planned is not None:
             planned = "16-bit" if (one.field, one.planned) == ("quantization", "none") else one.planned
             yield f"  asked: {one.field.replace('_', ' ')} {one.asked} (planned: {planned})"
-    shown = plan.alternatives[:MOST_ALTERNATIVES]
-    if shown and not plan.starts:
-        yield "What would work:"
-        yield from (f"  - {one.text}" for one in shown)
+    for title, texts in alternatives(plan).items() if not plan.starts else ():
+        if texts:
+            yield f"{title.capitalize()}:"
+            yield from (f"  - {text}" for text in texts[:MOST_ALTERNATIVES])
     if not plan.starts and plan.offers:
         yield "Or called at a seller's API, cheapest first:"
         for offer in plan.offers[:3]:

@@ -42,7 +42,8 @@ def report_lines(plan: DeploymentPlan, width: int) -> Iterator[str]:
         for one in plan.overridden
     )
     yield from _list("overridden", overridden, width)
-    yield from _list("what would work", (one.text for one in plan.alternatives[:_MOST_ALTERNATIVES]), width)
+    for title, texts in alternatives(plan).items():
+        yield from _list(title, texts[:_MOST_ALTERNATIVES], width)
     if plan.offers and not plan.starts:
         yield from _list(
             f"API routes, {len(plan.offers)} of {plan.offers_total}, USD per million tokens in / out",
@@ -51,6 +52,13 @@ def report_lines(plan: DeploymentPlan, width: int) -> Iterator[str]:
         )
     if plan.starts:
         yield from _command(plan)
+
+
+def alternatives(plan: DeploymentPlan) -> dict[str, list[str]]:
+    """Lines of what would work by title: changes of the same model, and other models."""
+    same = [one.text for one in plan.alternatives if one.change != "model"]
+    other = [one.text for one in plan.alternatives if one.change == "model"]
+    return {"what would work": same, "models that would run instead": other}
 
 
 def _rows(plan: DeploymentPlan) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from modelscan_catalog.deploy.plan import ApiRoute, PlanAlternative, PlanRequest
@@ -13,6 +15,7 @@ from modelscan_catalog.registry.details import by_price
 
 MOST_ROUTES = 5
 MOST_OPEN_MODELS = 5
+MOST_SMALLER = 3
 _TRIED = 60
 """Open models that are planned at most: the most downloaded of those that have the capabilities."""
 _CAPABILITIES = ("tool_call", "structured_output", "reasoning", "attachment")
@@ -60,27 +63,67 @@ def open_alternatives(
     if cards is None:
         found = [_alternative(row, request, None, None) for row, _ in ranked]
         return tuple(found[:MOST_OPEN_MODELS])
-    running = []
+    found = list(islice(_running(registry, ranked, request, cards), MOST_OPEN_MODELS))
+    if found and len(found) < MOST_OPEN_MODELS:
+        of_the_lab = _capable(registry, wanted, less_of_the_lab=True)
+        found += islice(_running(registry, of_the_lab, request, cards), MOST_OPEN_MODELS - len(found))
+    return tuple(found)
+
+
+def smaller_models(
+    registry: PublishedRegistry, wanted: Row, request: PlanRequest, cards: Cards
+) -> tuple[PlanAlternative, ...]:
+    """Models that the cards do hold instead of a larger one: those that bear its name, the largest first.
+
+    Such are its distillations and smaller sizes; they may be able to do less, which their line tells.
+    """
+    checkpoints = _checkpoints(registry)
+    named = [
+        row
+        for row in registry.table("models.jsonl")
+        if row["id"].startswith(f"{wanted['id']}-") and row["id"] in checkpoints
+    ]
+    size = {row["id"]: (row.get("parameters") or {}).get("total") or 0 for row in named}
+    named.sort(key=lambda row: (-size[row["id"]], row["id"]))
+    ranked = [(row, checkpoints[row["id"]]) for row in named]
+    return tuple(islice(_running(registry, ranked, request, cards), MOST_SMALLER))
+
+
+def _running(
+    registry: PublishedRegistry,
+    ranked: Iterable[tuple[Row, list[Row]]],
+    request: PlanRequest,
+    cards: Cards,
+) -> Iterator[PlanAlternative]:
+    """Of models with their checkpoints those that start on the cards, in order."""
     for row, variants in ranked:
         inputs = [registry.fit_input(one)[0] for one in variants]
         best = plan(inputs, cards.profile, cards.count, goal=request.goal, with_alternatives=False).chosen
         if best is not None and best.starts:
-            running.append(_alternative(row, request, best, cards))
-        if len(running) == MOST_OPEN_MODELS:
-            break
-    return tuple(running)
+            yield _alternative(row, request, best, cards)
 
 
-def _capable(registry: PublishedRegistry, wanted: Row) -> list[tuple[Row, list[Row]]]:
-    """Open models with checkpoints whose architecture could be known, best first."""
+def _checkpoints(registry: PublishedRegistry) -> dict[str, list[Row]]:
+    """Of each model the checkpoints whose architecture could be known."""
+    found: dict[str, list[Row]] = {}
+    for row in registry.table("variants.jsonl"):
+        if row.get("has_config") or row.get("weights_bytes") or row.get("parameters"):
+            found.setdefault(row["model"], []).append(row)
+    return found
+
+
+def _capable(
+    registry: PublishedRegistry, wanted: Row, *, less_of_the_lab: bool = False
+) -> list[tuple[Row, list[Row]]]:
+    """Open models with checkpoints whose architecture could be known, best first.
+
+    With `less_of_the_lab` only those of the same lab that lack something that `wanted` can.
+    """
     needed = {name for name in _CAPABILITIES if (wanted.get("capabilities") or {}).get(name)}
     modes = wanted.get("modalities") or {}
     inputs, outputs = set(modes.get("input", ())) - {"pdf"}, set(modes.get("output", ()))
     context = (wanted.get("limits") or {}).get("context") or 0
-    checkpoints: dict[str, list[Row]] = {}
-    for row in registry.table("variants.jsonl"):
-        if row.get("has_config") or row.get("weights_bytes"):
-            checkpoints.setdefault(row["model"], []).append(row)
+    checkpoints = _checkpoints(registry)
 
     def downloads(row: Row) -> int:
         return max((one.get("downloads") or 0 for one in checkpoints[row["id"]]), default=0)
@@ -88,13 +131,13 @@ def _capable(registry: PublishedRegistry, wanted: Row) -> list[tuple[Row, list[R
     def matches(row: Row) -> bool:
         able = {name for name, value in (row.get("capabilities") or {}).items() if value}
         modes = row.get("modalities") or {}
+        as_able = needed <= able and inputs <= set(modes.get("input", ()))
         return (
             row["id"] in checkpoints
             and row.get("open_weights") is True
             and row.get("status") != "deprecated"
-            and needed <= able
-            and inputs <= set(modes.get("input", ()))
             and outputs <= set(modes.get("output", ()))
+            and (row.get("lab") == wanted.get("lab") and not as_able if less_of_the_lab else as_able)
         )
 
     def order(row: Row) -> tuple[bool, int, str]:

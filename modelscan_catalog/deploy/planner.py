@@ -12,9 +12,10 @@ from modelscan_catalog.deploy.gpu import Detection, detect_gpus
 from modelscan_catalog.deploy.plan import DeploymentPlan, PlanAlternative, PlanRequest
 from modelscan_catalog.deploy.plan_cards import DETECTED, Cards, choose_cards
 from modelscan_catalog.deploy.plan_choice import Choice, checkpoints
-from modelscan_catalog.deploy.plan_routes import api_routes, open_alternatives
+from modelscan_catalog.deploy.plan_routes import api_routes, open_alternatives, smaller_models
 from modelscan_catalog.deploy.plan_written import alternative_of, overrides, refused, written
 from modelscan_catalog.errors import FitInputError, PublishError
+from modelscan_catalog.fit.candidates import Candidate
 from modelscan_catalog.fit.matrix_terms import FitVariant
 from modelscan_catalog.fit.plan import ServingPlan, plan
 from modelscan_catalog.fit.published import PublishedModel, PublishedRegistry
@@ -148,12 +149,16 @@ class _Planning:
             )
         found, cards = self._planned(left.choices, self.request, self.cards)
         if found.verdict != "fits":
-            found = _plan(left.choices, cards, self.request, siblings=self._siblings())
+            own = [one.variant for one in left.choices]
+            found = _plan(left.choices, cards, self.request, siblings=self._siblings() or own)
         chosen = found.chosen
         assert chosen is not None  # there was a choice
         choice = next(one for one in left.choices if one.variant.variant_id == chosen.variant.variant_id)
         instead = [] if chosen.starts else [*self._without_wishes(free)]
-        instead += [alternative_of(one, self.request) for one in found.alternatives]
+        if chosen.verdict != "unsupported" or not instead:
+            instead += [alternative_of(one, self.request) for one in found.alternatives]
+        if chosen.verdict == "does_not_fit":
+            instead += smaller_models(self.registry, self.model.row, self.request, cards)
         if found.verdict == "unknown" and not self.request.local_path:
             instead.append(_FROM_FILES)
         return written(
@@ -213,17 +218,41 @@ class _Planning:
         return most, cards
 
     def _without_wishes(self, free: ServingPlan | None) -> list[PlanAlternative]:
-        """The planner's own choice, where that starts and the request's wishes are what is in the way."""
+        """What starts without one of the request's wishes, or else without all of them."""
         if free is None or free.chosen is None or not free.chosen.starts:
             return []
+        wishes = self._wishes()
+        # A directory is where a local source lies: the two are one wish.
+        apart = [("source", "local_path") if name == "source" else (name,) for name in wishes]
+        apart = [names for names in apart if names != ("local_path",)]
+        if len(apart) > 1:
+            found = [one for names in apart if (one := self._without(names)) is not None]
+            if found:
+                return found
         best = free.chosen
-        asked = ", ".join(f"{name} {getattr(self.request, name)}" for name in self._wishes())
-        text = (
+        plain = self.request.model_copy(update={**dict.fromkeys(WISHES), "variant": best.variant.variant_id})
+        return [PlanAlternative(change="override", text=self._said(wishes, best), request=plain)]
+
+    def _without(self, names: Sequence[str]) -> PlanAlternative | None:
+        """The plan without these wishes, where it starts."""
+        asked = self.request.model_copy(update=dict.fromkeys(names))
+        try:
+            choices = checkpoints(self.model, asked).choices
+        except FitInputError:  # weights in a directory that are not what is left of the request
+            return None
+        best = _plan(choices, self.cards, asked).chosen if choices else None
+        if best is None or not best.starts:
+            return None
+        return PlanAlternative(change="override", text=self._said(names, best), request=asked)
+
+    def _said(self, names: Sequence[str], best: Candidate) -> str:
+        asked = ", ".join(
+            f"{name.replace('_', ' ')} {wish}" for name in names if (wish := getattr(self.request, name))
+        )
+        return (
             f"without {asked}: {best.variant.variant_id} with {best.engine}, TP {best.tp}, "
             f"{best.context or 0:,} tokens: {best.verdict}"
         )
-        plain = self.request.model_copy(update={**dict.fromkeys(WISHES), "variant": best.variant.variant_id})
-        return [PlanAlternative(change="override", text=text, request=plain)]
 
 
 def _plan(

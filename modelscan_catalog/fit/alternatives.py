@@ -61,7 +61,8 @@ def alternatives(
     steps: list[tuple[Change, str, list[Placement]]] = [("variant", name, [place])]
     if place.kv_cache_dtype == "auto":
         steps.append(("kv_cache_dtype", name, [replace(place, kv_cache_dtype="fp8")]))
-    shorter = [size for size in rules["contexts"] if size < asked]
+    declared = {variant.declared_context for variant in variants if variant.declared_context}
+    shorter = sorted((size for size in {*rules["contexts"], *declared} if size < asked), reverse=True)
     steps.append(("context", name, [replace(place, context=size) for size in shorter]))
     steps.append(("count", name, [replace(free, count=count) for count in more]))
     profiles = load_profiles()
