@@ -89,7 +89,7 @@ class Router:
         self.max_body_bytes = policy.max_body_bytes
         self._client_timeout_s = policy.client_timeout_s
         self.usage = UsageStore(
-            usage_path, lambda: report.changed_keys(self.state), lambda: report.changed_health(self.state)
+            usage_path, partial(report.changed_keys, self.state), partial(report.changed_health, self.state)
         )
         report.restore_keys(self.state, self.usage.stored_keys(), policy.key_degradation_s)
         report.restore_health(self.state, self.usage.stored_health(), policy.max_cooldown_s)
