@@ -169,6 +169,8 @@ def _check_value(table: EngineTable, flag: Flag, parameter: Parameter) -> Iterab
         return
     if table.engine == "vllm" and value == "None":
         return  # vLLM reads it as the absent value
+    if "$" in value:
+        return  # a variable: its value is not known here
     if kind is not None and not _fits(kind, value):
         yield "error", "wrong_value", f"{flag.name} takes {_KINDS[kind]}, got {value!r}"
     yield from _check_parser(table, flag, value)

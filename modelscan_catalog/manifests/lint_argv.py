@@ -8,6 +8,7 @@ from typing import Any
 from modelscan_catalog.manifests.engines import Engine, flag_name, launch_names, load_engine
 from modelscan_catalog.manifests.findings import Finding
 from modelscan_catalog.manifests.flags import check_flags
+from modelscan_catalog.manifests.lint_shell import SERVERS, engine_commands, script_of, starts_at
 
 _SECRET = re.compile(r".*(TOKEN|SECRET|PASSWORD|API_KEY)$")
 _RELEASE = re.compile(r"^v\d+\.\d+\.\d+$")
@@ -61,21 +62,18 @@ def _compose_words(written: Any) -> list[str]:
 
 
 def lint_command(text: Any, engine_version: str | None) -> list[Finding]:
-    """A shell line, with variables before the command or without."""
+    """Shell text: every engine that it starts; text that starts none is a bare list of flags."""
     try:
-        words = shlex.split(str(text))
+        commands = engine_commands(str(text))
+        words = shlex.split(str(text)) if not commands else []
     except ValueError as error:
         return [Finding("error", "schema", "command", f"not a shell command: {error}")]
     while words and "=" in words[0] and not words[0].startswith("-"):
         words.pop(0)
-    return lint_argv(words, "command", engine_version)
+    checked = commands or [words]
+    return [finding for one in checked for finding in lint_argv(one, "command", engine_version)]
 
 
-_SERVERS: dict[str, Engine] = {
-    "sglang.launch_server": "sglang",
-    "vllm.entrypoints.openai.api_server": "vllm",
-}
-"""Python modules that are an engine's server."""
 _MODEL_FLAGS = ("--model", "--model-path", "--model_path")
 
 
@@ -83,10 +81,16 @@ def engine_words(image: str, started_by: Sequence[str], arguments: Sequence[str]
     """The words of a container that runs an engine, as ``lint_argv`` reads them; None for any other.
 
     ``started_by`` replaces what the image starts by itself, which for vLLM's own image is ``vllm serve``.
+    What a shell is given to run is read; of several engines the first.
     """
     words = [*started_by, *arguments]
-    if words[:2] == ["vllm", "serve"] or any(word in _SERVERS for word in words):
-        return words
+    if (script := script_of(words)) is not None:
+        try:
+            return next(iter(engine_commands(script)), None)
+        except ValueError:
+            return None
+    if (begin := starts_at(words)) is not None:
+        return words[begin:]
     if not words or ("vllm" not in image and "sglang" not in image):
         return None
     if words[0].startswith("-"):
@@ -99,16 +103,16 @@ def lint_argv(words: Sequence[str], where: str, version: str | None) -> list[Fin
     """Checks ``vllm serve MODEL …``, ``python -m`` of a server module, or a bare flag list of vLLM."""
     rest = list(words)
     engine: Engine = "vllm"
-    module = next((word for word in rest if word in _SERVERS), None)
+    module = next((word for word in rest if word in SERVERS), None)
     if module is not None:
-        engine = _SERVERS[module]
+        engine = "sglang" if SERVERS[module] == "sglang" else "vllm"
         rest = rest[rest.index(module) + 1 :]
         if engine == "vllm" and rest and not rest[0].startswith("-"):
             rest = rest[1:]
         elif not any(word.split("=")[0] in _MODEL_FLAGS for word in rest):
             flag = flag_name("sglang", "model") if engine == "sglang" else "--model"
             return [Finding("error", "missing_value", where, f"no model is given: add {flag}")]
-    elif rest[:2] == ["vllm", "serve"]:
+    elif starts_at(rest[:2]) == 0:
         rest = rest[2:]
         if not rest or rest[0].startswith("-"):
             return [Finding("error", "missing_value", where, "no model is given after vllm serve")]

@@ -32,7 +32,9 @@ Document = Mapping[str, Any]
 def lint_inference_service(document: Document, engine_version: str | None) -> list[Finding]:
     """Names, storage, secrets, and the arguments that the runtime hands to its engine."""
     findings = _identity(document, "serving.kserve.io/v1beta1", "InferenceService", _LABEL)
-    model = document.get("spec", {}).get("predictor", {}).get("model")
+    predictor = document.get("spec", {}).get("predictor", {})
+    findings += _containers(predictor.get("containers") or (), "spec.predictor.containers", engine_version)
+    model = predictor.get("model")
     if model is None:
         return findings
     where = "spec.predictor.model"

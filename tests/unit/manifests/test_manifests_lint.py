@@ -208,6 +208,23 @@ def test_given_any_value_when_linted_as_any_kind_then_findings_come_and_no_excep
             {"image": "x/y", "command": "python -m vllm.entrypoints.openai.api_server --port=1"},
             ["missing_value"],
         ),
+        (
+            {
+                "image": "x/y",
+                "command": ["/bin/sh", "-ec", "A=1 exec /opt/bin/vllm serve a --swap-space=4 | tee x"],
+            },
+            ["removed_flag"],
+        ),
+        (
+            {
+                "image": "x/y",
+                "entrypoint": ["bash", "-lc"],
+                "command": ["cd /x && vllm serve a \\\n --task=y"],
+            },
+            ["removed_flag"],
+        ),
+        ({"image": "x/y", "command": ["sh", "-c", "vllm serve a --max-model-len=$${LEN} --dtype=$$D"]}, []),
+        ({"image": "vllm/vllm-openai:v0.33.0", "command": ["a", "--max-model-len=${LEN:-4096}"]}, []),
     ],
 )
 def test_given_a_container_when_linted_then_an_engine_is_known_by_what_starts_it(service, codes):

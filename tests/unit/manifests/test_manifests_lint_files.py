@@ -1,8 +1,10 @@
 """Files of any origin are linted by what they are, and never raise."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 from modelscan_catalog.manifests.lint_files import lint_files
 
@@ -46,12 +48,62 @@ def test_given_a_directory_when_linted_then_its_yaml_and_json_files_are(tmp_path
         ("!!python/object/apply:os.system [echo]", "malformed"),
         ("a: &a [1,1]\n" + "\n".join(f"k{i}: &k{i} [*{'a' if i == 0 else f'k{i - 1}'}, "
          f"*{'a' if i == 0 else f'k{i - 1}'}]" for i in range(40)) + "\nservices: {x: *k39}", "too_large"),
+        ("a: &a {b: *a}", "malformed"),
+        ("kind: InferenceService\nkind: Workspace\n", "repeated_key"),
     ],
 )  # fmt: skip
 def test_given_a_file_that_is_no_manifest_when_linted_then_it_is_a_finding(tmp_path, text, code):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     assert codes(path) == [(None, code)]
+
+
+def test_given_a_template_when_linted_then_it_is_to_be_rendered_first(tmp_path):
+    path = tmp_path / "chart.yaml"
+    path.write_text("kind: InferenceService\nspec:\n  {{- if .Values.gpu }}\n  a: 1\n  {{- end }}\n")
+    [found] = lint_files([path])
+    assert (found.finding.code, "render it first" in found.finding.message) == ("malformed", True)
+
+
+def test_given_json_with_a_key_twice_when_linted_then_it_is_named(tmp_path):
+    path = tmp_path / "model.json"
+    path.write_text('{"name": "a", "source": "huggingface", "name": "b"}')
+    [found] = lint_files([path])
+    assert (found.finding.code, "'name' is given twice" in found.finding.message) == ("repeated_key", True)
+
+
+def test_given_merged_anchors_when_linted_then_they_are_read_as_compose_reads_them(tmp_path):
+    path = tmp_path / "compose.yaml"
+    path.write_text(
+        "x-it: &it {image: 'vllm/vllm-openai:v0.33.0', command: [--model, a, --max-model-len=1]}\n"
+        "services:\n  a: *it\n  b: {<<: *it, command: [--model, a, --swap-space=4]}\n"
+    )
+    [found] = lint_files([path])
+    assert found.finding.where == "services.b.command[2]"
+
+
+def test_given_a_list_of_kubernetes_when_linted_then_its_items_are(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [yaml.safe_load(SERVICE)] * 2}))
+    assert [found.finding.where.partition(":")[0] for found in lint_files([path])] == [
+        "document 1",
+        "document 2",
+    ]
+
+
+def test_given_a_pipe_when_linted_then_no_more_is_read_of_it_than_of_a_file():
+    assert [found.finding.code for found in lint_files([Path("/dev/zero")])] == ["too_large"]
+
+
+def test_given_a_secret_in_a_shell_file_when_linted_then_its_line_is_named_and_a_reference_is_not(tmp_path):
+    script = tmp_path / "start.sh"
+    script.write_text(
+        'export HF_TOKEN=hf_abc\nAPI_KEY="${API_KEY:?set it}"\nHF_TOKEN=hf_abc vllm serve a/b\nexport X=1\n'
+    )
+    assert [(found.finding.code, found.finding.where) for found in lint_files([script])] == [
+        ("literal_secret", "line 1.HF_TOKEN"),
+        ("literal_secret", "line 3.HF_TOKEN"),
+    ]
 
 
 def test_given_a_missing_or_binary_file_when_linted_then_it_is_a_finding(tmp_path):
