@@ -20,6 +20,9 @@ from modelscan_catalog.state import events, jobs, open_state, schema_version
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 
+STALE = "serves the previous"
+"""How the state of a part begins that goes on with what it had, as the newest could not be taken."""
+
 
 def system_routes(context: ApiContext) -> APIRouter:
     """Health, version and counts, figures for Prometheus."""
@@ -36,9 +39,11 @@ def system_routes(context: ApiContext) -> APIRouter:
             "registry_as_of": now.index.data_as_of,
             "refused": served.last_refusal,
         }
-        if context.service is not None:
-            state["components"] = context.service.components()
-        status = "ok" if served.last_refusal is None else "stale"
+        components = context.service.components() if context.service is not None else {}
+        if components:
+            state["components"] = components
+        stale = served.last_refusal is not None or any(one.startswith(STALE) for one in components.values())
+        status = "stale" if stale else "ok"
         return envelope(context.told(request, {"status": status, **state}))
 
     @router.get("/system/info", response_model=Answer)

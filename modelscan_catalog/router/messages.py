@@ -69,6 +69,25 @@ def wants_thoughts(body: Mapping[str, Any]) -> bool:
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 
 
+def without_unsigned(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A Messages request without thoughts that another target told: its own vendor refuses unsigned ones."""
+
+    def kept(message: Any) -> Any:
+        content = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(content, list):
+            return message
+        own = [
+            block
+            for block in content
+            if not (
+                isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature")
+            )
+        ]
+        return {**message, "content": own}
+
+    return {**body, "messages": [kept(message) for message in body["messages"]]}
+
+
 def message_answer(completion: Mapping[str, Any], thoughts: bool = False) -> dict[str, Any]:
     """A chat completion as a Messages answer; ``thoughts`` as an unsigned block where the target told any."""
     [choice, *_] = completion["choices"]

@@ -13,10 +13,12 @@ from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.anthropic import UntranslatableError
 from modelscan_catalog.router.dialects import Dialect, Translation, target_path, translation
 from modelscan_catalog.router.keys import Key
+from modelscan_catalog.router.messages import without_unsigned
 from modelscan_catalog.router.stream_usage import asks_for_usage, with_usage
 from modelscan_catalog.router.table import Route
 
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+_UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _ESCAPED_LETTER = re.compile(rb"\\u00[46]")
 
 
@@ -77,6 +79,8 @@ def outgoing(call: Call, route: Route) -> Outgoing:
     path = target_path(call.dialect, route.provider.format, call.path)
     if between is None:
         content = call.content_for(route.target.model)
+        if call.dialect == "anthropic" and _UNSIGNED.search(content):
+            content = json.dumps({**without_unsigned(call.document), "model": route.target.model}).encode()
         if (
             call.document.get("stream") is True
             and call.dialect == "openai"

@@ -179,3 +179,23 @@ def test_given_the_router_when_the_sdk_lists_and_looks_up_models_then_they_are_i
         assert (await client.models.retrieve("lab/claude")).type == "model"
 
     asking(test)
+
+
+def test_given_thoughts_of_another_target_when_sent_on_to_claude_then_only_signed_ones_go_along():
+    async def test(client, upstream):
+        thoughts = [
+            {"type": "thinking", "thinking": "by another", "signature": ""},
+            {"type": "thinking", "thinking": "its own", "signature": "s1"},
+            {"type": "text", "text": "hm"},
+        ]
+        messages = [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": thoughts},
+            {"role": "user", "content": "b"},
+        ]
+        await client.messages.create(model="lab/claude", max_tokens=50, messages=messages)
+        sent = upstream.bodies[-1]
+        assert sent["messages"][1]["content"] == thoughts[1:]
+        assert (sent["messages"][2], sent["model"]) == (messages[2], "c")
+
+    asking(test)
