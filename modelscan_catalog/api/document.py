@@ -1,5 +1,6 @@
 """The OpenAPI document, in the version that the bundled Swagger UI draws, and the page over it."""
 
+import threading
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -9,18 +10,20 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 OPENAPI_VERSION = "3.0.3"
 """The newest that the bundled Swagger UI draws."""
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The document of all endpoints, made at the first call."""
-    if app.openapi_schema is None:
-        made = get_openapi(
-            title=app.title,
-            version=app.version,
-            openapi_version=OPENAPI_VERSION,
-            routes=app.routes,
-        )
-        app.openapi_schema = _older(made)
+    with _ONE_AT_A_TIME:  # requests of several threads ask for it; FastAPI fails where two make it at once
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                openapi_version=OPENAPI_VERSION,
+                routes=app.routes,
+            )
+            app.openapi_schema = _older(made)
     return app.openapi_schema
 
 

@@ -41,9 +41,14 @@ class Served:
         self._look_every_s = look_every_s
         self._lock = threading.Lock()
         self._looked = time.monotonic()
-        self.last_refusal: str | None = None
-        """Why the newest registry was not taken; None while the newest one serves."""
+        self._refused: ModelScanError | None = None
+        self._refused_stamp: tuple[int, int] | None = None
         self._now: Snapshot | None = self._load()
+
+    @property
+    def last_refusal(self) -> str | None:
+        """Why the newest registry was not taken; None while the newest one serves."""
+        return None if self._refused is None else str(self._refused)
 
     @property
     def now(self) -> Snapshot:
@@ -61,8 +66,11 @@ class Served:
         if time.monotonic() - self._looked > self._look_every_s and self._lock.acquire(blocking=False):
             try:
                 self._looked = time.monotonic()
-                if self._stamp() != self.now.stamp:
+                stamp = self._stamp()
+                if stamp != self.now.stamp:
                     self._take()
+                elif self._refused_stamp not in (None, stamp):
+                    self._refused = self._refused_stamp = None  # the one that serves is back in its place
             finally:
                 self._lock.release()
         return self.now
@@ -73,18 +81,18 @@ class Served:
         Raises ``PublishError`` or ``OverrideError`` saying why.
         """
         with self._lock:
-            try:
-                self._now, self.last_refusal = self._load(), None
-            except ModelScanError as error:
-                self.last_refusal = str(error)
-                raise
+            self._take()
+            if self._refused is not None:
+                raise self._refused
             return self.now
 
     def _take(self) -> None:
+        stamp = self._stamp()
         try:
-            self._now, self.last_refusal = self._load(), None
+            self._now = self._load()
+            self._refused = self._refused_stamp = None
         except ModelScanError as error:
-            self.last_refusal = str(error)
+            self._refused, self._refused_stamp = error, stamp
 
     def _stamp(self) -> tuple[int, int]:
         try:
@@ -96,6 +104,7 @@ class Served:
     def _load(self) -> Snapshot:
         stamp = self._stamp()
         registry = Registry(self.published, self._overlays)
+        registry.hold()
         faults = verify_published(self.published)
         if faults:
             raise PublishError(

@@ -120,11 +120,23 @@ class Registry:
 
     def resolve(self, query: str) -> Resolution:
         """The catalogue's model that any id means, and by which rule; raises as ``merge.resolve`` does."""
-        from modelscan_catalog.merge.resolve import read_index, resolve
+        from modelscan_catalog.merge.resolve import resolve
+
+        return resolve(self._crosswalk(), query)
+
+    def hold(self) -> None:
+        """Read all that lookups need now, so that no later answer mixes it with another publish."""
+        self.files.offers()
+        for name in ("models.jsonl", "variants.jsonl", "crosswalk.jsonl", "changes.jsonl", "plans.jsonl"):
+            self.files.rows(name)
+        self._crosswalk()
+
+    def _crosswalk(self) -> CrosswalkIndex:
+        from modelscan_catalog.merge.resolve import read_index
 
         if self._index is None:
             self._index = read_index(self.published)
-        return resolve(self._index, query)
+        return self._index
 
     def search(self, query: str, limit: int = 10) -> Sequence[Hit]:
         """Models that a person could mean by ``query``, best first."""
