@@ -16,16 +16,18 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from modelscan_catalog import __version__
 from modelscan_catalog.errors import StateError
+from modelscan_catalog.router.splits import SPLITS_FILE
 from modelscan_catalog.router.usage_schema import VERSION as USAGE_VERSION
 from modelscan_catalog.sdk.history import clients_dir, write_active
 from modelscan_catalog.service.parts import router_dir
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import open_state, write_audit
 from modelscan_catalog.state.database import migrations
+from modelscan_catalog.upgrade.records import upgrades
+from modelscan_catalog.upgrade.run import write_splits
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -165,16 +167,21 @@ def restore(settings: Settings, source: Path, *, apply: bool, config_file: Path 
                 moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
                 kept = settings.data_dir / "backups" / f"before-restore-{moment}.zip"
                 back_up(settings, kept, config_file)
+                with open_state(settings.state_file) as state:
+                    tried = {upgrade.route for upgrade in upgrades(state)}
                 with zipfile.ZipFile(source) as backup:
                     for change in wanted:
                         if change.what != "same":
                             _put(backup, change, scratch)
                 with open_state(settings.state_file) as state:
+                    # else what was tried since the backup would go on without anybody who decides about it
+                    write_splits(state, router_dir(settings) / SPLITS_FILE, tried)
                     write_active(state, clients_dir(settings))
                     write_audit(state, "command line", "restore", str(source), "done")
             return Restored(tuple(wanted), kept)
     except (OSError, sqlite3.Error, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise StateError(f"{source}: cannot be restored: {error}") from error
+        whole = f"; some of it may be: what was there is in {kept}" if kept is not None else ""
+        raise StateError(f"{source}: cannot be restored: {error}{whole}") from error
 
 
 def _change(settings: Settings, entry: Entry, config_file: Path | None) -> Change | None:
@@ -207,7 +214,11 @@ def _put(backup: zipfile.ZipFile, change: Change, scratch: Path) -> None:
 def _verified(source: Path, scratch: Path) -> tuple[Entry, ...]:
     """The entries of a backup, each read, compared with the manifest, and each database checked."""
     with zipfile.ZipFile(source) as backup:
-        manifest: dict[str, Any] = json.loads(backup.read(MANIFEST))
+        if MANIFEST not in backup.namelist():
+            raise StateError(f"{source}: no backup of modelscan: it has no {MANIFEST}")
+        manifest = json.loads(backup.read(MANIFEST))
+        if not isinstance(manifest, dict) or not {"format", "files"} <= manifest.keys():
+            raise StateError(f"{source}: no backup of modelscan: its {MANIFEST} is another document")
         if manifest["format"] > FORMAT:
             raise StateError(
                 f"{source}: written by a newer modelscan ({manifest['made_by']}); update modelscan"

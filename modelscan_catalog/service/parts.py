@@ -13,10 +13,12 @@ from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.lint import is_loopback
 from modelscan_catalog.router.overlays import overlay_files, read_overlaid
+from modelscan_catalog.router.splits import SPLITS_FILE
 from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.secret_refs import resolve_secret
 from modelscan_catalog.settings import Settings
-from modelscan_catalog.upgrade.local import local_upgrades
+from modelscan_catalog.state import open_state
+from modelscan_catalog.upgrade.run import write_splits
 
 LOGGER = logging.getLogger("modelscan.service")
 
@@ -118,6 +120,7 @@ def follow_upgrades(settings: Settings) -> None:
     What keeps it from that is logged; the router then serves as it did.
     """
     try:
-        local_upgrades(settings).reconcile()
+        with open_state(settings.state_file) as state:
+            write_splits(state, router_dir(settings) / SPLITS_FILE)
     except ModelScanError as error:
         LOGGER.warning("upgrades: the splits are not written: %s", error)

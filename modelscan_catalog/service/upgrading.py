@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 from modelscan_catalog.errors import ModelScanError
 from modelscan_catalog.settings import Settings
-from modelscan_catalog.upgrade.local import evaluate_when_due
+from modelscan_catalog.state import open_state
+from modelscan_catalog.upgrade.local import evaluate_when_due, is_automatic
 from modelscan_catalog.upgrade.scoring import score_what_is_missing
 
 LOGGER = logging.getLogger("modelscan.service")
@@ -22,6 +23,7 @@ class Upgrading:
         self._settings = settings
         self._router_key = router_key
         self._problem: str | None = None
+        self._stopped = False
         self.router_url: str | None = None
         """Where this service's own router is asked, with its ``/v1``; scores are not asked for without it."""
 
@@ -32,6 +34,8 @@ class Upgrading:
             return f"not decided: {self._problem}"
         if not self._settings.upgrade_interval_s:
             return "not decided here: upgrade_interval_s is 0"
+        if self._stopped:
+            return "not decided: stopped, POST /start goes on"
         return f"decided every {self._settings.upgrade_interval_s:g} s"
 
     @contextlib.asynccontextmanager
@@ -64,6 +68,8 @@ class Upgrading:
 
     def look(self) -> None:
         """Evaluate when it is time, then have missing scores asked for; raises ``ModelScanError``."""
+        with open_state(self._settings.state_file) as connection:
+            self._stopped = not is_automatic(connection)
         decided = evaluate_when_due(self._settings)
         for upgrade, decision in decided or ():
             if decision.action != "stay":

@@ -7,7 +7,7 @@ were never upgraded are not touched.
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -122,7 +122,7 @@ class Upgrades:
         return decided
 
     def reconcile(self) -> dict[str, Split]:
-        """Write the splits that the state asks for; for the start of a service. Idempotent."""
+        """Write the splits that the state asks for. Idempotent."""
         with open_state(self.state) as connection:
             return self._write_splits(connection)
 
@@ -193,22 +193,32 @@ class Upgrades:
         )
 
     def _write_splits(self, connection: sqlite3.Connection) -> dict[str, Split]:
-        """Read and write under one lock: of two processes, the later one writes what is newer."""
-        with transaction(connection):
-            known = upgrades(connection)
-            splits = current_splits(known)
-            changes = {upgrade.route: splits.get(upgrade.route) for upgrade in known}
-            if not changes:
-                return splits
-            try:
-                read_splits(self.splits_file)
-            except SettingsError as error:
-                aside = self.splits_file.with_name(f"{self.splits_file.name}.damaged")
-                LOGGER.warning("%s; it is kept as %s and written anew", error, aside.name)
-                with suppress(OSError):  # what cannot be moved cannot be written either, which is told below
-                    self.splits_file.replace(aside)
-            set_splits(self.splits_file, changes)
-        return splits
+        return write_splits(connection, self.splits_file)
+
+
+def write_splits(
+    connection: sqlite3.Connection, splits_file: Path, forgotten: Collection[str] = ()
+) -> dict[str, Split]:
+    """Bring ``splits_file`` to what the state asks for.
+
+    ``forgotten`` are routes that an earlier state had tried something on, which this one may not know. Reads
+    and writes under one lock: of two processes, the later one writes what is newer.
+    """
+    with transaction(connection):
+        known = upgrades(connection)
+        splits = current_splits(known)
+        routes = {*forgotten, *(upgrade.route for upgrade in known)}
+        if not routes:
+            return splits
+        try:
+            read_splits(splits_file)
+        except SettingsError as error:
+            aside = splits_file.with_name(f"{splits_file.name}.damaged")
+            LOGGER.warning("%s; it is kept as %s and written anew", error, aside.name)
+            with suppress(OSError):  # what cannot be moved cannot be written either, which is told below
+                splits_file.replace(aside)
+        set_splits(splits_file, {route: splits.get(route) for route in sorted(routes)})
+    return splits
 
 
 def current_splits(known: list[Upgrade]) -> dict[str, Split]:

@@ -5,18 +5,22 @@ import json
 import sqlite3
 import zipfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from modelscan_catalog.cli.main import cli
 from modelscan_catalog.errors import StateError
+from modelscan_catalog.router.splits import read_splits, set_splits, split_of
 from modelscan_catalog.router.usage import Record, UsageStore
 from modelscan_catalog.sdk.history import record_version, write_active
 from modelscan_catalog.sdk.render import GeneratedClient
 from modelscan_catalog.service.backup import back_up, restore
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import audit_rows, open_state, write_audit
+from modelscan_catalog.upgrade.records import create_upgrade
+from modelscan_catalog.upgrade.run import write_splits
 
 CALL = Record("m", "p/m", "", "simple", "", "ok", 0.1, 0.2, 1, 0, 1, 0.0)
 
@@ -126,6 +130,39 @@ def test_whoever_has_the_state_open_sees_what_was_restored(tmp_path: Path) -> No
         write_audit(state, "me", "second", "thing", "done")
         restore(settings, tmp_path / "b.zip", apply=True)
         assert [row.action for row in audit_rows(state)] == ["restore", "first"]
+
+
+def test_what_was_tried_since_the_backup_is_no_longer_split_after_a_restore(tmp_path: Path) -> None:
+    settings = machine(tmp_path)
+    splits_file = tmp_path / "data" / "router" / "splits.json"
+    by_hand = split_of(canary=("lab/d", 0.5))
+    set_splits(splits_file, {"lab/c": by_hand})
+    back_up(settings, tmp_path / "backup.zip")
+    splits_file.unlink()
+    with open_state(settings.state_file) as state:
+        create_upgrade(state, "lab/a", "lab/a", "lab/b", datetime.now(UTC))
+        state.execute("UPDATE upgrades SET phase = 'canary', share = 0.1")
+        write_splits(state, splits_file)
+    assert set(read_splits(splits_file)) == {"lab/a"}
+    set_splits(splits_file, {"lab/c": by_hand})
+    back_up(settings, tmp_path / "later.zip")
+
+    restore(settings, tmp_path / "backup.zip", apply=True)
+    assert read_splits(splits_file) == {"lab/c": by_hand}
+    restore(settings, tmp_path / "later.zip", apply=True)
+    assert set(read_splits(splits_file)) == {"lab/a", "lab/c"}
+
+
+@pytest.mark.parametrize("manifest", [None, "[]", '{"format": 1}', '{"files": []}'])
+def test_a_zip_that_is_no_backup_is_said_to_be_none(tmp_path: Path, manifest: str | None) -> None:
+    settings = machine(tmp_path)
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        other.writestr("a", "b")
+        if manifest is not None:
+            other.writestr("manifest.json", manifest)
+    with pytest.raises(StateError, match=r"other\.zip: no backup of modelscan"):
+        restore(settings, tmp_path / "other.zip", apply=True)
+    assert not (tmp_path / "data" / "backups").exists()
 
 
 def test_a_damaged_state_is_put_aside_by_the_restore(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_two_services_on_one_state_decide_once_and_go_on_when_told_over_http(
             await _until(lambda: _decided(settings) > begun + 1)
             async with other.post("/stop", json={}) as answer:
                 assert (await answer.json())["data"]["automatic"] is False
+            await _until(lambda: "stopped" in service.components()["upgrades"])
             async with other.get("/upgrades") as answer:
                 assert (await answer.json())["evaluated_at"] is not None
 
