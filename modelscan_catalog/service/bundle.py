@@ -7,20 +7,32 @@ import re
 import sqlite3
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from modelscan_catalog import __version__
-from modelscan_catalog.errors import ModelScanError, StateError
+from modelscan_catalog.errors import ModelScanError, SettingsError, StateError
+from modelscan_catalog.secret_refs import resolve_secret
 from modelscan_catalog.service.parts import router_dir
 from modelscan_catalog.settings import Settings, load_tolerant
 from modelscan_catalog.state import events, jobs, open_state, schema_version
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_IN_QUERY = re.compile(
+    r"(?i)([?&][a-z0-9_.-]*(?:token|key|secret|password|sig|signature|credential|auth)[a-z0-9_.-]*=)[^&\s\"'<>\\\\]+"
+)
+_IN_HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
+_KEY_SHAPES = re.compile(
+    r"\b(?:sk|pk|rk|hf|gh[pousr]|github_pat|glpat|xox[abeprs]|gsk|nvapi|ms|r8|AKIA|AIza)[-_]?[A-Za-z0-9_-]{16,}\b"
+    r"|(?<=hooks\.slack\.com/)[^\s\"'<>]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
+)
+"""Keys of well-known providers and forges, addresses of webhooks, signed tokens (JWT)."""
 _SECRET_WORDS = ("token", "key", "secret", "password", "credential", "webhook")
 _OWN_NAMES = ("MODELSCAN_", "HF_", "HUGGINGFACE_", "MODELSCOPE_", "CATALOG_", "WEIGHTS_", "DATASTORE_")
+_REFERENCE = re.compile(r'"((?:env|file):[^"\\]+)"')
 _SHORTEST_SECRET = 6
 """Shorter values would be found in the middle of words."""
 
@@ -37,12 +49,14 @@ def write_bundle(
         "registry.json": _index(registry),
         "state.json": _state(config),
     }
+    references = set(_REFERENCE.findall(json.dumps(documents["settings.json"], default=str)))
     beside = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as bundle:
             for name, document in documents.items():
-                bundle.writestr(name, masked(json.dumps(document, indent=1, sort_keys=True, default=str)))
+                text = json.dumps(document, indent=1, sort_keys=True, default=str)
+                bundle.writestr(name, masked(text, references))
         beside.replace(target)
     except OSError as error:
         beside.unlink(missing_ok=True)
@@ -50,12 +64,23 @@ def write_bundle(
     return sorted(documents)
 
 
-def masked(text: str) -> str:
-    """``text`` without credentials in addresses, and without the values of variables that may be secrets."""
-    for name, value in sorted(os.environ.items(), key=lambda pair: -len(pair[1])):
-        if len(value) >= _SHORTEST_SECRET and _may_be_secret(name):
-            text = text.replace(json.dumps(value)[1:-1], f"(the value of {name})")
-    return _CREDENTIALS.sub("(credentials)@", text)
+def masked(text: str, references: Iterable[str] = ()) -> str:
+    """``text`` without what may be a secret.
+
+    That is: credentials in addresses, also in their queries and of webhooks; tokens in headers; texts in the
+    shape of known keys; the values of variables that may be secrets, and of ``references``.
+    """
+    known = {value: f"(the value of {name})" for name, value in os.environ.items() if _may_be_secret(name)}
+    for reference in references:
+        with suppress(SettingsError):
+            known.setdefault(resolve_secret(reference), f"(the value of {reference})")
+    for value, instead in sorted(known.items(), key=lambda pair: -len(pair[0])):
+        if len(value) >= _SHORTEST_SECRET:
+            text = text.replace(json.dumps(value)[1:-1], instead)
+    text = _CREDENTIALS.sub("(credentials)@", text)
+    text = _IN_QUERY.sub(r"\1(secret)", text)
+    text = _IN_HEADER.sub(r"\1 (secret)", text)
+    return _KEY_SHAPES.sub("(a key)", text)
 
 
 def _may_be_secret(name: str) -> bool:

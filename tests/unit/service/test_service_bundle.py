@@ -19,6 +19,12 @@ SECRETS = {
     "ACME_API_KEY": "sk-acme-secret-3",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/secret-4",
 }
+TOLD = (
+    "refused with sk-acme-secret-3 and secret-7-of-a-file; "
+    "GET https://hub.example/a?x=1&access_token=secret-8 said 401; Authorization: Bearer secret-9.value; hf_abcdefghijklmnopsecret-10; "
+    "https://hooks.slack.com/services/T1/B2/secret-11; eyJhbGciOi.eyJzdWIiOi.secret-12"
+)
+"""What an error may repeat of a request; the last ones are known by their shape alone."""
 
 
 @pytest.fixture
@@ -30,9 +36,10 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     monkeypatch.setenv("MODELSCAN_MODELS_DEV_URL", "https://user:secret-5@mirror.example")
     with open_state(tmp_path / "data" / "state" / "modelscan.db") as state:
         job = create_job(state, "weights.install", "Qwen/Qwen3-8B", {"token": "secret-6"})
-        end_job(state, job.id, "failed", error="refused with sk-acme-secret-3")
+        end_job(state, job.id, "failed", error=TOLD)
     config = tmp_path / "config.yaml"
-    config.write_text("prot: 1\n")
+    (tmp_path / "key").write_text("secret-7-of-a-file\n")
+    config.write_text(f"prot: 1\ngpustack_key: file:{tmp_path / 'key'}\n")
     command = ["doctor", "--registry", str(tmp_path / "published"), "--config", str(config)]
     done = CliRunner().invoke(cli, [*command, "--bundle", str(tmp_path / "b.zip")])
     assert (tmp_path / "b.zip").exists(), done.output
@@ -52,10 +59,11 @@ def test_it_tells_versions_settings_registry_and_jobs(bundle: dict[str, bytes]) 
 
 def test_no_secret_is_in_it(bundle: dict[str, bytes]) -> None:
     everything = b"".join(bundle.values()).decode()
-    for number in range(1, 7):
+    for number in range(1, 13):
         assert f"secret-{number}" not in everything
     assert "(the value of ACME_API_KEY)" in everything
     assert "https://(credentials)@mirror.example" in everything
+    assert "x=1&access_token=(secret) said 401" in everything, "the rest of an address helps"
 
 
 def test_short_values_are_not_replaced_in_the_middle_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
