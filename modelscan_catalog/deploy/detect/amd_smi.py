@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modelscan_catalog.deploy.detect.mapping import is_unified_gfx, observed
+from modelscan_catalog.deploy.detect.mapping import SMALLEST_GIB, is_unified_gfx, observed
 from modelscan_catalog.deploy.detect.tool import (
     Outcome,
     ToolOutputError,
@@ -38,16 +38,20 @@ def parse(
     Raises `ToolOutputError` for text of another shape.
     """
     free = {row.get("gpu"): _gib(_inside(row, "mem_usage", "free_vram")) for row in _rows(usage)}
-    return tuple(_gpu(row, free.get(row["gpu"]), system_gib) for row in _rows(static))
+    found = (_gpu(row, free.get(row["gpu"]), system_gib) for row in _rows(static))
+    return tuple(gpu for gpu in found if gpu is not None)
 
 
 def _gpu(
     row: Mapping[str, Any], free: float | None, system_gib: tuple[float | None, float | None]
-) -> DetectedGpu:
+) -> DetectedGpu | None:
+    """The card; none for the display controller of a processor, which has some megabytes."""
     gfx = str(_inside(row, "asic", "target_graphics_version") or "").lower()
     gfx = gfx.partition(":")[0] if gfx.startswith("gfx") else ""
     unified = is_unified_gfx(gfx)
     total = _gib(_inside(row, "vram", "size"))
+    if total is not None and total < SMALLEST_GIB and not unified:
+        return None
     device = str(_inside(row, "asic", "device_id") or "").removeprefix("0x")
     known = system_gib if unified else (total, free)
     return observed(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from modelscan_catalog.deploy.detect.mapping import is_unified_gfx, observed
+from modelscan_catalog.deploy.detect.mapping import SMALLEST_GIB, is_unified_gfx, observed
 from modelscan_catalog.deploy.detect.tool import (
     Outcome,
     ToolOutputError,
@@ -56,7 +56,7 @@ def parse(text: str, system_gib: tuple[float | None, float | None] = (None, None
         if not isinstance(card, dict):
             raise ToolOutputError(f"card{number} is no JSON object")
         gpus.append(_gpu(number, _fields(card), driver, system_gib))
-    return tuple(gpus)
+    return tuple(gpu for gpu in gpus if gpu is not None)
 
 
 def _gpu(
@@ -64,10 +64,13 @@ def _gpu(
     card: Mapping[str, str],
     driver: str | None,
     system_gib: tuple[float | None, float | None],
-) -> DetectedGpu:
+) -> DetectedGpu | None:
+    """The card; none for the display controller of a processor, which has some megabytes."""
     total, used = _gib(card.get("vram total memory (b)")), _gib(card.get("vram total used memory (b)"))
     gfx = card.get("gfx version", "").lower()
     unified = is_unified_gfx(gfx)
+    if total is not None and total < SMALLEST_GIB and not unified:
+        return None
     free = max(total - used, 0.0) if total is not None and used is not None else None
     model = card.get("card model", "").removeprefix("0x")
     known = system_gib if unified else (total, free)

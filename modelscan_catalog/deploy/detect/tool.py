@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from modelscan_catalog.deploy.gpu import DetectedGpu
 TIMEOUT_S = 10.0
 """nvidia-smi takes seconds on a machine of eight cards without persistence mode; more is a hang."""
 MOST_OUTPUT_BYTES = 4 << 20
-_DOCUMENT = re.compile(r"^\s*[\[{]", re.MULTILINE)
+_DOCUMENT = re.compile(r"^[ \t]*(?=[\[{])", re.MULTILINE)
+_MOST_BEGINNINGS = 20
+"""Lines that may begin the document; `[WARN]` begins none."""
 _GIB_PER_KIB = 1 / (1 << 20)
 
 
@@ -121,14 +124,15 @@ def parsed(name: str, parse: Callable[[], tuple[DetectedGpu, ...]]) -> Outcome:
 
 def json_of(text: str) -> Any:
     """The JSON document of a tool's output, which warnings may precede; raises `ToolOutputError`."""
-    start = _DOCUMENT.search(text)
-    if start is None:
-        raise ToolOutputError("it is no JSON")
-    try:
-        document, _ = json.JSONDecoder().raw_decode(text, start.start())
-    except (ValueError, RecursionError) as error:
-        raise ToolOutputError(f"it is no JSON: {str(error)[:80]}") from error
-    return document
+    problem = "it is no JSON"
+    for start in islice(_DOCUMENT.finditer(text), _MOST_BEGINNINGS):
+        try:
+            document, _ = json.JSONDecoder().raw_decode(text, start.end())
+        except (ValueError, RecursionError) as error:
+            problem = f"it is no JSON: {str(error)[:80]}"
+        else:
+            return document
+    raise ToolOutputError(problem)
 
 
 def system_memory_gib(meminfo: Path = Path("/proc/meminfo")) -> tuple[float | None, float | None]:

@@ -171,6 +171,39 @@ def test_rocm_smi_may_warn_before_its_document() -> None:
     assert len(rocm_smi.parse("WARNING: AMD GPU device(s) is/are in a low-power state.\n" + ROCM)) == 2
 
 
+@pytest.mark.parametrize(
+    "before", ["WARNING: AMD GPU device(s) is/are in a low-power state.\n\n", "[WARN] old\n"]
+)
+def test_a_blank_line_or_a_bracketed_warning_before_the_document_is_passed_over(before: str) -> None:
+    card = {
+        "Card Series": "Radeon RX 7900 XT",
+        "VRAM Total Memory (B)": "21458059264",
+        "GFX Version": "gfx1100",
+    }
+    (gpu,) = rocm_smi.parse(before + json.dumps({"card0": card}))
+    assert gpu.profile == "rx-7900-xt"
+
+
+def test_the_display_controller_of_a_processor_is_no_card() -> None:
+    serving = {"Card Series": "Navi 21", "VRAM Total Memory (B)": "17163091968", "GFX Version": "gfx1030"}
+    console = {"Card Series": "Raphael", "VRAM Total Memory (B)": "67108864", "GFX Version": "gfx1036"}
+    assert [gpu.index for gpu in rocm_smi.parse(json.dumps({"card0": console, "card1": serving}))] == ["1"]
+    rows = [{"gpu": 0, "asic": {"market_name": "Raphael"}, "vram": {"size": {"value": 64, "unit": "MB"}}}]
+    assert amd_smi.parse(json.dumps(rows)) == ()
+
+
+def test_both_chips_of_a_card_without_hbm_have_their_own_memory() -> None:
+    table = (
+        "| npu-smi 25.2.0                                   Version: 25.2.0      |\n"
+        "| NPU     Name     | Health          | Power(W)     Hugepages-Usage(page) |\n"
+        "| 2       310P3    | OK              | NA           45      0     / 0     |\n"
+        "| 0       0        | 0000:01:00.0    | 0            1529 / 44280          |\n"
+        "| 2       310P3    | OK              | NA           43      0     / 0     |\n"
+        "| 1       1        | 0000:01:00.0    | 0            1412 / 43693          |\n"
+    )
+    assert [round(gpu.total_gib or 0, 1) for gpu in npu_smi.parse(table)] == [43.2, 42.7]
+
+
 def test_amd_smi_tells_free_memory_and_knows_unified_memory_by_the_chip() -> None:
     first, second = amd_smi.parse(AMD_STATIC, AMD_USAGE, (125.1, 100.0))
     assert (first.profile, first.unified) == ("mi300x", False)
