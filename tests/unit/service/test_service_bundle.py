@@ -21,7 +21,8 @@ SECRETS = {
 }
 TOLD = (
     "refused with sk-acme-secret-3 and secret-7-of-a-file; "
-    "GET https://hub.example/a?x=1&access_token=secret-8 said 401; Authorization: Bearer secret-9.value; hf_abcdefghijklmnopsecret-10; "
+    "GET https://hub.example/a?x=1&access_token=secret-8 said 401; "
+    "Authorization: Bearer secret-9.value; hf_abcdefghijklmnopsecret-10; "
     "https://hooks.slack.com/services/T1/B2/secret-11; eyJhbGciOi.eyJzdWIiOi.secret-12"
 )
 """What an error may repeat of a request; the last ones are known by their shape alone."""
