@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router import decide, report
@@ -173,7 +174,7 @@ class Router:
             raise
         except Exception:
             LOGGER.exception("request failed: %s %s", request.method, request.path)
-            response = RouterError(500, "internal_error", "the router failed; its log has more").response()
+            response = _failed().response("anthropic" if path == "/v1/messages" else "openai")
         finally:
             self.in_flight -= 1
         answered = (path if path in self.paths else "other", response.status)
@@ -217,6 +218,10 @@ class Router:
         content, document = await self.document(request)
         if not isinstance(document.get("input"), str | list):
             raise RouterError(400, "invalid_request", "input must be a string or a list")
+        if str(document.get("model")).partition(":")[0] == decide.AUTO:
+            raise RouterError(
+                400, "invalid_request", "auto chooses models that chat: name an embedding model"
+            )
         return await self._forward(request, "/embeddings", content, document)
 
     async def _forward(
@@ -292,6 +297,9 @@ class Router:
             except TimeoutError:
                 message = f"the request did not arrive within {self._client_timeout_s:g} s"
                 raise RouterError(408, "request_timeout", message) from None
+            except RequestPayloadError as error:
+                message = "the body cannot be read: it breaks off, or is not encoded as its headers say"
+                raise RouterError(400, "invalid_body", message) from error
         try:
             document = self._decoder.decode(content.decode())
         except (ValueError, RecursionError) as error:
@@ -348,6 +356,10 @@ class Router:
         ).response()
         response.force_close()
         return response
+
+
+def _failed() -> RouterError:
+    return RouterError(500, "internal_error", "the router failed; its log has more", "server_error")
 
 
 def _arm(call: Call, route: Route) -> str:

@@ -326,3 +326,14 @@ def test_given_probes_when_a_local_engine_dies_and_returns_then_it_is_passed_ove
             assert all(b"Authorization" not in head for head in up.heads)
 
     run(asking())
+
+
+def test_given_auto_when_texts_are_to_be_embedded_then_it_is_refused_as_no_model_that_chats_does_that():
+    async def asking():
+        async with routed(answering()) as (session, _, (upstream,)):
+            body = {"model": "auto", "input": "x"}
+            status, document = await chat(session, body, path="/v1/embeddings")
+            assert (status, document["error"]["code"]) == (400, "invalid_request")
+            assert upstream.bodies == []
+
+    run(asking())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import resource
 
@@ -259,6 +260,24 @@ def test_given_a_body_that_drips_when_its_time_is_up_then_408_answers():
             assert b"408" in await asyncio.wait_for(reader.readline(), 3)
             writer.close()
             assert up.bodies == []
+
+    run(asking())
+
+
+def test_given_a_compressed_body_when_sent_then_it_is_read_bounded_or_refused_as_the_clients_fault():
+    async def asking():
+        async with routed(answering()) as (session, router, _):
+            packed = gzip.compress(json.dumps(CHAT).encode())
+            bomb = gzip.compress(b" " * (2 * router.max_body_bytes) + json.dumps(CHAT).encode())
+            for body, told in (
+                (packed, (200, None)),
+                (b"xx", (400, "invalid_body")),
+                (bomb, (413, "request_too_large")),
+            ):
+                headers = {"Content-Encoding": "gzip"}
+                async with session.post("/v1/chat/completions", data=body, headers=headers) as answer:
+                    document = await answer.json()
+                    assert (answer.status, document.get("error", {}).get("code")) == told
 
     run(asking())
 
