@@ -1,7 +1,8 @@
 """The images, built and started by a real container engine: read-only, without rights, as nobody.
 
 Needs Docker (DOCKER_HOST names another engine than the usual) and a Debian 12 as BASE_IMAGE
-(debian:bookworm-slim); IMAGES_BUILT=1 takes the images that are there. ``make test-image`` starts it.
+(debian:bookworm-slim). ``make test-image`` starts it: with DEPLOY_IMAGES=build, which takes minutes; built
+takes the images that are there.
 """
 
 import json
@@ -52,14 +53,17 @@ def docker(*words: str, timeout: float = 120, check: bool = True) -> str:
     return (done.stdout + done.stderr).strip()
 
 
-def no_engine() -> bool:
-    return shutil.which("docker") is None or "Server Version" not in docker("info", check=False)
+def obstacle() -> str:
+    """Why nothing can be tried here; empty where it can."""
+    if os.environ.get("DEPLOY_IMAGES") not in ("build", "built"):
+        return "IMAGES NOT TRIED: run make test-image"
+    if shutil.which("docker") is None or "Server Version" not in docker("info", check=False):
+        return "NO CONTAINER ENGINE: docker info fails"
+    return ""
 
 
-pytestmark = [
-    pytest.mark.shared,
-    pytest.mark.skipif(no_engine(), reason="NO CONTAINER ENGINE: docker info fails"),
-]
+NOT_HERE = obstacle()
+pytestmark = [pytest.mark.shared, pytest.mark.skipif(bool(NOT_HERE), reason=NOT_HERE)]
 
 
 @pytest.fixture(scope="module", params=IMAGES)
@@ -69,7 +73,7 @@ def image(request: pytest.FixtureRequest) -> str:
 
 def built(target: str) -> str:
     name = f"{IMAGES[target]}:{__version__}"
-    if os.environ.get("IMAGES_BUILT") != "1":
+    if os.environ["DEPLOY_IMAGES"] == "build":
         base = os.environ.get("BASE_IMAGE", "debian:bookworm-slim")
         words = (
             "--file",

@@ -78,6 +78,7 @@ def test_the_lists_of_packages_are_what_the_images_need() -> None:
 def test_an_image_that_serves_has_nothing_of_the_pipeline_and_the_router_next_to_nothing() -> None:
     assert not listed("router", "serve") & {"dagster", "dagster-webserver", "matplotlib", "pandas"}
     assert not listed("router") & {"duckdb", "pyarrow", "numpy", "fastapi", "kubernetes"}
+    assert f" {len(listed('router'))} packages" in (REPOSITORY_ROOT / "docs" / "containers.md").read_text()
     assert {"duckdb", "pyarrow", "numpy", "fastapi", "kubernetes"} <= listed("serve")
     assert {"dagster", "dagster-webserver", "matplotlib", "pandas"} <= listed("dagster")
 
