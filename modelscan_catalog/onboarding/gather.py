@@ -10,7 +10,7 @@ from typing import Any
 
 from modelscan_catalog.errors import FetchError, ModelScanError, RecordError
 from modelscan_catalog.onboarding.context import Context
-from modelscan_catalog.onboarding.inference import SourceText
+from modelscan_catalog.onboarding.quoted import SourceText
 from modelscan_catalog.onboarding.records import Gathered
 from modelscan_catalog.onboarding.texts import read_bytes, source_text
 from modelscan_catalog.records import Record, SourceName

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
-from modelscan_catalog.onboarding.inference import SourceText
 from modelscan_catalog.onboarding.probe import Probe
+from modelscan_catalog.onboarding.quoted import SourceText
 from modelscan_catalog.records import Record
 from modelscan_catalog.sdk.interface import Evidence, ProviderInterface
 from modelscan_catalog.sources.staged import ModelsDevOffer, ModelsDevProvider
@@ -63,6 +63,7 @@ class Synthesised(Record):
     interface: ProviderInterface
     open: tuple[str, ...]
     texts: tuple[SourceText, ...] = ()
+    problems: tuple[str, ...] = Field(default=(), description="readers of other packages that failed")
     domains: tuple[str, ...] = ()
 
 

@@ -13,6 +13,7 @@ from modelscan_catalog.onboarding.combine import NEEDED
 from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.inference import Try
 from modelscan_catalog.onboarding.logs import cached_payload, keep_payload, latest_payload, log_try
+from modelscan_catalog.onboarding.plugins import plugin_names
 from modelscan_catalog.onboarding.providers import is_usable, put_provider
 from modelscan_catalog.onboarding.records import (
     GATHER,
@@ -239,13 +240,13 @@ def _input_sha256(context: Context, step: StepName, inputs: Mapping[StepName, Re
         tables = interface_tables(context.settings.registry_dir)
         given = [_given(context.openapi), _given(context.docs)]
         parts |= {"tables": tables.model_dump(mode="json"), "given": given}
+        parts |= {"plugins": plugin_names(), "live": context.live}
     if step == "validate":
         confirmed = confirmations(context.confirmations_dir).get(context.provider)
         asked = [model.model_dump(mode="json") for model in context.synthesis.models()]
         parts |= {
             "confirmation": confirmed.model_dump() if confirmed else None,
             "models": asked,
-            "live": context.live,
             "key": [context.key, context.key_host],
             "hosts": _hosts(context, inputs),
         }
@@ -296,7 +297,8 @@ def summary(result: Record) -> str:
             return f"{result.summary} ({result.origin})"
         case Synthesised():
             left = f"; open: {', '.join(result.open)}" if result.open else ""
-            return f"{result.interface.api_type or 'format unknown'} by rules{left}"
+            failed = "".join(f"; {problem}" for problem in result.problems)
+            return f"{result.interface.api_type or 'format unknown'} by rules{left}{failed}"
         case Validated():
             inferred = result.interface.inferred
             return f"passed; inferred: {', '.join(inferred)}" if inferred else "passed, nothing inferred"

@@ -16,6 +16,7 @@ from modelscan_catalog.onboarding.gather import (
 from modelscan_catalog.onboarding.hosts import own_domains
 from modelscan_catalog.onboarding.inference import Try, infer
 from modelscan_catalog.onboarding.openapi import interface_from_openapi
+from modelscan_catalog.onboarding.plugins import plugin_texts, synthesizers
 from modelscan_catalog.onboarding.probe import Probe, probe
 from modelscan_catalog.onboarding.providers import put_provider
 from modelscan_catalog.onboarding.records import (
@@ -121,12 +122,17 @@ def synthesise(context: Context, inputs: Inputs) -> Synthesised:
         body = read_bytes(context.docs, live=context.live, allow_loopback=context.allow_loopback)
         texts.insert(0, source_text(context.docs, body))
         vouched.append(context.docs)
+    problems: list[str] = []
+    if context.live and open_fields(interface):
+        found, problems = plugin_texts(context.provider, context.model)
+        texts += found
     provider = models_dev.provider
     known = [provider.doc, provider.api] if provider else []
     return Synthesised(
         interface=interface,
         open=open_fields(interface),
         texts=tuple(texts),
+        problems=tuple(problems),
         domains=tuple(sorted(own_domains([*known, *vouched]))),
     )
 
@@ -139,7 +145,14 @@ def validate(context: Context, inputs: Inputs) -> tuple[Validated, tuple[Try, ..
     """
     draft = _of(inputs, "synthesise", Synthesised)
     tables = interface_tables(context.settings.registry_dir)
-    inference = infer(draft.interface, draft.texts, frozenset(draft.domains), context.synthesis, tables)
+    inference = infer(
+        draft.interface,
+        draft.texts,
+        frozenset(draft.domains),
+        context.synthesis,
+        tables,
+        synthesizers(),
+    )
     interface = with_key_hosts(with_missing(inference.interface), context.allowed)
     wrong = [*interface.missing, *faults(interface)]
     if wrong:

@@ -8,7 +8,7 @@ import httpx
 
 from modelscan_catalog.errors import FetchError, SettingsError
 from modelscan_catalog.onboarding.hosts import NotPublicError, PublicTransport
-from modelscan_catalog.onboarding.inference import SourceText
+from modelscan_catalog.onboarding.quoted import SourceText
 
 _MOST_BYTES = 2_000_000
 _MOST_REDIRECTS = 3

@@ -13,7 +13,8 @@ from scripted_model import Answer, ScriptedModel
 
 from modelscan_catalog.onboarding.combine import open_fields, with_missing
 from modelscan_catalog.onboarding.hosts import belongs, own_domains, public_addresses
-from modelscan_catalog.onboarding.inference import Inference, SourceText, infer
+from modelscan_catalog.onboarding.inference import Inference, infer
+from modelscan_catalog.onboarding.quoted import SourceText
 from modelscan_catalog.onboarding.settings import SynthesisSettings
 from modelscan_catalog.onboarding.tables import interface_tables
 from modelscan_catalog.sdk.interface import ProviderInterface
