@@ -46,6 +46,8 @@ class _ModelBody(_Body):
     )
     target: str = Field(default="kserve", max_length=40, description="kserve, kserve-isvc, llmisvc or llm-d")
     storage: str = Field(default="", max_length=400, description="hf, modelscope or pvc://claim/path")
+    service_account: str = Field(default="", max_length=253, description="whose secrets fetch gated weights")
+    writable_root: bool = Field(default=False, description="no read-only root, for NVIDIA's CDI hook")
     force: bool = Field(default=False, description="in spite of checks, and of fields that others hold")
 
 
@@ -179,7 +181,15 @@ def _document(context: ApiContext, body: _ModelBody) -> tuple[DeploymentPlan, di
             f"target: {body.target} is no service of KServe; use one of {', '.join(_SERVICES)}", "target"
         )
     plan, manifest = planned_manifest(
-        snapshot, model, target, cards, body.storage, settings.active_namespace, context.state
+        snapshot,
+        model,
+        target,
+        cards,
+        body.storage,
+        settings.active_namespace,
+        context.state,
+        body.service_account,
+        body.writable_root,
     )
     document = named(manifest.documents[0], settings.active_service, settings.active_namespace)
     return plan, document, yaml_text(document)

@@ -46,10 +46,13 @@ def planned_manifest(
     storage: str = "",
     namespace: str = "ai",
     state: Path | None = None,
+    service_account: str = "",
+    writable_root: bool = False,
 ) -> tuple[DeploymentPlan, Manifest]:
     """``model`` planned on ``cards`` (``NAME:COUNT``) and written for ``target``.
 
-    ``storage`` is where its weights are taken from: ``hf``, ``modelscope``, ``pvc://claim/path``. Speeds that
+    ``storage`` is where its weights are taken from: ``hf``, ``modelscope``, ``pvc://claim/path``;
+    ``service_account`` and ``writable_root`` are as in ``EmitOptions``. Speeds that
     ``state`` holds of this machine's deployments stand before estimates. Raises
     ``ManifestError`` saying why it does not start there or cannot be written, ``UnknownIdError`` and
     ``FitInputError`` for a model, cards or a place that are none.
@@ -65,4 +68,10 @@ def planned_manifest(
     if storage and storage not in _HUBS:
         launch = in_place(launch, storage)
     known = checkpoint_of(snapshot.registry.published, plan.variant_id, plan.hub)
-    return plan, emit(launch, target, EmitOptions(namespace=namespace, checkpoint=known))
+    options = EmitOptions(
+        namespace=namespace,
+        checkpoint=known,
+        service_account=service_account or None,
+        writable_root=writable_root,
+    )
+    return plan, emit(launch, target, options)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from modelscan_catalog.errors import ManifestError, ManifestLintError
+from modelscan_catalog.fit.alternatives import MACHINE
 from modelscan_catalog.manifests.commands import launch_command
 from modelscan_catalog.manifests.compose import compose_document
 from modelscan_catalog.manifests.documents import text_of
@@ -49,6 +50,7 @@ def emit(plan: LaunchPlan, target: Target, options: EmitOptions | None = None) -
     faults = errors_of(findings)
     if faults:
         raise ManifestLintError(f"{plan.variant_id}: {file_name} fails its lint: {faults[0]}")
+    findings += _one_machine(plan, target)
     written = tuple(document for _, document in documents)
     return Manifest(documents[0][0], file_name, text_of(file_name, written), tuple(findings), written)
 
@@ -72,11 +74,24 @@ def lint_documents(documents: Documents, engine_version: str) -> list[Finding]:
     ]
 
 
+def _one_machine(plan: LaunchPlan, target: Target) -> list[Finding]:
+    """A warning where one machine is asked for more cards than machines are built with."""
+    if plan.gpu_count <= MACHINE or target in _SPREAD:
+        return []
+    message = (
+        f"asks one machine for {plan.gpu_count} cards, and few have more than {MACHINE}: GPUStack spreads an "
+        "engine over workers; elsewhere plan with fewer cards"
+    )
+    return [Finding("warning", "one_machine", "gpu", message)]
+
+
 def engine_of_target(target: Target) -> Engine | None:
     """The one engine that ``target`` can be planned with; None where the plan decides."""
     return _ONE_ENGINE.get(target)
 
 
+_SPREAD: tuple[Target, ...] = ("airgap", "gpustack", "gpustack-catalog")
+"""Targets that do not say which machine."""
 _ONE_ENGINE: dict[Target, Engine] = {
     "kserve-isvc": "vllm",
     "kserve-vllm": "vllm",

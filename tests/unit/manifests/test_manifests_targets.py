@@ -140,6 +140,18 @@ def test_given_a_storage_when_emitted_for_kserve_then_its_uri_names_it(target, p
     assert llm["spec"]["model"]["uri"] == uri
 
 
+def test_given_more_cards_than_machines_have_when_emitted_then_that_is_said_but_to_gpustack():
+    large = dataclasses.replace(PLAN, gpu_count=16, tensor_parallel=16)
+    for target in ("vllm", "compose", "kserve-vllm", "llm-d", "kaito"):
+        [warning] = emit(large, target).warnings
+        assert (warning.code, "asks one machine for 16 cards" in warning.message) == ("one_machine", True)
+    assert (
+        emit(large, "gpustack").warnings
+        == emit(dataclasses.replace(PLAN, gpu_count=8), "compose").warnings
+        == ()
+    )
+
+
 def test_given_a_claim_when_emitted_for_kaito_then_the_engine_reads_the_mounted_path():
     [workspace] = emit(ON_CLAIM, "kaito").documents
     pod = workspace["inference"]["template"]["spec"]
