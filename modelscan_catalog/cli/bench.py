@@ -93,7 +93,7 @@ def bench(name: str, as_json: bool, **asked: Any) -> None:
     if as_json:
         echo_json([dataclasses.asdict(row) for row in rows])
     else:
-        for line in _beside(known, found):
+        for line in (*_shorter(found), *_beside(known, found)):
             click.echo(line)
 
 
@@ -119,6 +119,15 @@ def _tell(one: "Figures") -> None:
 
 def _ms(spread: "Spread | None") -> str:
     return "-" if spread is None else f"{spread.p50 * 1000:,.1f} / {spread.p90 * 1000:,.1f}"
+
+
+def _shorter(found: "list[Figures]") -> list[str]:
+    """Where answers ended early: then the first token weighs more in the throughput than it was meant to."""
+    short = [one for one in found if one.output_tokens and one.output_tokens < one.load.output_tokens]
+    if not short:
+        return []
+    counts = ", ".join(f"{one.output_tokens} at load {one.load.concurrency}" for one in short)
+    return ["", f"answers ended before the {short[0].load.output_tokens} tokens asked for: {counts}"]
 
 
 def _beside(known: "Deployment", found: "list[Figures]") -> list[str]:

@@ -26,6 +26,8 @@ DEFAULT_LOADS = (1, 4, 16)
 MOST_LOAD = 512
 LEAST_REQUESTS = 3
 """Fewer answers say nothing."""
+LEAST_TOKENS = 8
+"""Fewer in an answer, and their distance is that of pieces on the way."""
 LUMP_S = 1e-4
 """Pieces that come closer than this came together."""
 LEAST_APART = 0.5
@@ -212,7 +214,7 @@ def figures(load: Load, seen: Sequence[_Seen], began: float, ended: float) -> Fi
     gaps = [
         (one.texts[-1] - one.texts[0]) / (one.output_tokens - 1)
         for one in good
-        if one.output_tokens and one.output_tokens > 1 and _streamed(one.texts)
+        if one.output_tokens and one.output_tokens >= LEAST_TOKENS and _streamed(one.texts)
     ]
     counted = [one for one in good if one.output_tokens]
     rates = _rates(counted, began, ended) if len(counted) >= LEAST_REQUESTS else []

@@ -95,7 +95,7 @@ def test_given_two_prompts_then_they_begin_differently_and_have_the_asked_length
 async def engine(
     *, refuses: frozenset[str] = frozenset(), status: int = 200
 ) -> AsyncIterator[tuple[str, list[Any]]]:
-    """An engine that streams three tokens; a body with a refused field is answered with 400."""
+    """An engine that streams eight tokens; a body with a refused field is answered with 400."""
     asked: list[Any] = []
 
     async def chat(http: web.Request) -> web.StreamResponse:
@@ -105,11 +105,11 @@ async def engine(
             return web.json_response({"error": {"message": "no"}}, status=400 if status == 200 else status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(http)
-        for text in ("a", "b", "c"):
+        for text in "abcdefgh":
             await asyncio.sleep(0.01)
             event = {"choices": [{"delta": {"content": text}}]}
             await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
-        usage = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
+        usage = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 8}}
         await response.write(b"data: " + json.dumps(usage).encode() + b"\n\ndata: [DONE]\n\n")
         return response
 
@@ -127,10 +127,18 @@ async def engine(
 def measured_of(**options: Any) -> tuple[Figures, list[Any]]:
     async def run() -> tuple[Figures, list[Any]]:
         async with engine(**options) as (url, asked):
-            load = Load(concurrency=2, seconds=0.5, prompt_tokens=7, output_tokens=3)
+            load = Load(concurrency=2, seconds=1.0, prompt_tokens=7, output_tokens=8)
             return await measure(Endpoint(url, "m", "secret"), load), asked
 
     return asyncio.run(run())
+
+
+def test_given_answers_of_two_tokens_then_the_first_is_timed_and_no_distance() -> None:
+    found = figures(
+        LOAD, [Seen(0.0, [0.1, 0.2], prompt_tokens=5, output_tokens=2) for _ in range(3)], 0.0, 1.0
+    )
+    assert found.ttft_s is not None
+    assert found.itl_s is None
 
 
 def test_given_an_engine_when_measured_then_its_own_pace_is_found() -> None:
@@ -141,10 +149,10 @@ def test_given_an_engine_when_measured_then_its_own_pace_is_found() -> None:
     assert 0.009 < found.itl_s.p50 < 0.1
     assert found.ttft_s is not None
     assert found.ttft_s.p10 > 0.009
-    assert (found.prompt_tokens, found.output_tokens) == (7, 3)
+    assert (found.prompt_tokens, found.output_tokens) == (7, 8)
     key, body = asked[0]
     assert key == "Bearer secret"
-    assert (body["max_tokens"], body["stream"], body["ignore_eos"]) == (3, True, True)
+    assert (body["max_tokens"], body["stream"], body["ignore_eos"]) == (8, True, True)
 
 
 def test_given_an_engine_that_refuses_ignore_eos_then_it_is_asked_without() -> None:
