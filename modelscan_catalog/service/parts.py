@@ -10,6 +10,7 @@ from pathlib import Path
 from modelscan_catalog.errors import ModelScanError, SettingsError
 from modelscan_catalog.router.added_keys import with_keys
 from modelscan_catalog.router.app import Router
+from modelscan_catalog.router.chains import read_chains, with_chains
 from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.lint import is_loopback
 from modelscan_catalog.router.overlays import overlay_files, read_overlaid
@@ -83,7 +84,10 @@ def make_router(settings: Settings, published: Path, tokens: Tokens) -> tuple[Ro
     folder = router_dir(settings)
 
     def load() -> RouterConfig:
-        return _with_keys(read_overlaid(config_path, folder), settings)
+        config = read_overlaid(config_path, folder)
+        if settings.router_chains is not None:
+            config = with_chains(config, read_chains(settings.router_chains), str(settings.router_chains))
+        return _with_keys(config, settings)
 
     return Router(load, tokens.client, folder / "usage.sqlite", tokens.admin, folder), None
 
@@ -100,7 +104,8 @@ def _with_keys(config: RouterConfig, settings: Settings) -> RouterConfig:
 
 def watched_files(settings: Settings, published: Path) -> tuple[Path, ...]:
     """Files whose change has the router read its configuration anew."""
-    return (published / ROUTER_FILE, *overlay_files(router_dir(settings)))
+    own = () if settings.router_chains is None else (settings.router_chains,)
+    return (published / ROUTER_FILE, *overlay_files(router_dir(settings)), *own)
 
 
 @asynccontextmanager

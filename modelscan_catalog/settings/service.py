@@ -27,6 +27,9 @@ class ServiceSettings(BaseSettings):
     routing_mode: Literal["direct", "plano_embedded", "plano_proxy", "off"] = Field(
         default="direct", description="the last two start no router: Plano, or nothing, stands there"
     )
+    router_chains: Path | None = Field(
+        default=None, description="own orders of models by class of query, before those of router.json"
+    )
     api_keys: dict[str, tuple[SecretRef, ...]] = Field(
         default={}, description="more keys of the router's providers, by reference"
     )

@@ -176,6 +176,23 @@ def test_every_path_of_the_router_reaches_it_and_none_of_the_api_does(tmp_path: 
     asyncio.run(asked())
 
 
+def test_own_orders_of_models_are_followed_and_an_unknown_name_in_them_is_refused(tmp_path: Path) -> None:
+    chains = tmp_path / "chains.json"
+
+    async def asked() -> None:
+        publish(tmp_path / "published", "http://127.0.0.1:9/v1")
+        chains.write_text('{"chains": {"simple": ["m"]}}')
+        async with serving(loader(tmp_path, router_chains=chains)) as (_, service):
+            assert service.router is not None
+            assert service.router.table.config.chains["simple"] == ("m",)
+        chains.write_text('{"chains": {"simple": ["nobody"]}}')
+        with pytest.raises(SettingsError, match=r"chains\.json: chain simple: no model is called nobody"):
+            async with serving(loader(tmp_path, router_chains=chains)):
+                pass
+
+    asyncio.run(asked())
+
+
 def test_a_restart_lets_go_of_the_former_registry_and_router(tmp_path: Path) -> None:
     async def asked() -> None:
         publish(tmp_path / "published", "http://127.0.0.1:9/v1")
