@@ -40,14 +40,28 @@ def fit_rows(registry: Path, gpu: str) -> list[dict[str, Any]]:
 
 
 def gpu_cells(rows: Sequence[Mapping[str, Any]], variants: Sequence[str]) -> dict[str, list[Any]]:
-    """Count → for each of ``variants`` its cell, null where there is no row or the verdict is unknown."""
+    """Count → for each of ``variants`` its cell, null where there is no row or the verdict is unknown.
+
+    Counts at which nothing is split, as of slices and of cards without a link, are left out.
+    """
     position = {variant: place for place, variant in enumerate(variants)}
     cells: dict[str, list[Any]] = {}
+    alone = _counts_never_split(rows)
     for row in rows:
+        if row["count"] in alone:
+            continue
         column = cells.setdefault(str(row["count"]), [None] * len(variants))
         if row["verdict"] != "unknown":
             column[position[row["variant_id"]]] = _cell(row)
     return dict(sorted(cells.items(), key=lambda item: int(item[0])))
+
+
+def _counts_never_split(rows: Sequence[Mapping[str, Any]]) -> set[int]:
+    bindings: dict[int, set[str | None]] = {}
+    for row in rows:
+        refused = row["verdict"] == "unsupported"
+        bindings.setdefault(row["count"], set()).add(row["binding"] if refused else None)
+    return {count for count, of in bindings.items() if "split" in of and of <= {"split", "format"}}
 
 
 def _cell(row: Mapping[str, Any]) -> list[Any]:

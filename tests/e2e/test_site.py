@@ -182,6 +182,14 @@ def test_a_card_chosen_on_one_page_is_the_card_of_the_next(page: Page, host: str
     assert page.run("gpu.value + count.value") == "l40s2"
 
 
+def test_slices_that_cannot_work_as_one_are_told_so_on_both_pages(page: Page, host: str) -> None:
+    asked = "gpu=a100-40gb-mig-1g.5gb&count=2"
+    page.open(f"{host}index.html?{asked}")
+    assert "Choose 1 ×" in page.run("document.querySelector('[role=alert]').textContent")
+    page.open(f"{host}model.html?id={MODEL}&{asked}")
+    assert "cannot work as one" in page.run("document.getElementById('oncard').textContent")
+
+
 def test_asking_for_a_context_shows_what_holds_it_and_nothing_else(page: Page, host: str) -> None:
     counted = {}
     for least in (8000, 32000, 128000):

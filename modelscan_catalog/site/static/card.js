@@ -21,6 +21,7 @@ export function rememberCard({ gpu, count }) {
   }
 }
 
+/** The card of the last visit; empty when there is none. */
 export function remembered() {
   try {
     return JSON.parse(localStorage.getItem(KEY)) ?? {};

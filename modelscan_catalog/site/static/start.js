@@ -108,7 +108,8 @@ async function draw(known) {
   results.setAttribute("aria-busy", "true");
   const fit = await json(`data/fit/${encodeURIComponent(want.gpu)}.json`);
   if (asked().gpu !== want.gpu) return undefined; // the reader went on to another card
-  const column = fit.cells[want.count] ?? [];
+  const column = fit.cells[want.count];
+  if (!column) return drawAlone();
   const card = { gpu: want.gpu, count: want.count };
   const least = Number(want.show) || 0; // a number asks for so many tokens of context
   const rows = wanted.filter((model) => model.fitted.length).map((model) => ({ model, card, found: best(model, column, want.count, known, least) }));
@@ -129,6 +130,11 @@ function nothing(found, judged) {
   if (judged) return el("p", { class: "note" }, judged === 1 ? "One model matches, and does not run so. " : `${judged} models match, and none runs so. `, turn("show", "all", "Show them and why"), ".");
   if (found) return el("p", { class: "note" }, `The catalogue has ${found === 1 ? "one model" : `${found} models`} like that, without a published fit. `, turn("gpu", "any", "Show them"), ".");
   return el("p", { class: "note" }, "No model of the catalogue is like that. Search for less, or take a filter away.");
+}
+
+/** Slices of a card, and machines without a link, are judged one by one. */
+function drawAlone() {
+  fail(new Error("These cannot work as one, so only a single one is judged. Choose 1 ×."));
 }
 
 function drawWhole(wanted) {

@@ -27,6 +27,12 @@ def test_a_cell_that_does_not_run_says_what_is_short_what_is_left_and_which_cont
     assert cells["2"] == [[2, 1, 3, 1, 32768], None]
 
 
+def test_a_count_at_which_no_checkpoint_is_split_is_left_out() -> None:
+    refused = [fit_row(name, 2, "unsupported", binding="split") for name in NAMES]
+    assert gpu_cells([*FIT[:1], *refused], NAMES).keys() == {"1"}
+    assert gpu_cells([*FIT[:2], refused[1]], NAMES).keys() == {"1", "2"}
+
+
 def test_a_binding_that_the_list_lacks_is_spelt_out_rather_than_lost() -> None:
     assert gpu_cells([fit_row("lab/Big", 1, "unsupported", binding="new")], NAMES)["1"][0] == [4, "new"]
 
