@@ -286,20 +286,21 @@ class Router:
         length = request.headers.get("Content-Length")
         if length is not None and length.isdigit() and int(length) > self.max_body_bytes:
             raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, int(length))
-        if request.content.is_eof():
-            content = request.content.read_nowait()
-            if len(content) > self.max_body_bytes:
-                raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, len(content))
-        else:
-            try:
+        try:
+            if request.content.is_eof():
+                content = request.content.read_nowait()
+                if len(content) > self.max_body_bytes:
+                    raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, len(content))
+            else:
                 async with asyncio.timeout(self._client_timeout_s):
                     content = await request.read()
-            except TimeoutError:
-                message = f"the request did not arrive within {self._client_timeout_s:g} s"
-                raise RouterError(408, "request_timeout", message) from None
-            except RequestPayloadError as error:
-                message = "the body cannot be read: it breaks off, or is not encoded as its headers say"
-                raise RouterError(400, "invalid_body", message) from error
+        except TimeoutError:
+            message = f"the request did not arrive within {self._client_timeout_s:g} s"
+            raise RouterError(408, "request_timeout", message) from None
+        except RequestPayloadError as error:
+            request.content.feed_eof()  # nothing that could be read follows: the server must not wait for it
+            message = "the body cannot be read: it breaks off, or is not encoded as its headers say"
+            raise RouterError(400, "invalid_body", message, headers={"Connection": "close"}) from error
         try:
             document = self._decoder.decode(content.decode())
         except (ValueError, RecursionError) as error:

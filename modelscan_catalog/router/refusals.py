@@ -65,12 +65,13 @@ def retry_after_s(headers: Mapping[bytes, bytes]) -> float | None:
 
 def spent_for_s(headers: Mapping[bytes, bytes], kind: str) -> float | None:
     """Seconds until a key may ask again whose answer says that nothing is left; null while something is."""
-    waits = [
-        wait_s
-        for left, again in _LEFT[kind]
-        if headers.get(left) == b"0" and (wait_s := _reset_s(headers.get(again, b""))) is not None
-    ]
-    return max(waits, default=None)
+    longest = None
+    for left, again in _LEFT[kind]:
+        if headers.get(left) == b"0":
+            wait_s = _reset_s(headers.get(again, b""))
+            if wait_s is not None and (longest is None or wait_s > longest):
+                longest = wait_s
+    return longest
 
 
 def _says(content: bytes, kind: str) -> bool:
