@@ -80,6 +80,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "modelscan_catalog.cli.deployments:remove",
         "Delete a deployment on its server and from the router.",
     ),
+    "report": ("modelscan_catalog.cli.report:report", "One page of figures: use, cost, sources, conflicts."),
     "restore": ("modelscan_catalog.cli.backup:restore", "Put back what a backup holds."),
     "router": (
         "modelscan_catalog.cli.router:router",
