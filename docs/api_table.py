@@ -23,6 +23,7 @@ ROUTER = (
     ("POST", "/v1/embeddings", "clients", "Embeddings"),
     ("POST", "/v1/messages", "clients", "Ask a model in Anthropic's format"),
     ("GET", "/v1/models", "clients", "Models that can be asked now"),
+    ("GET", "/v1/models/{model}", "clients", "One of them, by id or alias"),
     ("POST", "/route", "clients", "Which model would take a query, with fallbacks, cost and reasons"),
     ("POST", "/route/refinement", "clients", "The same for a refinement within its budget"),
     ("GET", "/classify", "clients", "Class of a query: simple, technical, research, multimedia"),
@@ -30,6 +31,7 @@ ROUTER = (
     ("GET", "/api/keys", "operators", "Keys by prefix and hash, with their use and rest"),
     ("POST", "/api/keys/add", "operators", "Use one more key, given by reference"),
     ("GET", "/api/splits", "operators", "Canary and shadow splits in force"),
+    ("GET", "/api/targets", "operators", "Health of the targets that were asked or probed"),
 )
 """The router's endpoints; it speaks OpenAI's and Anthropic's formats, whose documents are theirs."""
 _METHODS = ("get", "post", "put", "delete")
