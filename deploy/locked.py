@@ -18,10 +18,7 @@ def names_in(text: str) -> set[str]:
 
 
 def part_of(lock: str, names: set[str]) -> str:
-    """Pins of ``lock`` with their hashes for ``names``; exits with 1 where one is not pinned.
-
-    Without extras: what they bring is among the names, or is not wanted.
-    """
+    """Pins of ``lock`` with their hashes for ``names``; exits with 1 where one is not pinned."""
     kept, found, keeping = [], set(), False
     for line in lock.splitlines():
         pin = _PIN.match(line)
@@ -29,7 +26,7 @@ def part_of(lock: str, names: set[str]) -> str:
             keeping = pin[1] in names
             found.add(pin[1])
         if keeping:
-            kept.append(re.sub(r"\[[^\]]*\]==", "==", line))
+            kept.append(line)
     missing = sorted(names - found)
     if missing:
         sys.exit(f"not in the lock: {', '.join(missing)}")
