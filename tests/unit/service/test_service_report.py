@@ -23,12 +23,14 @@ def test_use_is_told_by_model_and_target_with_what_is_not_known(tmp_path: Path) 
     store = UsageStore(tmp_path / "usage.sqlite")
     store.record(asked("<lab>/one", "here/one", 0.25))
     store.record(asked("<lab>/one", "there/one", None, "timeout"))
+    store.record(asked("<lab>/two", "own/two", None))
     store.close()
     page = report_page(publish(tmp_path / "published"), tmp_path / "usage.sqlite").decode()
     assert "&lt;lab&gt;/one" in page
     assert "<lab>" not in page
     assert all(
-        text in page for text in ("50.0%", "here/one", "there/one", "0.2500", "price not known (*): 1 of")
+        text in page
+        for text in ("50.0%", "here/one", "there/one", "0.2500", "price not known (*): 2 of", "- *")
     )
 
 
