@@ -30,6 +30,7 @@ _INDICES = re.compile(r"^\d+(,\d+)*$|^[^,:\s]+:[a-z]+:\d+(,[^,:\s]+:[a-z]+:\d+)*
 _PLANNED = (
     "model",
     "quantization",
+    "online",
     "variant",
     "engine",
     "engine_version",
@@ -55,6 +56,7 @@ _FILE = click.Path(path_type=Path, file_okay=False)
 @click.argument("model")
 @click.option("--gpu", metavar="NAME[:COUNT]|I,J", help="Cards by name, or by index. [default: the server's]")
 @click.option("--quantization", metavar="LABEL", help="Only checkpoints stored so, such as fp8 or int8.")
+@click.option("--online", is_flag=True, help="The engine stores 16-bit files so as it loads them.")
 @click.option("--variant", metavar="REPO", help="Only this checkpoint.")
 @click.option(
     "--backend", "--engine", "engine", metavar="NAME[@VERSION]", help="vllm or sglang. [default: the best]"

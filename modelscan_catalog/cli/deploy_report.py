@@ -54,7 +54,8 @@ def _choice_lines(plan: DeploymentPlan) -> Iterator[str]:
     stored = {None: "unknown", "none": "none, as trained"}.get(
         plan.quantization, str(plan.quantization).upper()
     )
-    yield f"→ Quantization: {stored}{estimate}"
+    online = " by the engine while it loads" if plan.online_quantization else ""
+    yield f"→ Quantization: {stored}{online}{estimate}"
     engine = _ENGINES.get(plan.engine or "", plan.engine or "")
     split = f", TP {plan.tensor_parallel}" if (plan.tensor_parallel or 1) > 1 else ""
     split += f", PP {plan.pipeline_parallel}" if (plan.pipeline_parallel or 1) > 1 else ""

@@ -33,6 +33,7 @@ WIDEST = 110
 )
 @click.option("--gpu-ids", metavar="0,1", help="Only these of the cards; unlike ones count as the smallest.")
 @click.option("--quantization", metavar="LABEL", help="Only checkpoints stored so, such as fp8 or int4.")
+@click.option("--online", is_flag=True, help="The engine stores 16-bit files so as it loads them.")
 @click.option("--variant", metavar="REPO", help="Only this checkpoint of the model.")
 @click.option(
     "--backend", "--engine", "engine", metavar="NAME[@VERSION]", help="vllm, sglang, llama.cpp or mindie."

@@ -66,6 +66,7 @@ def _rows(plan: DeploymentPlan) -> Iterator[tuple[str, str]]:
         return
     stored = "16-bit" if plan.quantization == "none" else plan.quantization or "format unknown"
     size = f", {plan.weights_bytes / _GIB:.1f} GiB of files" if plan.weights_bytes else ""
+    stored += " while it loads" if plan.online_quantization else ""
     yield "checkpoint", f"{plan.variant_id}: {stored} ({plan.support}){size}"
     yield "source", _source(plan)
     release = f" {plan.engine_version}" if plan.engine_version else ""

@@ -51,7 +51,9 @@ def _lines(found: "QuantizeRecipe") -> Iterator[str]:
             f"  while loading: {flag.engine} {flag.engine_version} {flag.flag} on {found.repo}; its files "
             f"stay {before:.1f} GiB"
         )
-    if not found.online:
+    if found.online:
+        yield f"    modelscan plan {found.model} --quantization {found.format} --online"
+    else:
         yield "  while loading: no engine here does it"
     if (card := found.on_cards) is not None:
         reason = f" ({card.support_reason})" if card.support_reason else ""

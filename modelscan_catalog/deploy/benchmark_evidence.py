@@ -18,7 +18,10 @@ _PRIVATE = ("target", "server", "name")
 
 
 def rows_of(deployment: Deployment, found: Sequence[Figures], at: datetime | None = None) -> list[Benchmark]:
-    """A row a load. What the plan does not say of the hardware is null, and such a row is no evidence."""
+    """A row a load. What the plan does not say of the hardware is null, and such a row is no evidence.
+
+    Weights that the engine stored otherwise than their files are none of that checkpoint's either.
+    """
     plan = deployment.plan or {}
     moment = (at or datetime.now(UTC)).isoformat(timespec="seconds")
     return [
@@ -28,7 +31,7 @@ def rows_of(deployment: Deployment, found: Sequence[Figures], at: datetime | Non
             server=deployment.server,
             name=deployment.name,
             model=deployment.model,
-            checkpoint=deployment.checkpoint,
+            checkpoint=None if plan.get("online_quantization") else deployment.checkpoint,
             revision=plan.get("revision"),
             gpu=plan.get("gpu_profile_id"),
             gpu_count=plan.get("gpu_count"),

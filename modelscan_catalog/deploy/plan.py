@@ -34,6 +34,9 @@ class PlanRequest(Record):
     gpu_ids: tuple[str, ...] = Field(default=(), description="indices of the cards to use, such as 0 and 1")
     variant: str | None = Field(default=None, description="only this checkpoint of the model")
     quantization: str | None = Field(default=None, description="only checkpoints stored so")
+    online: bool = Field(
+        default=False, description="a 16-bit checkpoint, stored as `quantization` by the engine as it loads"
+    )
     engine: str | None = None
     engine_version: str | None = None
     source: Hub | None = None
@@ -142,6 +145,10 @@ class DeploymentPlan(Record):
     weights_bytes: int | None = None
     gated: bool | None = None
     quantization: str | None = Field(default=None, description="how the checkpoint is stored")
+    online_quantization: str | None = Field(
+        default=None,
+        description="the engine's value of --quantization, where it stores the weights so itself",
+    )
     support: str | None = Field(default=None, description="native, weight_only, plugin")
 
     engine: str | None = None
@@ -223,6 +230,7 @@ class DeploymentPlan(Record):
             max_model_len=self.context,
             kv_cache_dtype=self.kv_cache_dtype,
             gpu_memory_utilization=self.gpu_memory_utilization,
+            quantization=self.online_quantization,
             tool_parser=self.tool_parser,
             reasoning_parser=self.reasoning_parser,
             extra_parameters=self.parameters,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelscan_catalog.deploy.plan import Hub, PlanRequest
 from modelscan_catalog.deploy.plan_sources import downloaded_copy, local_checkpoint
+from modelscan_catalog.deploy.quantize import stored_as
 from modelscan_catalog.errors import FitInputError
 from modelscan_catalog.fit.candidates import scheme_name
 from modelscan_catalog.fit.legality import scheme_of
@@ -42,6 +43,8 @@ def checkpoints(model: PublishedModel, request: PlanRequest) -> Choices:
 
     Raises `FitInputError` for a quantization that no rule knows and a directory that holds no weights.
     """
+    if request.online:
+        return _stored_by_the_engine(model, request)
     every = [(variant, model.rows[variant.variant_id]) for variant in model.variants]
     wanted = request.variant or (model.named if request.quantization is None else None)
     kept = [(v, row) for v, row in every if wanted is None or wanted.lower() in _names(v, row)]
@@ -63,6 +66,19 @@ def checkpoints(model: PublishedModel, request: PlanRequest) -> Choices:
     if not found:
         return Choices((), _no_source(model, kept, request.source), "source")
     return Choices(found if wanted is not None else _official_first(found))
+
+
+def _stored_by_the_engine(model: PublishedModel, request: PlanRequest) -> Choices:
+    """The 16-bit checkpoints as an engine would hold them that quantizes while it loads."""
+    if request.quantization is None:
+        raise FitInputError("online: name the format too, with --quantization", field="quantization")
+    trained = checkpoints(model, request.model_copy(update={"online": False, "quantization": "bf16"}))
+    return replace(
+        trained,
+        choices=tuple(
+            replace(one, variant=stored_as(one.variant, request.quantization)) for one in trained.choices
+        ),
+    )
 
 
 def _official_first(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:

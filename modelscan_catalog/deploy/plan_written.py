@@ -20,6 +20,7 @@ from modelscan_catalog.deploy.plan import (
 from modelscan_catalog.deploy.plan_cards import Cards
 from modelscan_catalog.deploy.plan_choice import Choice
 from modelscan_catalog.deploy.plan_sources import downloaded_copy
+from modelscan_catalog.deploy.quantize import online_value
 from modelscan_catalog.errors import ManifestError
 from modelscan_catalog.fit.alternatives import Alternative
 from modelscan_catalog.fit.answer import engine_release
@@ -72,6 +73,7 @@ def written(
     assert best is not None
     row = Variant.model_validate(choice.row)
     launch = launch_plan(found, cards.profile, Model.model_validate(model.row), row, recipes)
+    release = engine_release(best.engine, best.engine_version)
     plan = DeploymentPlan(
         model_id=found.model_id,
         served_model_name=served_name(found.model_id),
@@ -88,12 +90,15 @@ def written(
         revision=row.revision if choice.hub == row.hub == "huggingface" else None,
         hub=choice.hub,
         local_path=_local(choice, cards),
-        weights_bytes=best.variant.weights_bytes,
+        weights_bytes=row.weights_bytes if request.online else best.variant.weights_bytes,
         gated=row.gated,
         quantization=None if best.variant.scheme is None else best.scheme,
+        online_quantization=online_value(request.quantization or "", best.engine, release)
+        if request.online
+        else None,
         support=best.support.level,
         engine=best.engine,
-        engine_version=engine_release(best.engine, best.engine_version),
+        engine_version=release,
         goal=found.goal,
         **_cards(cards, best.tp * best.pp if best.starts else cards.count),
         tensor_parallel=best.tp,

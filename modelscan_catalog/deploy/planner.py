@@ -52,7 +52,8 @@ def make_plan(
     that the engine does not have, `PublishError` for a damaged registry.
     """
     registry = PublishedRegistry(published)
-    engine, version = known_engine(request.engine, request.engine_version)
+    online = "vllm" if request.online else None
+    engine, version = known_engine(request.engine or online, request.engine_version)
     request = request.model_copy(
         update={
             "engine": engine,
@@ -192,7 +193,7 @@ class _Planning:
 
     def _free(self) -> ServingPlan | None:
         """What the planner would choose without the request's wishes."""
-        plain = self.request.model_copy(update=dict.fromkeys(WISHES))
+        plain = self.request.model_copy(update={**dict.fromkeys(WISHES), "online": False})
         choices = checkpoints(self.model, plain).choices
         return self._planned(choices, plain, self.cards)[0] if choices else None
 
@@ -230,12 +231,14 @@ class _Planning:
             if found:
                 return found
         best = free.chosen
-        plain = self.request.model_copy(update={**dict.fromkeys(WISHES), "variant": best.variant.variant_id})
+        kept = {"variant": best.variant.variant_id, "online": False}
+        plain = self.request.model_copy(update={**dict.fromkeys(WISHES), **kept})
         return [PlanAlternative(change="override", text=self._said(wishes, best), request=plain)]
 
     def _without(self, names: Sequence[str]) -> PlanAlternative | None:
         """The plan without these wishes, where it starts."""
-        asked = self.request.model_copy(update=dict.fromkeys(names))
+        online = self.request.online and "quantization" not in names
+        asked = self.request.model_copy(update={**dict.fromkeys(names), "online": online})
         try:
             choices = checkpoints(self.model, asked).choices
         except FitInputError:  # weights in a directory that are not what is left of the request

@@ -18,7 +18,7 @@ from modelscan_catalog.fit.published import PublishedModel, Row
 from modelscan_catalog.fit.quant_formats import format_named
 from modelscan_catalog.fit.quantization import scheme_of
 from modelscan_catalog.fit.tables import table
-from modelscan_catalog.manifests.engines import ENGINES, load_engine
+from modelscan_catalog.manifests.engines import ENGINES, canonical_engine, load_engine
 
 _OF_ONE_KIND = frozenset({"gguf", "mlx", "modelslim"})
 """Containers that only llama.cpp, Apple's and Ascend's engines load."""
@@ -80,15 +80,13 @@ def quantize_recipe(model: PublishedModel, to: str, gpu: str | None = None) -> Q
     Raises `FitInputError` (field `to` or `model`) for a format without a recipe and a model without a 16-bit
     checkpoint whose architecture is known, and what `resolve_gpu` raises.
     """
-    recipe = _document()["formats"].get(to.strip().lower())
-    if recipe is None:
-        raise FitInputError(f"to: {to[:40]!r} has no recipe; use one of {', '.join(formats())}", field="to")
+    recipe = _recipe(to)
     variant, row = _trained(model)
+    smaller = stored_as(variant, to)
     architecture = variant.architecture
     assert architecture is not None  # `_trained` takes no other
     assert variant.scheme is not None
-    scheme = scheme_of({"model_type": architecture.model_type}, label=recipe["label"])
-    smaller = replace(variant, scheme=scheme, weights_bytes=None)
+    assert smaller.scheme is not None
     return QuantizeRecipe(
         model=model.id,
         repo=variant.repo,
@@ -96,7 +94,7 @@ def quantize_recipe(model: PublishedModel, to: str, gpu: str | None = None) -> Q
         hub=str(row.get("hub")),
         format=to.strip().lower(),
         trained_bytes=round(whole_bytes(architecture, variant.scheme)),
-        expected_bytes=round(whole_bytes(architecture, scheme)),
+        expected_bytes=round(whole_bytes(architecture, smaller.scheme)),
         published=tuple(one.variant_id for one in model.variants if _stored_so(one, recipe)),
         online=tuple(_online(recipe)),
         calibrated=bool(recipe.get("calibrated")),
@@ -104,6 +102,36 @@ def quantize_recipe(model: PublishedModel, to: str, gpu: str | None = None) -> Q
         script=_script(variant, row, recipe, architecture),
         on_cards=None if gpu is None else _on_cards(smaller, recipe, gpu),
     )
+
+
+def stored_as(variant: FitVariant, to: str) -> FitVariant:
+    """A 16-bit checkpoint as if it were stored as `to`; raises as `quantize_recipe` for the format."""
+    kind = "" if variant.architecture is None else variant.architecture.model_type
+    return replace(
+        variant, scheme=scheme_of({"model_type": kind}, label=_recipe(to)["label"]), weights_bytes=None
+    )
+
+
+def online_value(to: str, engine: str, version: str | None) -> str:
+    """What `--quantization` of that engine is for `to`; raises `FitInputError` where it has no such value."""
+    name = canonical_engine(engine)
+    known = None if name is None else load_engine(name, version)
+    for value in _recipe(to).get("online", {}).get(engine, ()):
+        if known is not None and value in known.quantizations:
+            return str(value)
+    able = [key for key, one in _document()["formats"].items() if one.get("online", {}).get(engine)]
+    raise FitInputError(
+        f"online: {engine} {version or ''} does not store weights as {to} while it loads them; it does so as "
+        f"{', '.join(able) or 'nothing'}, and `modelscan quantize` makes checkpoints",
+        field="quantization",
+    )
+
+
+def _recipe(to: str) -> Mapping[str, Any]:
+    recipe: Mapping[str, Any] | None = _document()["formats"].get(to.strip().lower())
+    if recipe is None:
+        raise FitInputError(f"to: {to[:40]!r} has no recipe; use one of {', '.join(formats())}", field="to")
+    return recipe
 
 
 def _document() -> Mapping[str, Any]:

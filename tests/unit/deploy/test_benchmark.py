@@ -270,3 +270,13 @@ def test_given_no_state_then_plans_are_made_and_no_file_appears(published: Path,
     with measured_here(Settings(data_dir=tmp_path).state_file):
         planned(published)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_given_weights_that_the_engine_stored_otherwise_then_their_speed_is_no_evidence_of_the_checkpoint(
+    published: Path,
+) -> None:
+    plan = planned(published)
+    assert row(plan).checkpoint == plan.variant_id
+    online = plan.model_copy(update={"online_quantization": "fp8_per_channel"})
+    assert row(online).checkpoint is None
+    assert list(evidence_lines([row(online)])) == []

@@ -8,6 +8,9 @@ import pytest
 from deployment_plan_samples import CLOSED, MODEL, QWEN, QWEN_FP8, R1_MODEL, publish
 
 from modelscan_catalog.cli.main import main
+from modelscan_catalog.deploy.gpu import Detection
+from modelscan_catalog.deploy.plan import PlanRequest
+from modelscan_catalog.deploy.planner import make_plan
 from modelscan_catalog.deploy.quantize import formats, quantize_recipe
 from modelscan_catalog.errors import FitInputError, UnknownIdError
 from modelscan_catalog.fit.plan import plan
@@ -137,3 +140,27 @@ def test_the_command_prints_a_script_that_can_be_redirected(
     told = say("--gpu", "rtx-4090")
     assert f"published already: {QWEN_FP8}" in told
     assert "--quantization=fp8_per_channel" in told
+
+
+def test_a_plan_may_leave_the_format_to_the_engine_with_its_flag_and_the_smaller_need(
+    registry: PublishedRegistry,
+) -> None:
+    asked = PlanRequest(model=CODER, gpu="rtx-4090", quantization="fp8", online=True, context=8192)
+    made = make_plan(registry.root, asked, lambda: Detection((), "none"))
+    assert (made.verdict, made.engine, made.variant_id) == ("fits", "vllm", CODER_REPO)
+    assert "--quantization=fp8_per_channel" in made.flags
+    assert made.expected.per_gpu.total_gib == pytest.approx(11.0, abs=0.3)
+    assert [one.field for one in made.overridden] == ["quantization"]
+    sglang = make_plan(
+        registry.root, asked.model_copy(update={"engine": "sglang"}), lambda: Detection((), "none")
+    )
+    assert "--quantization=fp8" in sglang.flags
+
+
+@pytest.mark.parametrize("quantization", [None, "awq", "int3"])
+def test_a_format_that_the_engine_does_not_make_is_refused_by_name(
+    registry: PublishedRegistry, quantization: str | None
+) -> None:
+    asked = PlanRequest(model=CODER, gpu="rtx-4090", quantization=quantization, online=True)
+    with pytest.raises(FitInputError, match=r"^(online|to): "):
+        make_plan(registry.root, asked, lambda: Detection((), "none"))
