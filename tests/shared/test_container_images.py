@@ -24,7 +24,7 @@ IMAGES = {"router": "modelscan-router", "serve": "modelscan", "dagster": "models
 DATA = "--tmpfs=/var/lib/modelscan:uid=10001,gid=10001,mode=0750"
 REGISTRY_TOKEN = ("--env", "MODELSCAN_REGISTRY_TOKEN=file:/run/secrets/modelscan_registry_token")
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:noexec,nosuid")
-START_S = 120
+START_S = 300
 UPSTREAM = """
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
