@@ -23,6 +23,8 @@ from modelscan_catalog.state.database import now, transaction
 TABLE = "registry/onboarding/key_hosts.json"
 _HOST = re.compile(r"^(\$\{[a-z_][a-z0-9_]*\})?[a-z0-9.-]*(\$\{[a-z_][a-z0-9_]*\})?[a-z0-9.-]*(:\d{1,5})?$")
 """Of a netloc in lower case; account variables stand in it as ``${name}``."""
+_REFERENCE = re.compile(r"^(env:[A-Za-z0-9_]{1,100}|file:.+)\Z")
+"""Names of variables as sources give them; some begin with a digit."""
 _LOOPBACK = re.compile(r"^(localhost|127\.0\.0\.1)(:\d{1,5})?$")
 
 
@@ -50,6 +52,8 @@ class KeyHosts:
         same.
         """
         host = host_of(url)
+        if not _REFERENCE.match(reference):  # it would stand in a command that a person copies
+            return f"{reference[:60]!r} is not the name of a variable"
         if host is None:
             return f"{_shown(reference)} is not sent to {url[:100]!r}: not a plain https address"
         confirmed = self.of(reference)
@@ -71,6 +75,8 @@ def host_of(url: str) -> str | None:
     stay as they are written: ``${account}.example.com``. Where a variable is the whole beginning of an
     address, it stands for the host.
     """
+    if not url.isprintable() or " " in url:
+        return None  # parsers drop line breaks
     whole = re.match(r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}(?=/|$)", url)
     if whole:
         return whole[0].lower()

@@ -10,7 +10,7 @@ from modelscan_catalog.onboarding.combine import with_key_hosts
 from modelscan_catalog.onboarding.rules import interface_by_rules
 from modelscan_catalog.onboarding.tables import InterfaceTables, interface_tables
 from modelscan_catalog.sdk.interface import ProviderInterface, faults
-from modelscan_catalog.sdk.render import GeneratedClient, Language, check_names, generate
+from modelscan_catalog.sdk.render import GeneratedClient, Language, generate, module_name
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.sources.runner import latest
 from modelscan_catalog.sources.staged import ModelsDevOffer, ModelsDevProvider
@@ -75,13 +75,21 @@ def stored_interfaces(settings: Settings) -> tuple[ProviderInterface, ...]:
 def catalogue_of(interfaces: Sequence[ProviderInterface], language: Language = "python") -> Catalogue:
     """The clients of all interfaces that have what they need.
 
-    An interface that does not pass its gate is kept, with its faults among what is missing.
+    An interface that does not pass its gate is kept, with its faults among what is missing. Two that have
+    what they need and would be one module get none: nobody's client is taken over by a similar name.
     """
-    check_names(interface.provider for interface in interfaces)
     gated = tuple(
         interface.model_copy(update={"missing": (*interface.missing, *wrong)}) if wrong else interface
         for interface in interfaces
         for wrong in [faults(interface)]
+    )
+    ready = Counter(module_name(one.provider) for one in gated if not one.missing)
+    gated = tuple(
+        interface.model_copy(update={"missing": (f"name: another provider is {name} too",)})
+        if not interface.missing and ready[name] > 1
+        else interface
+        for interface in gated
+        for name in [module_name(interface.provider)]
     )
     clients = tuple(generate(interface, language) for interface in gated if not interface.missing)
     return Catalogue(gated, clients)

@@ -59,7 +59,7 @@ def interface_by_rules(
     endpoints = _endpoints(provider, own, kind, spoken, tables, facts)
     interface = ProviderInterface(
         provider=provider.id,
-        name=provider.name,
+        name=(provider.name or provider.id)[:200],
         api_type=kind,
         base_url=base_url.rstrip("/") if base_url else None,
         auth=_auth(own, kind, tables, facts),

@@ -123,17 +123,6 @@ def write_base(directory: Path, language: Language) -> None:
         write_bytes(directory / "base.ts", (Path(__file__).parent / "typescript" / "base.ts").read_bytes())
 
 
-def check_names(providers: Iterable[str]) -> None:
-    """Raise ``ClientGenerationError`` when two providers would share a module."""
-    seen: dict[str, str] = {}
-    for provider in providers:
-        other = seen.setdefault(module_name(provider), provider)
-        if other != provider:
-            raise ClientGenerationError(
-                f"{provider} and {other} would both be {module_name(provider)}; rename one of them"
-            )
-
-
 def _paths(interface: ProviderInterface) -> dict[str, str]:
     return {endpoint.operation: endpoint.path for endpoint in interface.endpoints}
 

@@ -1,5 +1,6 @@
 """models.dev: who sells API access to which model at what price, and what the labs say of their models."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from modelscan_catalog.sources.staged import (
 OFFERS = "api.json"
 LAB_MODELS = "models.json"
 
+_PROVIDER_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+"""It becomes a file's name and a module's."""
 _PROSE = ("id", "description", "interleaved", "experimental")
 _PROVIDER_KEYS = frozenset({"name", "npm", "api", "doc", "env"})
 _MODEL_KEYS = frozenset(
@@ -74,7 +77,7 @@ def translate(parsed: Mapping[str, Any], documents: Mapping[str, Document], log:
     offers: list[ModelsDevOffer] = []
     for provider_id, values in sorted(parsed.get(OFFERS, {}).items()):
         log.rows_read += 1
-        if not is_text(provider_id) or not isinstance(values, dict):
+        if not _PROVIDER_ID.match(provider_id) or not isinstance(values, dict):
             log.reject_row("providers", str(provider_id), "not an object under a usable id", values)
             continue
         provider, models = _provider(Row(log, "providers", provider_id, values))

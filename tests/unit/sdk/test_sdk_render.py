@@ -15,7 +15,7 @@ from modelscan_catalog.onboarding.published import catalogue_of, onboarding_file
 from modelscan_catalog.sdk.check import check_clients, load_client
 from modelscan_catalog.sdk.contract import client_classes
 from modelscan_catalog.sdk.interface import Auth, Endpoint, Parameter
-from modelscan_catalog.sdk.render import check_names, class_stem, generate, module_name, python_literal
+from modelscan_catalog.sdk.render import class_stem, generate, module_name, python_literal
 from modelscan_catalog.settings import REPOSITORY_ROOT, load_settings
 from modelscan_catalog.sources.runner import latest
 
@@ -107,9 +107,16 @@ def test_every_provider_id_gives_names_that_python_takes(provider: str) -> None:
     assert "/" not in module
 
 
-def test_two_providers_that_would_share_a_module_are_refused() -> None:
-    with pytest.raises(ClientGenerationError, match="would both be a_b_generated"):
-        check_names(["a.b", "a-b"])
+def test_two_providers_that_would_be_one_module_get_no_client_and_cost_no_other_its_own() -> None:
+    names = ["a.b", "a-b", "c"]
+    found = catalogue_of([interface(provider=name) for name in names])
+    assert [client.provider for client in found.clients] == ["c"]
+    assert [one.missing for one in found.interfaces] == [
+        ("name: another provider is a_b_generated too",)
+    ] * 2 + [()]
+    held = interface(provider="a-b", missing=("key_host: not its own",))
+    kept = catalogue_of([interface(provider="a.b"), held])
+    assert [client.provider for client in kept.clients] == ["a.b"]
 
 
 def test_the_same_facts_give_the_same_text_and_other_evidence_does_not_change_it() -> None:

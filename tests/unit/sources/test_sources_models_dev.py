@@ -132,6 +132,15 @@ def test_a_provider_without_a_models_object_loses_no_other_provider() -> None:
     assert log.rows_read == log.rows_kept + log.rows_rejected == 4
 
 
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a b", "a/b", "", "x" * 101, "a\n", ".hidden", "é"])
+def test_a_provider_whose_id_cannot_name_a_file_is_rejected_and_costs_no_other(name: str) -> None:
+    sound = {"name": "S", "models": {}}
+    log = RowLog("models_dev")
+    tables = translate({OFFERS: {name: sound, "sound": sound}}, {}, log)
+    assert [row.model_dump()["id"] for row in tables["providers"]] == ["sound"]
+    assert "not an object under a usable id" in [reject.reason for reject in log.rejects]
+
+
 def test_variables_in_a_base_url_are_kept() -> None:
     log = RowLog("models_dev")
     tables = translate({OFFERS: {"p": {"api": "https://x/${REGION}/v1", "models": {}}}}, {}, log)
