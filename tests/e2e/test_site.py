@@ -269,6 +269,10 @@ def test_a_models_page_has_documents_to_copy_and_who_said_what(page: Page, host:
     page.run("document.querySelector('.copy').click()")
     page.until("/^(Copied|Selected)/.test(document.getElementById('status').textContent)")
     assert page.run("document.querySelectorAll('#sources .disputed').length") >= 1
+    sources = page.run(
+        "[...document.querySelectorAll('#sources td[data-label=Source]')].map((cell) => cell.textContent)"
+    )
+    assert all(sources)
     assert page.run("document.querySelectorAll('.tile').length") > 100
 
 

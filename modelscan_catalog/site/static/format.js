@@ -51,6 +51,11 @@ export function many(value) {
 /** 2026-11-21T14:57:46Z → 2026-11-21 */
 export const day = (value) => (known(value) ? value.slice(0, 10) : DASH);
 
+const NAMES = { models_dev: "models.dev", huggingface: "Hugging Face", modelscope: "ModelScope", gpustack: "GPUStack", override: "corrected by hand", home: "website" };
+
+/** huggingface → Hugging Face */
+export const sourceName = (key) => NAMES[key] ?? key.replaceAll("_", " ");
+
 /** Any value of a record. */
 export function plain(value) {
   if (!known(value)) return DASH;

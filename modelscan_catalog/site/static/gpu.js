@@ -55,7 +55,7 @@ const UNITS = {
 function cited(key, told) {
   if (!key) return format.DASH;
   const url = told[key]?.url;
-  return url ? link(url, key.replaceAll("_", " ")) : key.replaceAll("_", " ");
+  return url ? link(url, format.sourceName(key)) : format.sourceName(key);
 }
 
 function one(profile, known, told) {

@@ -31,7 +31,7 @@ function head(model, parts) {
       ["Licence", model.licenses?.join(", ")],
       ["Released", model.release_date],
       ["Knowledge until", model.knowledge],
-      ["Elsewhere", Object.entries(model.urls ?? {}).flatMap(([name, href], place) => [place ? ", " : "", link(href, name)])],
+      ["Elsewhere", Object.entries(model.urls ?? {}).flatMap(([name, href], place) => [place ? ", " : "", link(href, format.sourceName(name))])],
     ].map(([label, value]) => [label, Array.isArray(value) && !value.length ? null : value])),
     el("nav", { class: "local", "aria-label": "On this page" }, parts.map(([id, label]) => el("a", { href: `#${id}` }, label)), el("a", { href: `compare.html?${query({ a: model.id })}` }, "Compare …")),
   ];
