@@ -304,6 +304,28 @@ def test_a_wrong_id_is_told_and_leads_on(address: str, page: Page, host: str) ->
     assert page.run("document.querySelector('main a').href").startswith(host)
 
 
+@pytest.mark.parametrize("page_of", ["index.html?", f"model.html?id={MODEL}&"])
+def test_a_card_that_is_wrong_is_told_and_the_page_still_answers(page_of: str, page: Page, host: str) -> None:
+    page.open(f"{host}{page_of}gpu=abacus")
+    assert "no card abacus" in page.run("document.querySelector('[role=alert]').textContent")
+    assert page.run("document.querySelectorAll('table').length") >= 1
+
+
+def test_given_a_network_that_comes_back_the_same_choice_is_answered(page: Page, host: str) -> None:
+    page.open(host + "index.html?gpu=rtx-4090")
+    choose = "gpu.value = 'l4'; gpu.dispatchEvent(new Event('change', {bubbles: true}))"
+    limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.call("Network.emulateNetworkConditions", offline=True, **limits)
+    try:
+        page.run(choose)
+        page.until("document.querySelector('[role=alert]')")
+        assert "data/fit/l4.json" in page.run("document.querySelector('[role=alert]').textContent")
+    finally:
+        page.call("Network.emulateNetworkConditions", offline=False, **limits)
+    page.run(choose)
+    page.until("document.querySelector('caption')?.textContent.includes('L4')")
+
+
 def test_a_lab_that_is_wrong_is_answered_with_the_model_that_was_meant(page: Page, host: str) -> None:
     page.open(host + f"model.html?id=nobody/{MODEL.partition('/')[2]}")
     assert page.run("document.querySelector('main li a').textContent") == MODEL

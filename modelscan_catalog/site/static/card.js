@@ -1,5 +1,5 @@
 // Which card a reader asks about: the address says it, else the last choice, else a start.
-import { el } from "./dom.js";
+import { el, failure } from "./dom.js";
 
 const KEY = "card";
 
@@ -10,6 +10,12 @@ export function chosenCard(known) {
     if (known.cards.has(gpu)) return { gpu, count: [1, 2, 4, 8].includes(Number(count)) ? Number(count) : 1 };
   }
   return null;
+}
+
+/** What to say of a card in the address that the catalogue has not; null where it has. */
+export function wrongCard(known) {
+  const asked = new URLSearchParams(location.search).get("gpu");
+  return asked === null || asked === "any" || known.cards.has(asked) ? null : failure(new Error(`The catalogue has no card ${asked}. Choose one of the list; this is another.`));
 }
 
 /** Begin with this card the next time. */

@@ -12,7 +12,11 @@ export function text(path) {
 }
 
 function cached(path, take) {
-  if (!read.has(path)) read.set(path, fetched(path, take));
+  if (!read.has(path)) {
+    const reading = fetched(path, take);
+    read.set(path, reading);
+    reading.catch(() => read.delete(path)); // a network that comes back is asked again
+  }
   return read.get(path);
 }
 
@@ -21,7 +25,7 @@ async function fetched(path, take) {
   try {
     response = await fetch(path);
   } catch {
-    throw new Error(`${path} could not be read. Pages opened as local files may not read others: serve the registry folder, e.g. python -m http.server.`);
+    throw new Error(`${path} could not be read. ${location.protocol === "file:" ? "Pages opened as local files may not read others: serve the registry folder, e.g. python -m http.server." : "The host does not answer; try again."}`);
   }
   if (!response.ok) throw new Error(`${path} is not there (status ${response.status}). The registry may be half copied.`);
   try {

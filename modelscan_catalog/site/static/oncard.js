@@ -1,5 +1,5 @@
 // A model on the reader's card: the verdict, the sum of its memory, why, what would help, and what to type.
-import { cardOptions, chosenCard, rememberCard } from "./card.js";
+import { cardOptions, chosenCard, rememberCard, wrongCard } from "./card.js";
 import { json } from "./data.js";
 import { command, el, facts, failure, query, tell } from "./dom.js";
 import * as format from "./format.js";
@@ -40,7 +40,7 @@ export function onCard(row, known, fallback) {
   for (const field of [count, gpu, checkpoint]) field.addEventListener("change", () => draw(true));
   const first = draw(false);
   const field = (control, label, kind) => el("div", { class: `field ${kind}` }, el("label", { for: control.id }, label), control);
-  return { first, checkpoint, nodes: [el("div", { class: "filters" }, field(count, "Cards", "few"), field(gpu, "Of this kind", "grow"), field(checkpoint, "Checkpoint", "grow")), out] };
+  return { first, checkpoint, nodes: [wrongCard(known) ?? "", el("div", { class: "filters" }, field(count, "Cards", "few"), field(gpu, "Of this kind", "grow"), field(checkpoint, "Checkpoint", "grow")), out] };
 }
 
 export const named = (variant) => `${variant.id}${variant.scheme ? ` (${variant.scheme})` : ""}`;

@@ -1,5 +1,5 @@
 // The first page: a card and a count, and what of the catalogue runs there.
-import { rememberCard, remembered } from "./card.js";
+import { rememberCard, remembered, wrongCard } from "./card.js";
 import { catalogue, json } from "./data.js";
 import { el, failure, link, modelHref } from "./dom.js";
 import * as format from "./format.js";
@@ -175,6 +175,7 @@ async function start() {
   fromAddress();
   try {
     const known = await catalogue();
+    form.prepend(wrongCard(known) ?? "");
     const again = () => draw(known).catch(fail);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("change", () => {
