@@ -160,12 +160,13 @@ class Forwarder:
         if status in policy.fallback_statuses or status < 400:
             LOGGER.warning("%s: status %d", route.name, status)
             trail.add(route.name, f"status {status}", status)
+            rest_s = retry_after_s(answer.headers) or policy.rate_limit_rest_s
+            if status == 429:
+                trail.wait(rest_s)
             if key is None or route.keys is None:
                 self._health.failed(route.health, policy)
                 return None, False
             if status == 429:
-                rest_s = retry_after_s(answer.headers) or policy.rate_limit_rest_s
-                trail.wait(rest_s)
                 route.keys.refused(key.state, route.target.model, rest_s)
                 return None, True
             if status == 403:

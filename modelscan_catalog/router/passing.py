@@ -17,6 +17,8 @@ LOGGER = logging.getLogger("modelscan.router")
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _TAIL_BYTES = 8192
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+_CHOICES_END = b"}]}\n\n"
+"""Nothing with choices follows the event that tells usage, so what ends like this does not hold it."""
 _STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -96,7 +98,9 @@ class Passing:
                 before, last = last, chunk
                 if translator is not None:
                     chunk = translator.feed(chunk)
-                elif unasked is not None and (b"[]" in chunk or chunk[-2:] != b"\n\n" or unasked.held):
+                elif unasked is not None and (
+                    unasked.held or (chunk[-5:] != _CHOICES_END and (b"[]" in chunk or chunk[-2:] != b"\n\n"))
+                ):
                     chunk = unasked.feed(chunk)
                 if chunk:
                     told = chunk

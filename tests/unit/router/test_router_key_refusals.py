@@ -68,3 +68,15 @@ def test_given_an_answer_that_says_nothing_is_left_when_asked_again_then_the_oth
                 assert json.loads(await answer.read())["error"]["type"] == "rate_limit_error"
 
     run(asking())
+
+
+def test_given_a_target_without_a_key_when_it_limits_then_the_client_hears_how_long():
+    async def asking():
+        limited = refusing(429, b'{"error": {"message": "slow"}}', b"retry-after: 20\r\n")
+        async with (
+            routed(limited) as (session, *_),
+            session.post("/v1/chat/completions", json=CHAT) as answer,
+        ):
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "21")
+
+    run(asking())
