@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from modelscan_catalog.cli.main import main
-from modelscan_catalog.deploy import flow_wait
+from modelscan_catalog.deploy import flow, flow_wait
 from modelscan_catalog.deploy.gpustack import api
 from modelscan_catalog.settings import REPOSITORY_ROOT, Settings
 from modelscan_catalog.state import deployment, open_state
@@ -262,7 +262,7 @@ def test_given_cards_that_are_taken_after_the_look_when_deployed_then_it_waits_a
     assert modelscan("stop", "first", "--apply").code == 0
     _until(lambda: not raw.get("/v2/model-instances").json()["items"])
     assert modelscan(*local("--apply")).code == 0
-    short = flow_wait.WaitLimits
+    short = flow.WaitLimits
 
     def impatient(**limits: float) -> flow_wait.WaitLimits:
         return short(**{**limits, "stuck_s": 3.0})
@@ -281,19 +281,21 @@ def test_given_cards_that_are_taken_after_the_look_when_deployed_then_it_waits_a
 
 
 def test_given_a_server_that_goes_away_in_the_middle_when_it_is_back_then_the_same_command_ends_well(
-    modelscan: Command, monkeypatch: pytest.MonkeyPatch
+    modelscan: Command, raw: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modelscan.recorded_as = "server_gone"
-    patient = flow_wait.WaitLimits
+    patient = flow.WaitLimits
 
     def impatient(**limits: float) -> flow_wait.WaitLimits:
         return patient(**{**limits, "gone_s": 2.0})
 
     with breakable(URL or "") as (server, cut):
         monkeypatch.setattr(flow_wait, "WaitLimits", impatient)
-        threading.Timer(3.0, cut).start()
+        cutter = threading.Thread(target=lambda: (_until(lambda: _starts(raw), 60), cut()))
+        cutter.start()
         # The settings' key goes to the settings' server only; another address is given its own.
         lost = modelscan(*local("--server", server, "--key", "env:GPUSTACK_API_KEY", "--apply"))
+        cutter.join()
         assert lost.code == 2, lost
         assert "has not answered for 2 s" in lost.err
         state = modelscan.state(server=server)
@@ -352,6 +354,12 @@ def test_given_a_hub_that_the_server_cannot_reach_when_it_is_back_then_the_old_v
     later = modelscan(*asked)
     assert later.code == 0, later
     assert "accepts it" in later.out
+
+
+def _starts(raw: httpx.Client) -> bool:
+    """Whether an instance is past its placing: the command waits for it then."""
+    found = raw.get("/v2/model-instances").json()["items"]
+    return any(one["state"] in ("downloading", "starting") for one in found)
 
 
 def _until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
