@@ -19,13 +19,13 @@ from modelscan_catalog.fit.cards import Card, card_of
 from modelscan_catalog.fit.engine_rules import served_version
 from modelscan_catalog.fit.formulas import VariantTerms
 from modelscan_catalog.fit.known import corrected_config, known_config, measured_weights_gib, usual_draft
-from modelscan_catalog.fit.memory import Plan, contradictions, layout_of, plan_weights, variant_terms
+from modelscan_catalog.fit.memory import Plan, contradictions, plan_weights, stages_layout, variant_terms
 from modelscan_catalog.fit.offload import offload_answer
 from modelscan_catalog.fit.quant_formats import expert_padding
 from modelscan_catalog.fit.quantization import Scheme, scheme_of
 from modelscan_catalog.fit.requests import FitRequest, read_request
 from modelscan_catalog.fit.unsloth import is_notebook, notebook_rank, notebook_sequences
-from modelscan_catalog.fit.weights import Parallel, largest_stage
+from modelscan_catalog.fit.weights import Parallel
 
 VERDICTS = ("fits", "tight", "does_not_fit")
 NO_CARD_GIB = 80.0
@@ -206,8 +206,8 @@ def _memory_terms(
 ) -> dict[str, Any]:
     """The terms that hold on any card."""
     architecture = subject.architecture
-    stage = largest_stage(plan_weights(architecture, subject.scheme, subject.plan))
-    layout = layout_of(architecture, subject.scheme, subject.plan, stage.first_layer, stage.last_layer)
+    stages = plan_weights(architecture, subject.scheme, subject.plan)
+    layout = stages_layout(architecture, subject.scheme, subject.plan, stages)
     weights = float(terms.weights_gib)
     error = weights * float(terms.weights_relative_error)
     recurrent = any(

@@ -71,6 +71,11 @@ class KvLayout:
     extra_blocks: Array
     groups: Array
 
+    def held_bytes(self, context_tokens: float) -> float:
+        """Bytes of the cache that one request of ``context_tokens`` holds, beside tokens in flight."""
+        held = np.ceil(np.minimum(context_tokens, self.limit_tokens) / self.block_tokens)
+        return self.bytes_per_block * float(np.sum(self.groups * (held + self.extra_blocks)))
+
 
 def state_bytes(mixer: Mixer, ranks: int, drafts: int) -> float:
     """Bytes of a recurrent state: the convolution's window (longer with speculation) and the state itself."""

@@ -6,6 +6,7 @@ concurrency is left to `formulas`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
@@ -234,6 +235,19 @@ def layout_of(architecture: Architecture, scheme: Scheme, plan: Plan, first: int
     )
 
 
+def stages_layout(
+    architecture: Architecture, scheme: Scheme, plan: Plan, stages: Sequence[StageWeights]
+) -> KvLayout:
+    """The KV layout of the stage whose cache a long request fills the most.
+
+    All stages hold the same number of blocks, the fewest that one of them has room for (vLLM's
+    ``get_kv_cache_configs``). That this stage also holds the heaviest weights is assumed, so the capacity of
+    uneven stages is a lower bound.
+    """
+    layouts = [layout_of(architecture, scheme, plan, one.first_layer, one.last_layer) for one in stages]
+    return max(layouts, key=lambda layout: layout.held_bytes(float(architecture.context)))
+
+
 def _pools_apart(
     architecture: Architecture, layout: KvLayout, plan: Plan, first: int, last: int, element: float
 ) -> KvLayout:
@@ -332,7 +346,7 @@ def bands_of(architecture: Architecture, scheme: Scheme) -> tuple[float, float, 
 
 
 def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> VariantTerms:
-    """All that the formulas need of a variant under a plan, for the rank that holds the most.
+    """All that the formulas need of a variant under a plan: the most weights and the most cache of a rank.
 
     Raises FitInputError for an unknown engine, version or KV dtype, or more stages than layers.
     """
@@ -344,7 +358,7 @@ def variant_terms(architecture: Architecture, scheme: Scheme, plan: Plan) -> Var
     rules = plan.rules
     stages = plan_weights(architecture, scheme, plan)
     stage = largest_stage(stages)
-    layout = layout_of(architecture, scheme, plan, stage.first_layer, stage.last_layer)
+    layout = stages_layout(architecture, scheme, plan, stages)
     lora = lora_gib(architecture, plan)
     extra = lora + plan.draft_gib
     sampler = constant(f"sampler_{rules.sampler}") * architecture.vocabulary

@@ -18,9 +18,11 @@ from modelscan_catalog.fit.memory import (
     contradictions,
     correction_factor,
     kv_element_bytes,
+    layout_of,
     lora_gib,
     non_torch_gib,
     plan_weights,
+    stages_layout,
     variant_terms,
 )
 from modelscan_catalog.fit.quantization import UNQUANTIZED, scheme_of
@@ -175,3 +177,16 @@ def test_packed_counts_are_ignored_and_named() -> None:
         assert stage.weights_bytes == plain.weights_bytes
         assert f"{words:,} parameters stated" in contradictions(model, scheme, plan)[0]
     assert contradictions(model, scheme, Plan(exact_parameters=parameter_count(model))) == ()
+
+
+@pytest.mark.parametrize("pipeline", [2, 4, 8])
+def test_uneven_stages_have_the_room_of_the_one_that_caches_most(pipeline: int) -> None:
+    hybrid = architecture("nvidia/NVIDIA-Nemotron-3.5-Lightning-30B-A3B-NVFP4")
+    plan = Plan(parallel=Parallel(pipeline=pipeline))
+    stages = plan_weights(hybrid, UNQUANTIZED, plan)
+    chosen = stages_layout(hybrid, UNQUANTIZED, plan, stages)
+    each = [layout_of(hybrid, UNQUANTIZED, plan, one.first_layer, one.last_layer) for one in stages]
+    context = float(hybrid.context)
+    assert {layout.held_bytes(context) for layout in each} != {chosen.held_bytes(context)}
+    assert chosen.held_bytes(context) == max(layout.held_bytes(context) for layout in each)
+    assert variant_terms(hybrid, UNQUANTIZED, plan).bytes_per_block == chosen.bytes_per_block
