@@ -1,6 +1,7 @@
 // Two models side by side: facts, prices, and the fewest cards that hold each.
-import { catalogue, details } from "./data.js";
-import { el, failure, gpuHref, link, modelHref, section, tell } from "./dom.js";
+import { chosenCard } from "./card.js";
+import { catalogue, details, near } from "./data.js";
+import { el, failure, gpuHref, link, modelHref, query, section, tell } from "./dom.js";
 import * as format from "./format.js";
 
 const form = document.getElementById("pair");
@@ -46,16 +47,30 @@ function fewest(row, gpu, known) {
 async function compare(ids, known) {
   const pair = await Promise.all(ids.map(async (id) => {
     const found = known.byId.has(id) && (await details(id));
-    if (!found) throw new Error(`The catalogue has no model ${id}; choose one of the list.`);
+    if (!found) throw new Error(`The catalogue has no model ${id}. ${near(id, known).length ? `Did you mean ${near(id, known).join(", ")}?` : "Choose one of the list."}`);
     return { ...found, row: known.byId.get(id) };
   }));
   document.title = `${pair.map(({ model }) => model.name).join(" or ")} – ModelScan`;
   tell(`Compared: ${pair.map(({ model }) => model.name).join(" and ")}`);
-  const cards = USUAL.map((id) => known.gpus.find((gpu) => gpu.id === id)).filter(Boolean);
+  const own = chosenCard(known)?.gpu;
+  const cards = [...new Set([own, ...USUAL])].map((id) => known.cards.get(id)).filter(Boolean);
   place.replaceChildren(
     section("facts", "What they are", sideBySide("Facts and prices of both models", "Fact", pair, ROWS.map(([name, value]) => [name, pair.map(value)]))),
     section("cards", "What they need", sideBySide("Fewest cards that hold the easiest checkpoint at its declared context", "Card", pair, cards.map((gpu) => [link(gpuHref(gpu.id), gpu.name), pair.map(({ row }) => fewest(row, gpu.id, known))]))),
   );
+}
+
+/** The two with a fit that most sellers offer. */
+function example(known) {
+  const [a, b] = known.models.filter((model) => model.fitted.length).sort((one, other) => other.offers - one.offers);
+  return b ? link(`compare.html?${query({ a: a.id, b: b.id })}`, `An example: ${a.name} and ${b.name}`) : "";
+}
+
+/** An id, also where a name or only the end of an id was typed and one model alone has it. */
+function meant(typed, known) {
+  if (known.byId.has(typed)) return typed;
+  const same = known.models.filter(({ id, name }) => [name.toLowerCase(), id.split("/")[1]].includes(typed.toLowerCase()));
+  return same.length === 1 ? same[0].id : typed;
 }
 
 async function start() {
@@ -63,8 +78,9 @@ async function start() {
     const known = await catalogue();
     document.getElementById("models").replaceChildren(...known.models.map((model) => el("option", { value: model.id }, model.name)));
     const again = () => {
-      const ids = [form.elements.a.value.trim(), form.elements.b.value.trim()];
-      history.replaceState(null, "", `?${new URLSearchParams({ a: ids[0], b: ids[1] })}`);
+      const ids = ["a", "b"].map((name) => meant(form.elements[name].value.trim(), known));
+      [form.elements.a.value, form.elements.b.value] = ids;
+      history.replaceState(null, "", `?${query({ a: ids[0], b: ids[1] })}`);
       return compare(ids, known).catch((error) => place.replaceChildren(failure(error)));
     };
     form.addEventListener("submit", (event) => {
@@ -74,7 +90,7 @@ async function start() {
     const asked = new URLSearchParams(location.search);
     for (const name of ["a", "b"]) form.elements[name].value = asked.get(name) ?? "";
     if (form.elements.a.value && form.elements.b.value) await again();
-    else place.replaceChildren(el("p", { class: "meta" }, "Begin to type an id or a name; the list comes up by itself."));
+    else place.replaceChildren(el("p", { class: "meta" }, "Begin to type an id or a name; the list comes up by itself. ", example(known)));
   } catch (error) {
     place.replaceChildren(failure(error));
   }

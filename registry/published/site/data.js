@@ -12,7 +12,11 @@ export function text(path) {
 }
 
 function cached(path, take) {
-  if (!read.has(path)) read.set(path, fetched(path, take));
+  if (!read.has(path)) {
+    const reading = fetched(path, take);
+    read.set(path, reading);
+    reading.catch(() => read.delete(path)); // a network that comes back is asked again
+  }
   return read.get(path);
 }
 
@@ -21,7 +25,7 @@ async function fetched(path, take) {
   try {
     response = await fetch(path);
   } catch {
-    throw new Error(`${path} could not be read. Pages opened as local files may not read others: serve the registry folder, e.g. python -m http.server.`);
+    throw new Error(`${path} could not be read. ${location.protocol === "file:" ? "Pages opened as local files may not read others: serve the registry folder, e.g. python -m http.server." : "The host does not answer; try again."}`);
   }
   if (!response.ok) throw new Error(`${path} is not there (status ${response.status}). The registry may be half copied.`);
   try {
@@ -38,10 +42,23 @@ export async function catalogue() {
     const { columns, rows } = raw.models;
     raw.named = rows.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place]])));
     raw.variants = raw.variants.map(([id, scheme, bits, context, official, downloads, weights]) => ({ id, scheme, bits, context, official, downloads, weights }));
-    raw.gpus = raw.gpus.map(([id, name, vendor, memory]) => ({ id, name, vendor, memory }));
+    raw.cards = new Map(raw.gpus.map(([id, name, label, memory, gib, usd]) => [id, { id, name, label, memory, gib, usd_per_hour: usd }]));
     raw.byId = new Map(raw.named.map((model) => [model.id, model]));
   }
-  return { models: raw.named, byId: raw.byId, variants: raw.variants, gpus: raw.gpus, fewest: raw.fewest, cells: raw.cells };
+  return { models: raw.named, byId: raw.byId, variants: raw.variants, cards: raw.cards, groups: raw.gpu_groups, fewest: raw.fewest, cells: raw.cells };
+}
+
+/** Ids of the catalogue that are like a wrong one, the likeliest first: the same name, else most of its words. */
+export function near(wrong, known) {
+  const words = (text) => text.toLowerCase().split(/[^a-z0-9]+/).filter(Boolean);
+  const asked = new Set(words(wrong));
+  const alike = (id) => words(id).filter((word) => asked.has(word)).length / Math.max(asked.size, words(id).length);
+  return known.models
+    .map(({ id, name }) => [id, name.toLowerCase() === wrong.toLowerCase() || id.split("/")[1] === wrong.toLowerCase() ? 2 : alike(id)])
+    .filter(([, share]) => share >= 0.4)
+    .sort(([a, shareA], [b, shareB]) => shareB - shareA || a.length - b.length)
+    .slice(0, 5)
+    .map(([id]) => id);
 }
 
 /** Everything about one model, or null when the catalogue has no such id. */
@@ -49,9 +66,11 @@ export async function details(id) {
   const part = await json(`data/models/${crc32(id) % 64}.json`);
   const own = Object.hasOwn(part.models, id) ? part.models[id] : null;
   if (!own) return null;
-  const { offers: columns } = await json("data/catalogue.json");
-  const offers = own.offers.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place] ?? null])));
-  return { ...own, offers, documents: part.documents };
+  const { columns, usual_day: usual } = await json("data/catalogue.json");
+  const name = (kind, rows) => rows.map((row) => Object.fromEntries(columns[kind].map((column, place) => [column, row[place] ?? null])));
+  const offers = name("offers", own.offers).map((row) => ({ ...row, since: row.since ?? usual }));
+  const ruled = (row) => ({ ...row, rule: part.rule[row.rule] });
+  return { ...own, offers, conflicts: name("conflicts", own.conflicts).map(ruled), documents: name("documents", part.documents).map(ruled) };
 }
 
 /** CRC-32 of the UTF-8 bytes: the same part as the writer chose. */

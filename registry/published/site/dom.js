@@ -29,8 +29,11 @@ export function link(href, text, attributes = {}) {
   return el("a", { href, ...outside, ...attributes }, text);
 }
 
-/** Address of a model's page. */
-export const modelHref = (id) => `model.html?id=${encodeURIComponent(id)}`;
+/** Address of a model's page, with the card to show it on. */
+export const modelHref = (id, card = {}) => `model.html?${query({ id, ...card })}`;
+
+/** Of an address: the slash of an id stays as it is, to be read by people. */
+export const query = (values) => new URLSearchParams(values).toString().replaceAll("%2F", "/");
 
 /** Address of a card's page. */
 export const gpuHref = (id) => `gpu.html?id=${encodeURIComponent(id)}`;
@@ -56,19 +59,26 @@ export function failure(error) {
   return el("p", { class: "note failure", role: "alert" }, error.message);
 }
 
-/** A button that copies the text of `node`; where the browser forbids that, it selects the text. */
-export function copyButton(node) {
-  const button = el("button", { type: "button", class: "quiet copy" }, "Copy");
+/** A line to type, with its button. */
+export function command(line) {
+  const code = el("code", {}, line);
+  return el("div", { class: "command" }, code, copyButton(code, line.split(" ").slice(0, 2).join(" ")));
+}
+
+/** A button that copies the text of `node`, named `what`; where the browser forbids that, it selects the text. */
+export function copyButton(node, what) {
+  const label = el("span", {}, "Copy");
+  const button = el("button", { type: "button", class: "quiet copy" }, label, el("span", { class: "sr" }, ` ${what}`));
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(node.textContent);
-      button.textContent = "Copied";
+      label.textContent = "Copied";
     } catch {
       getSelection().selectAllChildren(node);
-      button.textContent = "Selected: now Ctrl C";
+      label.textContent = "Selected: now Ctrl C";
     }
-    tell(button.textContent);
-    setTimeout(() => (button.textContent = "Copy"), 2500);
+    tell(label.textContent);
+    setTimeout(() => (label.textContent = "Copy"), 2500);
   });
   return button;
 }

@@ -35,6 +35,9 @@ export function short(value) {
   return value >= 100 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(value >= 10 ? 2 : 2)));
 }
 
+/** 15.27 → 15.3 GiB */
+export const gib2 = (value) => (known(value) ? `${value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(1)} GiB` : DASH);
+
 /** 16381470720 → 15.3 GiB */
 export function gib(bytes) {
   return known(bytes) ? `${short(bytes / 2 ** 30)} GiB` : DASH;
@@ -48,8 +51,15 @@ export function many(value) {
 /** 2026-11-21T14:57:46Z → 2026-11-21 */
 export const day = (value) => (known(value) ? value.slice(0, 10) : DASH);
 
+const NAMES = { models_dev: "models.dev", huggingface: "Hugging Face", modelscope: "ModelScope", gpustack: "GPUStack", override: "corrected by hand", home: "website" };
+
+/** huggingface → Hugging Face */
+export const sourceName = (key) => NAMES[key] ?? key.replaceAll("_", " ");
+
 /** Any value of a record. */
 export function plain(value) {
   if (!known(value)) return DASH;
+  if (Array.isArray(value) && value.every((one) => typeof one !== "object")) return value.join(", ");
+  if (typeof value === "number") return value.toLocaleString("en", { maximumFractionDigits: 9 });
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

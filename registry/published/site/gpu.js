@@ -16,6 +16,8 @@ function held(known, gpu) {
   return COUNTS.map((count) => least.filter((one) => one <= count).length);
 }
 
+const fitted = (known) => known.models.filter((model) => model.fitted.length).length;
+
 function all(profiles, known) {
   const rows = profiles.filter((profile) => known.fewest[profile.id]).map((profile) => ({ profile, held: held(known, profile.id) }));
   const columns = [
@@ -26,16 +28,22 @@ function all(profiles, known) {
     { key: "price", label: "$/hour", numeric: true, cell: ({ profile }) => format.usd(profile.price_usd_per_hour), sort: ({ profile }) => profile.price_usd_per_hour },
     ...COUNTS.map((count, place) => ({ key: `held${count}`, label: `Models on ${count}`, numeric: true, first: "desc", cell: (row) => String(row.held[place]), sort: (row) => row.held[place] })),
   ];
+  const search = el("input", { id: "q", type: "search", autocomplete: "off", spellcheck: "false", placeholder: "name, maker, architecture" });
+  const place = el("div", {});
+  const order = { sort: "held1", descending: true };
+  const draw = () => {
+    const words = search.value.trim().toLowerCase().split(/\s+/);
+    const wanted = rows.filter(({ profile }) => words.every((word) => [profile.id, profile.name, profile.architecture, ...profile.aliases].join(" ").toLowerCase().includes(word)));
+    place.replaceChildren(table(`${wanted.length} cards and slices`, columns, wanted, order));
+  };
+  search.addEventListener("input", draw);
+  draw();
   page.replaceChildren(
     el("h1", {}, "Cards"),
-    el("p", { class: "lead" }, "What is known of each card, and how many models of the catalogue run on 1, 2, 4 or 8 of it at their declared context."),
-    table(`${rows.length} cards and slices`, columns, rows, { sort: "held1", descending: true }),
+    el("p", { class: "lead" }, `What is known of each card, and how many of the ${fitted(known)} models with a fit run on 1, 2, 4 or 8 of it at their declared context, tight ones included.`),
+    el("div", { class: "filters" }, el("div", { class: "field grow" }, el("label", { for: "q" }, "Search"), search)),
+    place,
   );
-}
-
-/** Other names, where there are any. */
-function named(entries) {
-  return entries.length ? facts(entries) : null;
 }
 
 const UNITS = {
@@ -43,7 +51,14 @@ const UNITS = {
   interconnect_gb_s: ["Between cards", "GB/s each way"], price_usd_per_hour: ["Rent", "USD an hour"], compute_capability: ["Compute capability", ""], gfx: ["GFX target", ""],
 };
 
-function one(profile, known) {
+/** A source's name, linked where it has an address. */
+function cited(key, told) {
+  if (!key) return format.DASH;
+  const url = told[key]?.url;
+  return url ? link(url, format.sourceName(key)) : format.sourceName(key);
+}
+
+function one(profile, known, told) {
   document.title = `${profile.name} – ModelScan`;
   const numbers = held(known, profile.id);
   const rows = [
@@ -53,19 +68,29 @@ function one(profile, known) {
   const others = (field) => profile.conflicts.filter((conflict) => conflict.field === field);
   const bars = el("dl", { class: "bars" }, COUNTS.map((count, place) => {
     const bar = el("span", { class: "fill" });
-    bar.style.width = `${(100 * numbers[place]) / Math.max(1, known.models.filter((model) => model.fitted.length).length)}%`;
-    return el("div", {}, el("dt", {}, `${count} ×`), el("dd", {}, el("span", { class: "track", "aria-hidden": "true" }, bar), link(`index.html?gpu=${encodeURIComponent(profile.id)}&count=${count}`, `${numbers[place]} models run`)));
+    bar.style.width = `${(100 * numbers[place]) / Math.max(1, fitted(known))}%`;
+    return el("div", {}, el("dt", {}, `${count} ×`), el("dd", {}, el("span", { class: "track", "aria-hidden": "true" }, bar), link(`index.html?gpu=${encodeURIComponent(profile.id)}&count=${count}`, `${numbers[place]} models`)));
   }));
   page.replaceChildren(...[
     el("header", { class: "title" }, el("p", { class: "meta" }, [profile.architecture, profile.unified_memory ? "memory shared with the system" : null].filter(Boolean).join(" · ")), el("h1", {}, profile.name), el("p", { class: "id" }, el("code", {}, profile.id))),
-    named([["Also called", profile.aliases.join(", ")], ["Slice of", profile.mig_parent && link(gpuHref(profile.mig_parent), profile.mig_parent)]].filter(([, value]) => value)),
-    section("holds", "What it holds", bars),
+    facts([
+      ["Memory", `${format.short(profile.memory_gib_marketing)} GB by name`],
+      ["Usable, as its driver counts", `${known.cards.get(profile.id)?.gib ?? format.DASH} GiB${profile.memory_gib_driver ? "" : ", estimated"}`],
+      ["Bandwidth", profile.bandwidth_gb_s && `${profile.bandwidth_gb_s.toLocaleString("en")} GB/s`],
+      ["Dense FP16", profile.tflops_dense?.fp16 && `${format.short(profile.tflops_dense.fp16)} TFLOPS`],
+      ["Rent", profile.price_usd_per_hour && `${format.usd(profile.price_usd_per_hour)} an hour`],
+      ["Slice of", profile.mig_parent && link(gpuHref(profile.mig_parent), profile.mig_parent)],
+      ["Also called", profile.aliases.join(", ")],
+    ]),
+    section("holds", "What it holds", el("p", { class: "meta" }, `Of ${fitted(known)} models with a fit, so many run at their full context, tight ones included.`), bars),
     section("figures", "Figures", table(`Figures of ${profile.name}`, [
       { key: "label", label: "Figure", cell: (row) => row.label, sort: (row) => row.label },
       { key: "value", label: "Value", cell: (row) => `${row.value} ${row.unit}`.trim() },
-      { key: "source", label: "Source", cell: (row) => (profile.sources[row.field] ?? format.DASH).replaceAll("_", " "), sort: (row) => profile.sources[row.field] },
-      { key: "others", label: "Others say", cell: (row) => others(row.field).map((conflict) => `${conflict.value} (${conflict.source.replaceAll("_", " ")})`).join(", ") },
-    ], rows)),
+      { key: "source", label: "Source", cell: (row) => cited(profile.sources[row.field], told), sort: (row) => profile.sources[row.field] },
+      { key: "others", label: "Others say", cell: (row) => others(row.field).map((conflict) => el("span", { class: "told disputed" }, `${conflict.value} ${row.unit}`, el("small", {}, cited(conflict.source, told)))) },
+    ], rows),
+    el("h3", {}, "What was read there"),
+    el("dl", { class: "read" }, [...new Set([...rows.map((row) => profile.sources[row.field]), ...profile.conflicts.map((conflict) => conflict.source)])].filter((key) => told[key]).map((key) => el("div", {}, el("dt", {}, cited(key, told)), el("dd", {}, told[key].evidence))))),
     el("p", {}, link("gpu.html", "All cards")),
   ].filter(Boolean));
 }
@@ -76,7 +101,7 @@ async function show() {
     const [known, profiles] = await Promise.all([catalogue(), json("../gpu_profiles.json")]);
     const profile = id && profiles.find((candidate) => candidate.id === id);
     if (id && !profile) throw new Error(`The catalogue has no card ${id}.`);
-    if (profile) one(profile, known);
+    if (profile) one(profile, known, await json("data/card_sources.json"));
     else all(profiles, known);
     tell(profile ? profile.name : `${profiles.length} cards`);
   } catch (error) {

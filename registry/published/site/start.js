@@ -1,18 +1,21 @@
 // The first page: a card and a count, and what of the catalogue runs there.
+import { rememberCard, remembered, wrongCard } from "./card.js";
 import { catalogue, json } from "./data.js";
 import { el, failure, link, modelHref } from "./dom.js";
 import * as format from "./format.js";
 import { table } from "./table.js";
-import { LABELS, NOT, OFFLOAD, REFUSED, RUNS, SHORTER, TIGHT, UNKNOWN, badge, readCell, remark } from "./verdict.js";
+import { LABELS, RUNS, SHORTER, SIGNS, TIGHT, UNKNOWN, badge, best, remark } from "./verdict.js";
 
 const form = document.getElementById("ask");
 const answer = document.getElementById("answer");
 const meter = document.getElementById("meter");
+const legend = document.getElementById("legend");
 const results = document.getElementById("results");
 const order = {};
 
 function fromAddress() {
   const asked = new URLSearchParams(location.search);
+  if (!asked.has("gpu")) for (const [name, value] of Object.entries(remembered())) asked.set(name, value);
   for (const name of ["gpu", "count", "show", "category", "q"]) {
     const field = form.elements[name];
     if (!asked.has(name)) continue;
@@ -40,23 +43,6 @@ function toAddress(want) {
   history.replaceState(null, "", `?${query}`);
 }
 
-/** The checkpoint of a model that a person with the card would take: running, then most bits, then official. */
-function bestOf(model, column, count, known) {
-  let best = null;
-  for (const place of model.fitted) {
-    const variant = known.variants[place];
-    const found = { ...readCell(column[place], count, variant, known.cells), variant };
-    const rank = [found.state, -(variant.bits ?? 0), variant.official ? 0 : 1, -(variant.downloads ?? 0)];
-    if (!best || before(rank, best.rank)) best = { ...found, rank };
-  }
-  return best;
-}
-
-function before(a, b) {
-  for (let place = 0; place < a.length; place += 1) if (a[place] !== b[place]) return a[place] < b[place];
-  return false;
-}
-
 function matches(model, want, known) {
   if (want.category && model.category !== want.category) return false;
   for (const letter of want.can) if (!model.abilities.includes(letter)) return false;
@@ -68,8 +54,8 @@ function matches(model, want, known) {
 const byName = { key: "name", label: "Model", sort: (row) => row.model.name.toLowerCase() };
 const size = { key: "size", label: "Size", numeric: true, cell: ({ model }) => sizeOf(model), sort: ({ model }) => model.parameters, first: "desc" };
 const price = {
-  key: "price", label: "API, $ per M tokens", numeric: true, class: "price",
-  cell: ({ model }) => (model.price_input === null ? format.DASH : el("span", { title: "input / output, the cheapest offer that costs something" }, `${format.usd(model.price_input)} / ${format.usd(model.price_output)}`)),
+  key: "price", label: "API, $/M tokens", numeric: true, class: "price",
+  cell: ({ model }) => (model.price_input === null ? format.DASH : `${format.usd(model.price_input)} / ${format.usd(model.price_output)}`),
   sort: ({ model }) => (model.price_input === null ? null : model.price_input + model.price_output),
 };
 
@@ -78,18 +64,18 @@ function sizeOf(model) {
   return el("span", {}, format.parameters(model.parameters), el("small", {}, `${format.parameters(model.active)} active`));
 }
 
-function nameCell(model, below) {
-  return el("span", { class: "name" }, link(modelHref(model.id), model.name), el("small", {}, below));
+function nameCell(model, below, card) {
+  return el("span", { class: "name" }, link(modelHref(model.id, card), model.name), el("small", {}, below));
 }
 
 const onCard = [
-  { ...byName, cell: ({ model, found }) => nameCell(model, `${found.variant.id}${found.variant.scheme ? ` · ${found.variant.scheme}` : ""}`) },
+  { ...byName, cell: ({ model, found, card }) => nameCell(model, `${found.variant.id}${found.variant.scheme ? ` · ${found.variant.scheme}` : ""}`, card) },
   size,
   { key: "state", label: "Verdict", cell: ({ found }) => verdictCell(found), sort: ({ found }) => found.state },
-  { key: "speed", label: "Tokens / s", numeric: true, first: "desc", cell: ({ found }) => format.range(found.decode_tok_s_low, found.decode_tok_s_high), sort: ({ found }) => found.decode_tok_s_low ?? null },
+  { key: "speed", label: "Tokens/s", numeric: true, first: "desc", cell: ({ found }) => format.range(found.decode_tok_s_low, found.decode_tok_s_high), sort: ({ found }) => found.decode_tok_s_low ?? null },
   { key: "context", label: "Context", numeric: true, first: "desc", cell: ({ found }) => format.tokens(found.context || null), sort: ({ found }) => found.context || null },
-  { key: "requests", label: "At once", numeric: true, first: "desc", cell: ({ found }) => (found.max_concurrency ? el("span", { title: "requests of that full context" }, format.short(found.max_concurrency)) : format.DASH), sort: ({ found }) => found.max_concurrency ?? null },
-  { key: "weights", label: "Weights, GiB a card", numeric: true, cell: ({ found }) => format.short(found.weights_gib), sort: ({ found }) => found.weights_gib ?? null },
+  { key: "requests", label: "Requests at once", numeric: true, first: "desc", cell: ({ found }) => format.short(found.max_concurrency || null), sort: ({ found }) => found.max_concurrency ?? null },
+  { key: "weights", label: "Weights, GiB/card", numeric: true, cell: ({ found }) => format.short(found.weights_gib), sort: ({ found }) => found.weights_gib ?? null },
   price,
 ];
 
@@ -110,7 +96,7 @@ function verdictCell(found) {
   return el("span", {}, badge(found.state), why && el("small", {}, why));
 }
 
-const LIMITS = { runs: TIGHT, starts: SHORTER, all: UNKNOWN - 1 };
+const LIMITS = { runs: TIGHT, all: UNKNOWN - 1 };
 
 async function draw(known) {
   const want = asked();
@@ -119,24 +105,46 @@ async function draw(known) {
   for (const name of ["count", "show"]) form.elements[name].disabled = whole;
   const wanted = known.models.filter((model) => matches(model, want, known));
   if (whole) return drawWhole(wanted);
+  results.setAttribute("aria-busy", "true");
   const fit = await json(`data/fit/${encodeURIComponent(want.gpu)}.json`);
   if (asked().gpu !== want.gpu) return undefined; // the reader went on to another card
-  const column = fit.cells[want.count] ?? [];
-  const rows = wanted.filter((model) => model.fitted.length).map((model) => ({ model, found: bestOf(model, column, want.count, known) }));
-  const counted = LABELS.map((_, state) => rows.filter((row) => row.found.state === state).length);
-  drawAnswer(want, counted);
-  const shown = rows.filter((row) => row.found.state <= LIMITS[want.show]);
+  const column = fit.cells[want.count];
+  if (!column) return drawAlone();
+  const card = { gpu: want.gpu, count: want.count };
+  const least = Number(want.show) || 0; // a number asks for so many tokens of context
+  const rows = wanted.filter((model) => model.fitted.length).map((model) => ({ model, card, found: best(model, column, want.count, known, least) }));
+  drawAnswer(rows, least);
+  const shown = rows.filter(({ found }) => (want.show in LIMITS ? found.state <= LIMITS[want.show] : found.state <= SHORTER && found.context >= least));
   const sorted = { sort: order.sort ?? "size", descending: order.sort ? order.descending : true };
-  results.replaceChildren(table(`${shown.length} models on ${cardName(want)}`, onCard, shown, sorted, remember));
+  results.removeAttribute("aria-busy");
+  results.replaceChildren(shown.length ? table(`${shown.length} models on ${cardName(want)}`, onCard, shown, sorted, remember) : nothing(wanted.length, rows.length));
   return undefined;
 }
 
+/** What to do when the table would be empty. */
+function nothing(found, judged) {
+  const turn = (name, value, text) => el("button", { type: "button", class: "plainlink", onclick: () => {
+    form.elements[name].value = value;
+    form.elements[name].dispatchEvent(new Event("change", { bubbles: true }));
+  } }, text);
+  if (judged) return el("p", { class: "note" }, judged === 1 ? "One model matches, and does not run so. " : `${judged} models match, and none runs so. `, turn("show", "all", "Show them and why"), ".");
+  if (found) return el("p", { class: "note" }, `The catalogue has ${found === 1 ? "one model" : `${found} models`} like that, without a published fit. `, turn("gpu", "any", "Show them"), ".");
+  return el("p", { class: "note" }, "No model of the catalogue is like that. Search for less, or take a filter away.");
+}
+
+/** Slices of a card, and machines without a link, are judged one by one. */
+function drawAlone() {
+  fail(new Error("These cannot work as one, so only a single one is judged. Choose 1 ×."));
+}
+
 function drawWhole(wanted) {
+  results.removeAttribute("aria-busy");
   meter.replaceChildren();
+  legend.replaceChildren();
   answer.replaceChildren(el("strong", {}, wanted.length.toLocaleString("en")), " models, with or without open weights.");
   const sorted = { sort: order.sort ?? "release", descending: order.sort ? order.descending : true };
   const rows = wanted.map((model) => ({ model }));
-  results.replaceChildren(table(`${wanted.length} models of the catalogue`, anyCard, rows, sorted, remember));
+  results.replaceChildren(rows.length ? table(`${rows.length.toLocaleString("en")} models of the catalogue`, anyCard, rows, sorted, remember) : nothing(0, 0));
 }
 
 function remember(state) {
@@ -146,31 +154,35 @@ function remember(state) {
 
 const cardName = (want) => `${want.count} × ${form.elements.gpu.selectedOptions[0].textContent}`;
 
-function drawAnswer(want, counted) {
-  const judged = counted.slice(0, UNKNOWN).reduce((sum, one) => sum + one, 0);
-  const rest = [[TIGHT, "to the last percent"], [SHORTER, "with a shorter context"], [NOT, "too large"], [OFFLOAD, "only with offloading"], [REFUSED, "that no engine serves there"]];
-  const told = rest.filter(([state]) => counted[state]).map(([state, words]) => `${counted[state]} ${words}`);
-  answer.replaceChildren(
-    el("strong", {}, `${counted[RUNS]} of ${judged}`), ` models run at their full context${told.length ? `; ${told.join(", ")}` : ""}.`,
-    counted[UNKNOWN] ? ` ${counted[UNKNOWN]} have no verdict for want of facts.` : "",
-  );
+function drawAnswer(rows, least) {
+  const counted = LABELS.map((_, state) => rows.filter((row) => row.found.state === state).length);
+  const judged = rows.length - counted[UNKNOWN];
+  const enough = rows.filter(({ found }) => found.state <= SHORTER && found.context >= least).length;
+  if (!rows.length) answer.replaceChildren(el("strong", {}, "No model"), " matches.");
+  else answer.replaceChildren(...(least ? [el("strong", {}, `${enough} of ${judged}`), ` models run with ${format.tokens(least)} tokens of context or more.`] : [el("strong", {}, `${counted[RUNS]} of ${judged}`), ` models run at their full context${counted[TIGHT] ? `, ${counted[TIGHT]} more are tight` : ""}.`]));
   meter.replaceChildren(
-    ...counted.slice(0, UNKNOWN).map((number, state) => {
+    ...counted.map((number, state) => {
       const bar = el("span", { class: `bar state-${state}` });
       bar.style.flexGrow = number;
       bar.hidden = !number;
       return bar;
     }),
   );
+  legend.replaceChildren(...counted.map((number, state) => el("li", { class: `state-${state}`, hidden: !number }, el("span", { class: "swatch", "aria-hidden": "true" }, SIGNS[state]), `${number} ${LABELS[state]}`)));
 }
 
 async function start() {
   fromAddress();
   try {
     const known = await catalogue();
+    form.prepend(wrongCard(known) ?? "");
     const again = () => draw(known).catch(fail);
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("change", again);
+    form.addEventListener("change", () => {
+      const { gpu, count } = asked();
+      if (gpu !== "any") rememberCard({ gpu, count });
+      return again();
+    });
     form.elements.q.addEventListener("input", again);
     await draw(known);
     performance.mark("usable");
@@ -183,6 +195,8 @@ async function start() {
 function fail(error) {
   answer.textContent = "";
   meter.replaceChildren();
+  legend.replaceChildren();
+  results.removeAttribute("aria-busy");
   results.replaceChildren(failure(error));
 }
 

@@ -5,10 +5,10 @@ const PAGE = 60;
 
 /**
  * columns: {key, label, cell(row) → node or text, sort(row) → number, string or null, numeric, first: "desc"};
- * state: {sort: key, descending}. `onsort` hears of a new order.
+ * state: {sort: key, descending, page: rows before the button for all}. `onsort` hears of a new order.
  */
 export function table(caption, columns, rows, state = {}, onsort = () => {}) {
-  let shown = PAGE;
+  let shown = state.page ?? PAGE;
   const body = el("tbody", { role: "rowgroup" });
   const more = el("button", { type: "button", class: "more", onclick: () => grow() });
   const head = el("tr", { role: "row" });
@@ -39,7 +39,7 @@ export function table(caption, columns, rows, state = {}, onsort = () => {}) {
       ...columns.map((column) => {
         const active = state.sort === column.key;
         const kind = column.numeric ? "number" : null;
-        if (!column.sort) return el("th", { role: "columnheader", scope: "col", class: kind }, column.label);
+        if (!column.sort) return el("th", { role: "columnheader", scope: "col", class: kind }, el("span", { class: "plainhead" }, column.label));
         const button = el("button", { type: "button", class: active ? "sorted" : null }, column.label, el("span", { class: "arrow", "aria-hidden": "true" }, active ? (state.descending ? "↓" : "↑") : "↕"));
         button.addEventListener("click", () => {
           state.descending = active ? !state.descending : column.first === "desc";

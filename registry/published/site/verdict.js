@@ -11,7 +11,7 @@ export const REFUSED = 5;
 export const UNKNOWN = 6;
 
 export const LABELS = ["runs", "tight", "shorter context", "too large", "offload only", "no engine", "unknown"];
-const SIGNS = ["●", "◐", "◒", "○", "◌", "✕", "?"];
+export const SIGNS = ["●", "◐", "◒", "○", "◌", "✕", "?"];
 
 /** A cell of data/fit/<gpu>.json for `count` cards with names; `variant` is the checkpoint that it is about. */
 export function readCell(cell, count, variant, cells) {
@@ -34,12 +34,30 @@ function stateOf(verdict, named) {
   return named.binding === "kv_cache" && named.max_context > 0 ? SHORTER : NOT;
 }
 
+/** The checkpoint of a model that a person with the card would take: with `least` tokens, running, then most bits, then official. */
+export function best(model, column, count, known, least = 0) {
+  let first = null;
+  for (const place of model.fitted) {
+    const variant = known.variants[place];
+    const found = { ...readCell(column[place], count, variant, known.cells), variant };
+    const enough = found.state <= SHORTER && found.context >= least;
+    const rank = [least && !enough ? 1 : 0, found.state, -(variant.bits ?? 0), variant.official ? 0 : 1, -(variant.downloads ?? 0)];
+    if (!first || before(rank, first.rank)) first = { ...found, rank };
+  }
+  return first;
+}
+
+function before(a, b) {
+  for (let place = 0; place < a.length; place += 1) if (a[place] !== b[place]) return a[place] < b[place];
+  return false;
+}
+
 /** A sign and a word; the colour only repeats them. */
 export function badge(state) {
   return el("span", { class: `badge state-${state}` }, el("span", { "aria-hidden": "true" }, SIGNS[state]), ` ${LABELS[state]}`);
 }
 
-const WHY = { format: "its number format", split: "does not split so" };
+const WHY = { format: "its number format is not served", split: "it does not split so" };
 
 /** What is short, or what is given up. */
 export function remark(found, declared) {

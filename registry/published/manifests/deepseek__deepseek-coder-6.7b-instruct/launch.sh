@@ -1,0 +1,1 @@
+vllm serve deepseek-ai/deepseek-coder-6.7b-instruct --revision=4abb2ca64f90e4abb75994e1c29170b1e07b827a --served-model-name=deepseek-coder-6.7b-instruct --host=127.0.0.1 --port=8000 --max-model-len=16384

@@ -1,0 +1,1 @@
+vllm serve deepseek-ai/deepseek-coder-7b-instruct-v1.5 --revision=8121af6079b41a3bc3599024081a0e94ed1b892f --served-model-name=deepseek-coder-7b-instruct-v1.5 --host=127.0.0.1 --port=8000 --max-model-len=4096
