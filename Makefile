@@ -117,7 +117,8 @@ test-engine: $(STAMP) ## the real vLLM (CPU) parses every emitted command and se
 	    echo "NOT TESTED: no lab at $(LAB); set MODELSCAN_SHARED" >&2; engine=; \
 	fi; \
 	MODELSCAN_ENGINE_PYTHON="$$engine" MODELSCAN_EVERY_MODEL=1 $(PY) -m pytest -rs -s \
-	    tests/shared/test_engine_vllm.py tests/unit/manifests/test_manifests_representative.py
+	    tests/shared/test_engine_vllm.py tests/shared/test_engine_hardened.py \
+	    tests/unit/manifests/test_manifests_representative.py
 
 .PHONY: test-gpustack
 test-gpustack: $(STAMP) ## deployments against a real GPUStack server on loopback
@@ -154,9 +155,14 @@ $(GATEWAYS)/.installed: benchmarks/router/requirements.txt $(STAMP)
 bench-router: $(STAMP) $(GATEWAYS)/.installed ## this router beside nginx, vllm-router, smg and LiteLLM (needs wrk and nginx)
 	$(PY) -m benchmarks.router
 
+.PHONY: test-image
+test-image: $(STAMP) ## the container images built, started read-only and asked; deploy/ read by other tools (needs Docker)
+	DEPLOY_IMAGES=build $(PY) -m pytest -rs -s tests/shared/test_container_images.py tests/shared/test_deploy_validators.py
+
 .PHONY: test-gateways
-test-gateways: $(STAMP) $(GATEWAYS)/.installed ## LiteLLM, client and proxy, against the router
-	MODELSCAN_GATEWAYS=$(CURDIR)/$(GATEWAYS) $(PY) -m pytest -rs tests/contract/test_router_gateways.py
+test-gateways: $(STAMP) $(GATEWAYS)/.installed ## LiteLLM: client and proxy against the router, its own price map from the feed
+	MODELSCAN_GATEWAYS=$(CURDIR)/$(GATEWAYS) $(PY) -m pytest -rs tests/contract/test_router_gateways.py \
+	    tests/contract/test_feed_litellm.py
 
 $(DAGSTER_HOME)/dagster.yaml: pipelines/dagster.yaml
 	mkdir -p $(DAGSTER_HOME)
