@@ -35,9 +35,6 @@ from modelscan_catalog.publish.warehouse import build_warehouse
 from modelscan_catalog.store import publish_directory
 from modelscan_catalog.tables import MERGED, SOURCES
 
-_WRITTEN_HERE = {"api", "schemas", "fit", "models_registry.json", "gpu_profiles.json"}
-"""Without texts of others: our own schemas, summaries of checked records, figures, hand-kept profiles."""
-
 
 @dg.asset(
     deps=[

@@ -18,11 +18,7 @@ daily = dg.ScheduleDefinition(
     job=refresh,
     cron_schedule="30 4 * * 2-7",
     execution_timezone="UTC",
-    run_config={
-        "resources": {
-            "build": {"config": {"source_modes": {"huggingface": "cached", "modelscope": "cached"}}}
-        }
-    },
+    run_config={"resources": {"build": {"config": {"source_modes": _STORED_HUBS}}}},
     description="Prices and recipes, Tuesday to Sunday: models.dev and GPUStack live, the hubs as stored.",
 )
 

@@ -22,7 +22,6 @@ import aiohttp
 
 from modelscan_catalog.errors import DeployError
 
-DEFAULT_LOADS = (1, 4, 16)
 MOST_LOAD = 512
 LEAST_REQUESTS = 3
 """Fewer answers say nothing."""

@@ -2,7 +2,6 @@
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -149,9 +148,3 @@ def _resolved(root: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
             target = target[part]
         schema = target
     return schema
-
-
-def written_versions(schemas_dir: Path) -> list[str]:
-    """Versions that ``schemas_dir`` holds, oldest first."""
-    versions = [entry.name for entry in schemas_dir.iterdir() if entry.is_dir() and entry.name[:1].isdigit()]
-    return sorted(versions, key=lambda version: [int(part) for part in version.split(".")])

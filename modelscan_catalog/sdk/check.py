@@ -14,6 +14,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import ModuleType
 
+import platformdirs
+
 from modelscan_catalog.errors import ClientGenerationError
 from modelscan_catalog.sdk.contract import Claim, check_contract, generated
 from modelscan_catalog.sdk.interface import ProviderInterface
@@ -151,7 +153,6 @@ def type_errors(paths: Sequence[Path]) -> list[str] | None:
     """
     if importlib.util.find_spec("mypy") is None or not paths:
         return None
-    cache = Path(tempfile.gettempdir()) / f"modelscan-mypy-{os.getuid()}"
     try:
         done = subprocess.run(
             [
@@ -161,7 +162,7 @@ def type_errors(paths: Sequence[Path]) -> list[str] | None:
                 "--strict",
                 "--no-error-summary",
                 "--cache-dir",
-                str(cache),
+                _type_cache(),
                 *map(str, paths),
             ],
             capture_output=True,
@@ -174,6 +175,16 @@ def type_errors(paths: Sequence[Path]) -> list[str] | None:
     return [
         line for line in (done.stdout + done.stderr).splitlines() if ": error:" in line or done.returncode > 1
     ]
+
+
+def _type_cache() -> str:
+    """Where mypy keeps what it knows between runs; nowhere if the user's cache folder cannot be written."""
+    folder = platformdirs.user_cache_path("modelscan") / "mypy"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return os.devnull
+    return str(folder) if os.access(folder, os.W_OK) else os.devnull
 
 
 def _with_types(one: Checked, path: Path, wrong: list[str] | None) -> Checked:

@@ -28,3 +28,12 @@ def test_a_client_that_ends_the_importing_process_is_told(tmp_path: Path) -> Non
     path = tmp_path / "ends.py"
     path.write_text("import os\nos._exit(3)\n")
     assert "failed" in str(check.import_clients([path])[str(path)])
+
+
+def test_a_type_check_needs_no_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    (tmp_path / "a.py").write_text('x: int = "one"\n')
+    found = check.type_errors([tmp_path / "a.py"])
+    assert found is not None
+    assert [line for line in found if "Incompatible types" in line]
