@@ -1,4 +1,4 @@
-"""The catalogue's reads as tools of the Model Context Protocol, for assistants; nothing here changes it.
+"""The catalogue's reads as tools of the Model Context Protocol (MCP); nothing here changes it.
 
 Each tool is the question that a command of the same name answers; its answer is that command's JSON.
 """

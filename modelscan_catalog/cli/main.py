@@ -58,7 +58,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "modelscan_catalog.cli.manifest:manifest",
         "A model's manifest for GPUStack, KServe, KAITO, compose or a shell.",
     ),
-    "mcp": ("modelscan_catalog.cli.mcp:mcp", "The catalogue as read-only tools for assistants (MCP)."),
+    "mcp": ("modelscan_catalog.cli.mcp:mcp", "The catalogue as read-only tools for MCP clients."),
     "optimize": (
         "modelscan_catalog.cli.optimize:optimize",
         "The cheapest mix of sellers and own cards for a day's requests.",

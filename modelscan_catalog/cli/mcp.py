@@ -1,4 +1,4 @@
-"""``modelscan mcp``: the catalogue as read-only tools for assistants, over stdio or loopback HTTP."""
+"""``modelscan mcp``: the catalogue as read-only tools for MCP clients, over stdio or loopback HTTP."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from modelscan_catalog.errors import SettingsError
 @click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0: a free one.")
 @registry_option
 def mcp(http: bool, port: int, registry: Path) -> None:
-    """Give assistants the catalogue's reads as tools (Model Context Protocol): look-ups, fit, plans, prices.
+    """Give MCP clients the catalogue's reads as tools: look-ups, fit, plans, prices.
 
     \b
-    An assistant's configuration:
+    A client's configuration:
       {"mcpServers": {"modelscan": {"command": "modelscan", "args": ["mcp"]}}}
     """
     try:
