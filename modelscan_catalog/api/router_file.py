@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from modelscan_catalog.api.context import ApiContext, bearer
 from modelscan_catalog.api.responses import SECRET_REFUSALS
-from modelscan_catalog.router.added_keys import with_keys
+from modelscan_catalog.router.added_keys import with_settings_keys
 from modelscan_catalog.router.config import config_bytes
 from modelscan_catalog.router.overlays import overlay_files, read_overlaid
 from modelscan_catalog.secret_refs import resolve_secret
@@ -34,7 +34,7 @@ def router_file_routes(context: ApiContext, token: str | None) -> APIRouter:
         versions = tuple(_version(one) for one in (path, *overlay_files(folder)))
         content = kept.get(versions)
         if content is None:
-            config = with_keys(read_overlaid(path, folder), context.settings.api_keys)
+            config = with_settings_keys(read_overlaid(path, folder), context.settings)
             content = config_bytes(config)
             kept.clear()
             kept[versions] = content

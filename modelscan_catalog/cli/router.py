@@ -96,6 +96,7 @@ def router(
             click.echo(f"left out: {line}", err=True)
         click.echo(export_yaml(export), nl=False)
         return
+    from modelscan_catalog.router.added_keys import confirmed
     from modelscan_catalog.router.server import run
 
     usage = usage or config_dir / "usage.sqlite"
@@ -110,6 +111,7 @@ def router(
         config_dir=config_dir,
         admin_token_ref=admin_token,
         remote=remote,
+        key_hosts=partial(confirmed, settings),
     )
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router import report
-from modelscan_catalog.router.added_keys import TooManyKeysError, add_key
+from modelscan_catalog.router.added_keys import ForeignKeyError, TooManyKeysError, add_key
 from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.config import RouterModel
 from modelscan_catalog.router.keys import key_id, key_prefix
@@ -103,10 +103,14 @@ class Admin:
         before = self._router.table.fingerprint
         try:
             secret = await asyncio.to_thread(resolve_secret, reference)
-            added = await asyncio.to_thread(add_key, folder, config, provider, reference)
+            allowed = await asyncio.to_thread(self._router.key_hosts)
+            added = await asyncio.to_thread(add_key, folder, config, provider, reference, allowed)
             table = await self._router.reload()
         except TooManyKeysError as error:
             raise RouterError(409, "too_many_keys", str(error)) from error
+        except ForeignKeyError as error:
+            await self._log(request, "keys.add", "refused", provider=provider, reason=str(error))
+            raise RouterError(422, "key_of_another_seller", str(error)) from error
         except SettingsError as error:
             await self._log(request, "keys.add", "refused", provider=provider, reason=str(error))
             raise RouterError(422, "unusable_key", str(error)) from error

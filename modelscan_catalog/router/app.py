@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
 from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.key_hosts import KeyHosts, reviewed_key_hosts
 from modelscan_catalog.router import decide, report
 from modelscan_catalog.router.access import ADMIN_PATHS, Access
 from modelscan_catalog.router.admin import MODEL_PATH, Admin
@@ -67,16 +68,19 @@ class Router:
         usage_path: Path | None = None,
         admin_token: str | None = None,
         config_dir: Path | None = None,
+        key_hosts: Callable[[], KeyHosts] = reviewed_key_hosts,
     ) -> None:
         """Serve what ``load`` gives.
 
         Clients give one of the tokens, if there are any; operators ``admin_token``, or where there is none
-        what clients give. ``config_dir`` takes keys that are added and the log of what operators did.
+        what clients give. ``config_dir`` takes keys that are added and the log of what operators did;
+        ``key_hosts`` tells which hosts a key is confirmed for.
         """
         self._load = load
         tokens = () if token is None else (token,) if isinstance(token, str) else tuple(token)
         self._access = Access(tokens, admin_token)
         self.config_dir = config_dir
+        self.key_hosts = key_hosts
         self.audit = AuditLog(config_dir / AUDIT_FILE if config_dir is not None else None)
         self.last_refusal: str | None = None
         """Why the newest configuration was not taken; null while the newest one serves."""

@@ -17,6 +17,8 @@ from modelscan_catalog.router.messages import without_unsigned
 from modelscan_catalog.router.stream_usage import asks_for_usage, with_usage
 from modelscan_catalog.router.table import Route
 
+ANTHROPIC_VERSION = "2023-06-01"
+"""Of the Messages format as it is translated to, and for clients that name none."""
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _ESCAPED_LETTER = re.compile(rb"\\u00[46]")
@@ -97,10 +99,17 @@ def outgoing(call: Call, route: Route) -> Outgoing:
 
 
 def request_head(call: Call, route: Route, sent: Outgoing, key: Key | None) -> bytes:
-    """The head of ``sent``, empty line included; Anthropic's beta features are named in a header."""
+    """The head of ``sent``, empty line included.
+
+    Anthropic's format has its version and its beta features in headers: the client's own where its body
+    passes as it is, and of what was translated the version that it was translated to.
+    """
     head = b"%b%d\r\n" % (route.head(sent.path, key), len(sent.content))
-    if call.dialect == "anthropic" and sent.between is None:
-        beta = call.request.headers.get("anthropic-beta")
+    if route.provider.format == "anthropic":
+        said: Mapping[str, str] = call.request.headers if sent.between is None else {}
+        version = said.get("anthropic-version", ANTHROPIC_VERSION)
+        head = b"%banthropic-version: %b\r\n" % (head, version.encode("latin-1", "replace"))
+        beta = said.get("anthropic-beta")
         if beta is not None:
-            return b"%banthropic-beta: %b\r\n\r\n" % (head, beta.encode("latin-1", "replace"))
+            head = b"%banthropic-beta: %b\r\n" % (head, beta.encode("latin-1", "replace"))
     return head + b"\r\n"

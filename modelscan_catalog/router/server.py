@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.key_hosts import KeyHosts, reviewed_key_hosts
 from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.config import Policy, RouterConfig
@@ -223,6 +224,7 @@ def run(
     config_dir: Path | None = None,
     admin_token_ref: str | None = None,
     remote: Remote | None = None,
+    key_hosts: Callable[[], KeyHosts] = reviewed_key_hosts,
 ) -> None:
     """Serve ``config_path`` until SIGINT or SIGTERM; one line on standard output says where.
 
@@ -231,8 +233,9 @@ def run(
     ``port`` 0 takes a free one. Deployments, splits and keys in ``config_dir`` are laid over the file.
     Clients give one of the tokens, if any; ``/refresh`` and ``/api`` want the admin token, if there is one.
     ``adapt`` changes each configuration that is loaded, such as ``with_local``. Usage is kept in the SQLite
-    file ``usage_path``, or in memory without one. Raises ``SettingsError`` for an unusable configuration,
-    token or address, and for an address beyond loopback without a token.
+    file ``usage_path``, or in memory without one; ``key_hosts`` as for ``Router``. Raises
+    ``SettingsError`` for an unusable configuration, token or address, and for an address beyond loopback
+    without a token.
     """
     if not is_loopback(host) and not token_refs:
         raise SettingsError(f"{host} is reachable from other machines: give a token reference (env:NAME)")
@@ -244,7 +247,7 @@ def run(
         return adapt(config) if adapt else config
 
     def made() -> Router:
-        return Router(load, tokens, usage_path, admin_token, config_dir)
+        return Router(load, tokens, usage_path, admin_token, config_dir, key_hosts)
 
     watched = (config_path, *(overlay_files(config_dir) if config_dir is not None else ()))
     if remote is not None:

@@ -70,8 +70,6 @@ class Route:
                 "Accept-Encoding: identity",
                 "User-Agent: modelscan-router",
             ]
-            if self.provider.format == "anthropic":
-                lines.append("anthropic-version: 2023-06-01")
             if secret:
                 named = "x-api-key: " if self.provider.format == "anthropic" else "Authorization: Bearer "
                 lines.append(f"{named}{secret}")

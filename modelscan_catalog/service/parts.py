@@ -5,10 +5,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from modelscan_catalog.errors import ModelScanError, SettingsError
-from modelscan_catalog.router.added_keys import with_keys
+from modelscan_catalog.router.added_keys import confirmed, with_settings_keys
 from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.chains import read_chains, with_chains
 from modelscan_catalog.router.config import RouterConfig
@@ -87,19 +88,10 @@ def make_router(settings: Settings, published: Path, tokens: Tokens) -> tuple[Ro
         config = read_overlaid(config_path, folder)
         if settings.router_chains is not None:
             config = with_chains(config, read_chains(settings.router_chains), str(settings.router_chains))
-        return _with_keys(config, settings)
+        return with_settings_keys(config, settings)
 
-    return Router(load, tokens.client, folder / "usage.sqlite", tokens.admin, folder), None
-
-
-def _with_keys(config: RouterConfig, settings: Settings) -> RouterConfig:
-    """The configuration with the keys that the settings add to its providers."""
-    if not settings.api_keys:
-        return config
-    unknown = sorted(set(settings.api_keys) - set(config.providers))
-    if unknown:
-        raise SettingsError(f"setting api_keys.{unknown[0]}: the router has no such provider")
-    return with_keys(config, settings.api_keys)
+    hosts = partial(confirmed, settings)
+    return Router(load, tokens.client, folder / "usage.sqlite", tokens.admin, folder, hosts), None
 
 
 def watched_files(settings: Settings, published: Path) -> tuple[Path, ...]:

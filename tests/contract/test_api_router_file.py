@@ -54,6 +54,15 @@ def test_a_deployment_of_this_machine_is_in_it_from_the_next_request_on(
         assert [target.model for target in targets] == ["own", "m"]
 
 
+def test_a_key_of_the_settings_that_belongs_to_another_seller_is_handed_to_nobody(
+    client: Callable[..., TestClient],
+) -> None:
+    with client(api_keys={"seller": ("env:OPENAI_API_KEY",)}) as asked:
+        answer = asked.get(PATH)
+        assert answer.status_code == 503
+        assert "api_keys.seller: OPENAI_API_KEY is not sent to 'http://s/v1'" in answer.text
+
+
 def test_operators_and_routers_may_read_it_and_clients_may_not(client: Callable[..., TestClient]) -> None:
     with client("operators-token", registry_token="env:ROUTERS") as asked:
         headers = {

@@ -4,20 +4,24 @@ import asyncio
 import contextlib
 import json
 import time
+from functools import partial
 
 import aiohttp
 import pytest
 from router_serving import RawUpstream, answering, chat, configuration, run
 
-from modelscan_catalog.router.added_keys import KEYS_FILE
+from modelscan_catalog.key_hosts import KeyHosts, host_of
+from modelscan_catalog.router.added_keys import KEYS_FILE, confirmed
 from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.audit import AUDIT_FILE, AuditLog
 from modelscan_catalog.router.config import config_bytes
 from modelscan_catalog.router.keys import key_id
 from modelscan_catalog.router.overlays import overlay_files, read_overlaid
 from modelscan_catalog.router.server import serving
+from modelscan_catalog.settings import Settings
 
 SECRET = "sk-second-0123456789-secret"
+SELLERS = {"env:SECOND": frozenset({"api.seller.example"})}
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +102,48 @@ def test_given_a_key_that_cannot_be_taken_when_added_then_it_is_refused_with_the
         assert audited(tmp_path)[0]["reason"] == "a literal key"
     assert SECRET not in json.dumps(document) + "".join(path.read_text() for path in tmp_path.iterdir())
     assert not (tmp_path / KEYS_FILE).exists()
+
+
+def test_given_a_key_of_a_seller_when_it_is_added_to_another_then_it_is_refused_until_a_person_allows_it(
+    tmp_path,
+):
+    own = {}
+
+    async def asking():
+        async with operated(tmp_path, key_hosts=lambda: KeyHosts(SELLERS, own)) as (session, router):
+            refused = await add(session, "env:SECOND")
+            assert not (tmp_path / KEYS_FILE).exists()
+            host = host_of(router.table.config.providers["p0"].base_url)
+            own["env:SECOND"] = frozenset({host})
+            return host, refused, await add(session, "env:SECOND")
+
+    host, (status, document), allowed = run(asking())
+    assert (status, document["error"]["code"]) == (422, "key_of_another_seller")
+    message = document["error"]["message"]
+    assert message.startswith(
+        f"p0: SECOND is not sent to {host}: it is confirmed for api.seller.example only"
+    )
+    assert f"modelscan keys allow SECOND '{host}' --apply" in message
+    assert (allowed[0], allowed[1]["added"]) == (200, True)
+    assert [(line["outcome"], line.get("reason")) for line in audited(tmp_path)] == [
+        ("refused", message),
+        ("done", None),
+    ]
+
+
+def test_given_a_table_of_hosts_that_cannot_be_read_when_a_key_is_added_then_it_is_refused_with_the_reason(
+    tmp_path,
+):
+    (tmp_path / "modelscan.db").write_text("no database")
+    hosts = partial(confirmed, Settings(db_path=tmp_path / "modelscan.db"))
+
+    async def asking():
+        async with operated(tmp_path, key_hosts=hosts) as (session, _):
+            return await add(session, "env:SECOND")
+
+    status, document = run(asking())
+    assert (status, document["error"]["code"]) == (422, "unusable_key")
+    assert "modelscan.db" in document["error"]["message"]
 
 
 def test_given_a_hundred_keys_when_one_more_is_added_then_it_is_a_conflict(tmp_path, monkeypatch):

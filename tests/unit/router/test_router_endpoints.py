@@ -296,6 +296,7 @@ def test_given_an_anthropic_target_when_asked_then_the_request_is_translated_and
             assert document["usage"]["total_tokens"] == 5
             assert up.heads[0][b"x-api-key"] == b"sk-ant-secret"
             assert b"Authorization" not in up.heads[0]
+            assert up.heads[0][b"anthropic-version"] == b"2023-06-01"
             assert json.loads(up.bodies[0])["messages"] == [
                 {"role": "user", "content": [{"type": "text", "text": "hello"}]}
             ]
@@ -303,6 +304,29 @@ def test_given_an_anthropic_target_when_asked_then_the_request_is_translated_and
             assert (status, document["error"]["code"]) == (400, "unsupported_by_target")
             assert "n must be 1" in document["error"]["message"]
             assert (await chat(session, {"model": "m", "input": "x"}, "/v1/embeddings"))[0] == 503
+
+    run(asking())
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "heard"),
+    [
+        ("/v1/messages", {"anthropic-version": "2026-10-21"}, b"2026-10-21"),
+        ("/v1/messages", {}, b"2023-06-01"),
+        ("/v1/chat/completions", {"anthropic-version": "2026-10-21"}, b"2023-06-01"),
+    ],
+)
+def test_given_a_version_of_the_format_when_the_body_passes_as_it_is_then_the_target_hears_the_clients(
+    path, said, heard
+):
+    message = b'{"content": [{"type": "text", "text": "hi"}], "usage": {"input_tokens": 3}}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+
+    async def asking():
+        changes = {"provider": {"format": "anthropic"}}
+        async with routed(answering(answer % (len(message), message)), **changes) as (session, _, [up]):
+            assert (await chat(session, {**CHAT, "max_tokens": 9}, path, said))[0] == 200
+            assert up.heads[0][b"anthropic-version"] == heard
 
     run(asking())
 

@@ -279,9 +279,13 @@ def test_keys_of_the_settings_are_added_to_the_routers_providers(
             _, keys = await _ask(session, "/api/keys")
             assert [row["provider"] for row in keys["data"]] == ["here"]
             assert "another-key" not in str(keys)
-        with pytest.raises(SettingsError, match=r"api_keys\.nobody"):
-            async with serving(loader(tmp_path, api_keys={"nobody": ("env:MORE",)})):
-                pass
+        for keys, told in (
+            ({"nobody": ("env:MORE",)}, r"api_keys\.nobody"),
+            ({"here": ("env:OPENAI_API_KEY",)}, r"api_keys\.here: OPENAI_API_KEY is not sent to 127.0.0.1:9"),
+        ):
+            with pytest.raises(SettingsError, match=told):
+                async with serving(loader(tmp_path, api_keys=keys)):
+                    pass
 
     asyncio.run(asked())
 
