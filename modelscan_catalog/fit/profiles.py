@@ -224,7 +224,7 @@ def resolve_gpu(text: str) -> tuple[GpuProfile, int]:
     match = COUNTED.match(text)
     if match is None:
         raise FitInputError("gpu: empty; name a card such as h100-80gb or rtx-4090:2", field="gpu")
-    counts = [int(match[part]) for part in ("before", "after") if match[part] and len(match[part]) <= 6]
+    counts = [int(match[part][:7]) for part in ("before", "after") if match[part]]
     if len(counts) > 1 or any(not 1 <= count <= 1024 for count in counts) or text.rstrip().endswith(":"):
         raise FitInputError(
             f"gpu: {text.strip()[:80]!r} has no usable count; write NAME:COUNT with 1 to 1024 cards",

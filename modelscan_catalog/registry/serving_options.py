@@ -7,7 +7,7 @@ from typing import Any
 from modelscan_catalog.errors import FitInputError, ModelScanError
 from modelscan_catalog.fit.cost import own_cost
 from modelscan_catalog.fit.plan import plan
-from modelscan_catalog.fit.profiles import resolve_gpu
+from modelscan_catalog.fit.profiles import find_profile
 from modelscan_catalog.fit.published import PublishedRegistry
 from modelscan_catalog.registry.optimize import Mix, Option, Own, cheapest_mix, replicas_of
 from modelscan_catalog.registry.planning import why_not
@@ -50,12 +50,10 @@ def optimized(
     ``chains`` is a document for ``modelscan router --chains``. Raises ``UnknownIdError`` for a model,
     ``FitInputError`` for cards that nobody knows or too many combinations.
     """
+    pools = _pools(workload.cards)
     found = serving_options(registry, config, workload, seen, with_free=with_free)
-    cards: dict[str, int] = {}
-    for one in workload.cards:
-        cards[one.gpu] = cards.get(one.gpu, 0) + one.count
     try:
-        best = cheapest_mix(list(found.classes.values()), cards)
+        best = cheapest_mix(list(found.classes.values()), pools)
     except ValueError as error:
         raise FitInputError(f"workload: {error}", field="classes") from error
     sellers = [
@@ -115,6 +113,19 @@ def serving_options(
     return found
 
 
+def _pools(cards: Sequence[Cards]) -> dict[str, int]:
+    """How many cards of each profile there are; raises as ``optimized`` does."""
+    pools: dict[str, int] = {}
+    for one in cards:
+        gpu = find_profile(one.gpu).id
+        if gpu in pools:  # what one costs would hold for the other's too
+            raise FitInputError(
+                f"cards: {gpu} is there twice; give its whole count and one price", field="cards"
+            )
+        pools[gpu] = one.count
+    return pools
+
+
 def _models(registry: Registry, routed: Mapping[str, RouterModel], load: ClassLoad) -> list[str]:
     """The models that will do, by name or by the operator's measurement."""
     named = [registry.model_id(model) for model in load.models] or list(routed)
@@ -168,7 +179,7 @@ def _owned(
     used_share: float,
 ) -> Iterator[tuple[QueryClass, Option] | Refused]:
     """Replicas on one, two, four … cards of a kind; the slow end of each estimate counts."""
-    profile, _ = resolve_gpu(cards.gpu)
+    profile = find_profile(cards.gpu)
     context = max((load.context for load in loads.values() if load.context is not None), default=None)
     try:
         variants = published.find(model).variants
@@ -205,7 +216,7 @@ def _owned(
                 yield Refused(name, model, label, f"its first token takes up to {first_s:.2g} s")
                 continue
             a_day = float(cost.tokens_per_s.low) * _DAY_S * used_share / 1e6
-            own = Own(model, cards.gpu, used, cost.usd_per_hour * 24)
+            own = Own(model, profile.id, used, cost.usd_per_hour * 24)
             share = load.output_mtok_per_day / a_day
             yield name, Option(model, label, own=own, replicas=share, first_token_s=first_s)
     if not started:

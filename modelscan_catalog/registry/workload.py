@@ -63,6 +63,7 @@ class Seen:
     """What a router saw: tokens a day of each class, and each target's 95th percentile of the first token."""
 
     days: float
+    """That were divided by: those asked for, or since the router's first request if that is less."""
     loads: Mapping[str, tuple[float, float, float]]
     """Million tokens in and out a day, and the share of the input that came from a cache."""
     first_token_s: Mapping[tuple[str, str], float]
@@ -109,12 +110,19 @@ def read_workload(path: Path, seen: Seen | None = None) -> Workload:
 
 
 def seen_by_router(usage_db: Path, days: float) -> Seen:
-    """The last ``days`` of a router's usage; raises ``SettingsError`` for a file that is no usage store."""
+    """The last ``days`` of a router's usage; raises ``SettingsError`` for a file that is no usage store.
+
+    A router that has run for less is not taken for idle before it began; less than a day counts as a day.
+    """
     if not usage_db.is_file():
         raise SettingsError(f"{usage_db}: no router has stored its usage there")
-    since = time.time() - days * _DAY_S
+    moment = time.time()
+    since = moment - days * _DAY_S
     sums: dict[str, list[float]] = {}
-    for row in read_usage(usage_db):
+    rows = read_usage(usage_db)
+    began = min((row.hour_utc for row in rows), default=moment)
+    days = min(days, max(1.0, (moment - began) / _DAY_S))
+    for row in rows:
         if row.hour_utc >= since and row.arm != "shadow":
             held = sums.setdefault(row.query_class, [0.0, 0.0, 0.0])
             for at, tokens in enumerate((row.prompt_tokens, row.completion_tokens, row.cached_tokens)):

@@ -161,7 +161,10 @@ def test_an_unknown_name_suggests_the_nearest_ids() -> None:
     assert "rtx-4090" in caught.value.candidates
 
 
-@pytest.mark.parametrize("text", ["h100:0", "h100:99999", "h100:-1", "h100:", "", "   ", "2x h100 x2"])
+@pytest.mark.parametrize(
+    "text",
+    ["h100:0", "h100:99999", "h100:9999999", "8888888x h100", "h100:-1", "h100:", "", "   ", "2x h100 x2"],
+)
 def test_an_unusable_count_names_the_field(text: str) -> None:
     with pytest.raises((FitInputError, UnknownIdError), match="gpu"):
         resolve_gpu(text)

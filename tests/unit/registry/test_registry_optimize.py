@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelscan_catalog.cli.optimize import optimize
-from modelscan_catalog.errors import SettingsError
+from modelscan_catalog.errors import ModelScanError, SettingsError
 from modelscan_catalog.registry.optimize import Option, Own, cheapest_mix, mix_of
 from modelscan_catalog.registry.workload import read_workload, seen_by_router
 from modelscan_catalog.router.chains import read_chains, with_chains
@@ -148,6 +148,38 @@ def test_a_routers_usage_gives_volumes_and_the_times_of_sellers(
     _, found = _run(_workload(tmp_path, classes={"simple": load}), "--usage", str(path), "--days", "1")
     assert found["workload"]["classes"]["simple"]["input_mtok_per_day"] == pytest.approx(1.0)
     assert found["mix"]["classes"]["simple"]["where"] == target, "the others were never measured"
+
+
+def test_a_router_that_began_yesterday_was_not_idle_the_days_before(tmp_path: Path) -> None:
+    path = tmp_path / "usage.sqlite"
+    store = UsageStore(path)
+    for _ in range(10):
+        store.record(Record(SMALL, "s/m", "k", "simple", "c", "ok", 0.2, 1.0, 100_000, 0, 10_000, 0.001))
+    store.close()
+    assert seen_by_router(path, 7).loads["simple"] == pytest.approx((1.0, 0.1, 0.0))
+    with closing(sqlite3.connect(path)) as kept:
+        kept.execute("UPDATE usage SET hour = hour - 2 * 86400")
+        kept.commit()
+    assert seen_by_router(path, 7).loads["simple"][0] == pytest.approx(0.5, rel=0.05)
+    assert seen_by_router(path, 1).loads == {}
+
+
+@pytest.mark.parametrize(
+    ("cards", "says"),
+    [
+        ([{"gpu": "h100-80gb", "count": 1}, {"gpu": "H100 80GB", "count": 8}], "there twice"),
+        ([{"gpu": "h100-80gb:4", "count": 2}], "h100-80gb:4"),
+    ],
+)
+def test_cards_have_one_price_and_one_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cards: list[Any], says: str
+) -> None:
+    monkeypatch.setenv("MODELSCAN_DATA_DIR", str(tmp_path / "data"))
+    load = {"models": [SMALL], "output_mtok_per_day": 1}
+    path = _workload(tmp_path, classes={"simple": load}, cards=cards)
+    refused = CliRunner().invoke(optimize, [str(path), "--registry", str(PUBLISHED)])
+    assert isinstance(refused.exception, ModelScanError)
+    assert says in str(refused.exception)
 
 
 @pytest.mark.parametrize(
