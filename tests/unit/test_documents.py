@@ -118,3 +118,9 @@ def test_every_setting_that_is_named_is_read(page: Path, monkeypatch: pytest.Mon
 def test_the_index_lists_every_page() -> None:
     index = (DOCS / "README.md").read_text("utf-8")
     assert [page.name for page in DOCS.glob("*.md") if f"({page.name}" not in index] == ["README.md"]
+
+
+def test_the_contract_names_everything_that_is_published() -> None:
+    contract = (DOCS / "registry-contract.md").read_text("utf-8")
+    published = (REPOSITORY_ROOT / "registry" / "published").iterdir()
+    assert [entry.name for entry in published if f"`{entry.name}" not in contract] == []
