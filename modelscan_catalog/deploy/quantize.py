@@ -220,7 +220,7 @@ def _script(variant: FitVariant, row: Row, recipe: Mapping[str, Any], architectu
     calibration = _document()["calibration"]
     samples = [
         f"    dataset={calibration['dataset']!r},",
-        f"    splits={{'calibration': {calibration['splits']!r}}},",
+        f"    splits={calibration['splits']!r},",
         f"    num_calibration_samples={calibration['samples']},",
         f"    max_seq_length={calibration['max_seq_length']},",
     ]

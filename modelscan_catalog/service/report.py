@@ -1,9 +1,14 @@
 """One page of figures: what was asked of which model at what cost, and how the catalogue stands."""
 
+import sqlite3
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.publish.registry import read_index
 from modelscan_catalog.registry.files import RegistryFiles
 from modelscan_catalog.router.usage import UsageStore
@@ -43,13 +48,10 @@ def report_page(published: Path, usage_file: Path | None) -> bytes:
 def _use(usage_file: Path | None) -> dict[str, Any] | None:
     if usage_file is None or not usage_file.exists():
         return None
-    store = UsageStore(usage_file)
-    try:
+    with _copied(usage_file) as store:
         models = store.totals(("model",), shadow=False)
         targets = store.totals(("model", "target"), shadow=False)
         classes = store.totals(("class",), shadow=False)
-    finally:
-        store.close()
     asked = sorted(models, key=lambda row: -row["requests"])
     if not asked:
         return None
@@ -63,6 +65,27 @@ def _use(usage_file: Path | None) -> dict[str, Any] | None:
         "targets": sorted(targets, key=lambda row: -row["requests"])[:_MOST_ROWS],
         "classes": _shares([(row["class"] or "none", row["requests"]) for row in classes]),
     }
+
+
+@contextmanager
+def _copied(usage_file: Path) -> Iterator[UsageStore]:
+    """A copy: a store brings its file up to date, and this one may be a running router's, or no store."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / usage_file.name
+        try:
+            with (
+                closing(sqlite3.connect(f"{usage_file.absolute().as_uri()}?mode=ro", uri=True)) as kept,
+                closing(sqlite3.connect(copy)) as copied,
+            ):
+                kept.execute("SELECT 1 FROM usage, latency LIMIT 1")
+                kept.backup(copied)
+        except sqlite3.Error as error:
+            raise SettingsError(f"{usage_file}: not the usage of a router: {error}") from error
+        store = UsageStore(copy)
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 def _shares(counted: list[tuple[str, int]]) -> list[tuple[str, int, float]]:

@@ -1,6 +1,8 @@
 """Claims about the page of figures: what was asked is counted, what nobody knows is said."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from click.testing import CliRunner
 from service_samples import publish
 
 from modelscan_catalog.cli.report import report
-from modelscan_catalog.errors import PublishError
+from modelscan_catalog.errors import PublishError, SettingsError
 from modelscan_catalog.router.usage import Record, UsageStore
 from modelscan_catalog.service.report import report_page
 
@@ -57,9 +59,27 @@ def test_a_missing_registry_leaves_no_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
 def test_a_usage_file_of_another_kind_is_no_traceback(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "usage.sqlite").write_bytes(content)
-    published = publish(tmp_path / "published")
-    done = CliRunner().invoke(
-        report, ["-o", str(tmp_path / "page.html"), "--usage", str(tmp_path / "usage.sqlite"),
-                 "--registry", str(published)],
-    )  # fmt: skip
-    assert done.exit_code == 0 or "cannot hold the router's usage" in str(done.exception)
+    with pytest.raises(SettingsError, match="not the usage of a router"):
+        report_page(publish(tmp_path / "published"), tmp_path / "usage.sqlite")
+    assert (tmp_path / "usage.sqlite").read_bytes() == content
+
+
+def test_somebody_elses_database_is_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.sqlite"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE mine (x)")
+        theirs.commit()
+    before = path.read_bytes()
+    with pytest.raises(SettingsError, match=r"theirs\.sqlite"):
+        report_page(publish(tmp_path / "published"), path)
+    assert path.read_bytes() == before
+
+
+def test_a_routers_usage_is_read_and_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "usage.sqlite"
+    store = UsageStore(path)
+    store.record(asked("lab/one", "here/one", 0.25))
+    store.close()
+    before = path.read_bytes()
+    assert "lab/one" in report_page(publish(tmp_path / "published"), path).decode()
+    assert path.read_bytes() == before
