@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION, HOST, ORIGIN
 
 from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.lint import is_loopback
@@ -37,7 +38,7 @@ class Access:
         if not wanted:
             self._refuse_other_sites(request)
             return None
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        given = request.headers.get(AUTHORIZATION, "").removeprefix("Bearer ")
         said = (given or request.headers.get("x-api-key", "")).encode("utf-8", "replace")
         for token in wanted:
             if hmac.compare_digest(said, token):
@@ -50,7 +51,7 @@ class Access:
         A page's requests carry its origin, or, after a DNS change, its own host name.
         """
         headers = request.headers
-        for named in (f"//{headers.get('Host', '')}", headers.get("Origin")):
+        for named in (f"//{headers.get(HOST, '')}", headers.get(ORIGIN)):
             if named is None or named in self._local_hosts:
                 continue
             if not _is_here(named):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.hdrs import CONTENT_LENGTH
 from aiohttp.web_protocol import RequestPayloadError
 
 from modelscan_catalog.errors import SettingsError
@@ -23,6 +24,7 @@ from modelscan_catalog.router.access import ADMIN_PATHS, Access
 from modelscan_catalog.router.admin import MODEL_PATH, Admin
 from modelscan_catalog.router.answers import RouterError, TokenCounts
 from modelscan_catalog.router.audit import AUDIT_FILE, AuditLog
+from modelscan_catalog.router.body import parsed
 from modelscan_catalog.router.config import Policy, RouterConfig
 from modelscan_catalog.router.forward import Forwarder
 from modelscan_catalog.router.keys import Key
@@ -42,6 +44,7 @@ LOGGER = logging.getLogger("modelscan.router")
 _CHAT_PATHS = {"/chat/completions", "/messages"}
 _FREE_PATHS = ("/health", "/metrics", "/v1/models", *ADMIN_PATHS)
 """Not counted against the limits of clients."""
+_BOOL_OR_NULL = (bool, type(None))
 _MAX_UPSTREAM_CONNECTIONS = 4096
 _MAX_REMEMBERED = 4096
 
@@ -105,7 +108,6 @@ class Router:
         self.counters = Counters()
         self._salt = os.urandom(16)
         self._clients: dict[str, str] = {}
-        self._decoder = json.JSONDecoder(parse_constant=_no_constant)
         self._admin = admin = Admin(self)
         questions = Questions(self)
         self._handlers: dict[tuple[str, str], Handler] = {
@@ -238,7 +240,7 @@ class Router:
             raise RouterError(400, "invalid_request", "model is missing, and no default_model is configured")
         if not isinstance(name, str):
             raise RouterError(400, "invalid_request", "model must be a string")
-        if not isinstance(document.get("stream", False), bool | None):
+        if not isinstance(document.get("stream"), _BOOL_OR_NULL):
             raise RouterError(400, "invalid_request", "stream must be true or false")
         needs = decide.needs_of(document, len(content), request.headers, chat=path in _CHAT_PATHS)
         decision = decide.decide(table, name, needs, decide.classify(document, needs.modalities))
@@ -287,7 +289,7 @@ class Router:
 
     async def document(self, request: web.BaseRequest) -> tuple[bytes, dict[str, Any]]:
         """The body and the JSON object in it; a client that drips is given up."""
-        length = request.headers.get("Content-Length")
+        length = request.headers.get(CONTENT_LENGTH)
         if length is not None and length.isdigit() and int(length) > self.max_body_bytes:
             raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, int(length))
         try:
@@ -305,10 +307,7 @@ class Router:
             request.content.feed_eof()  # nothing that could be read follows: the server must not wait for it
             message = "the body cannot be read: it breaks off, or is not encoded as its headers say"
             raise RouterError(400, "invalid_body", message, headers={"Connection": "close"}) from error
-        try:
-            document = self._decoder.decode(content.decode())
-        except (ValueError, RecursionError) as error:
-            raise RouterError(400, "invalid_json", f"the body is not JSON: {error}") from error
+        document = parsed(content)
         if not isinstance(document, dict):
             raise RouterError(400, "invalid_request", "the body must be a JSON object")
         return content, document
@@ -371,7 +370,3 @@ def _arm(call: Call, route: Route) -> str:
     if route in call.canary:
         return CANARY
     return RESCUE if call.canary or route.model.id != call.split else PRIMARY
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from multidict import istr
+
 from modelscan_catalog.errors import SettingsError, UnknownIdError
 from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.classify import Classification, asked_modalities, asked_text, lexicon
@@ -14,8 +16,10 @@ AUTO = "auto"
 """Asked for as a model: the router chooses by class. ``auto:technical`` names the class."""
 REFINER = "auto:refine"
 """Asked for as a model: one of the refiners, within the refinement budget."""
-EXACT_HEADER = "X-ModelScan-Exact"
+EXACT_HEADER = istr("X-ModelScan-Exact")
 """Sent by who evaluates a model: an answer of its successor or fallback would be scored as its own."""
+_MAX_COST_HEADER, _SESSION_HEADER = istr("X-ModelScan-Max-Cost"), istr("X-Session-Id")
+"""Names that are looked up without being put in lower case each time."""
 _DEFAULT_OUTPUT_TOKENS = 512
 """Output that a cost is estimated for when the request sets no bound."""
 
@@ -45,8 +49,8 @@ def needs_of(document: Mapping[str, Any], size: int, headers: Mapping[str, str],
         modalities=modalities,
         text_bytes=_text_bytes(messages) if modalities and isinstance(messages, list) else size,
         max_output_tokens=limit if isinstance(limit, int) and limit > 0 else _DEFAULT_OUTPUT_TOKENS,
-        max_cost_usd=_max_cost(headers.get("X-ModelScan-Max-Cost")),
-        session=headers.get("X-Session-Id"),
+        max_cost_usd=_max_cost(headers.get(_MAX_COST_HEADER)),
+        session=headers.get(_SESSION_HEADER),
         openai_only=not chat,
         exact=EXACT_HEADER in headers,
     )
