@@ -23,9 +23,8 @@ from modelscan_catalog.deploy.plan import DeploymentPlan
 from modelscan_catalog.errors import ConflictError, DeployError, FitInputError, ServerUnreachableError
 from modelscan_catalog.manifests.options import Target
 from modelscan_catalog.settings import Settings
-from modelscan_catalog.state import job, open_state
-from modelscan_catalog.state.jobs import create_job
-from modelscan_catalog.state.runner import Report, run_in_thread
+from modelscan_catalog.state import open_state
+from modelscan_catalog.state.runner import Report, begin_job
 
 Apply = Annotated[
     bool | None, Query(description="1 changes the cluster, 0 never; the server's setting decides without it")
@@ -280,7 +279,4 @@ def _follow(
             raise DeployError(f"{name}: {outcome.message}")
         return {"url": outcome.seen.url if outcome.seen else None, "routed": outcome.routed}
 
-    with open_state(path) as connection:
-        started = create_job(connection, "kserve.follow", name, {"server": server, "wait_s": wait_s})
-        run_in_thread(path, started.id, work)
-        return asdict(job(connection, started.id))
+    return asdict(begin_job(path, "kserve.follow", name, {"server": server, "wait_s": wait_s}, work))

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from modelscan_catalog.api.figures import Figures
 from modelscan_catalog.api.snapshot import Served
+from modelscan_catalog.errors import StateError
 from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.settings import Settings
 
@@ -51,6 +52,12 @@ class ApiContext:
     """What the configuration says and the server does not follow."""
     figures: Figures = field(default_factory=Figures)
     service: ServiceView | None = None
+
+    def kept_state(self, what: str) -> Path:
+        """The state file. Raises ``StateError``, which begins with ``what``, where nothing is kept."""
+        if self.state is None:
+            raise StateError(f"{what}: this server keeps no state; start it with `modelscan serve`")
+        return self.state
 
     @property
     def guarded(self) -> bool:

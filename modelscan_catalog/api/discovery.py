@@ -12,10 +12,7 @@ from modelscan_catalog.api.filters import paged
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
 from modelscan_catalog.discovery.look import candidates_path, look_and_keep
 from modelscan_catalog.discovery.records import read_candidates
-from modelscan_catalog.errors import StateError
-from modelscan_catalog.state.database import open_state
-from modelscan_catalog.state.jobs import create_job
-from modelscan_catalog.state.runner import Report, run_in_thread
+from modelscan_catalog.state.runner import Report, begin_job
 
 JOB_TIMEOUT_S = 3600.0
 _MOST_TOLD = 300
@@ -51,8 +48,7 @@ def discovery_routes(context: ApiContext) -> APIRouter:
     )
     def discover(body: DiscoverBody) -> Any:
         """Look again, as a job; the same request while one runs is that job."""
-        if context.state is None:
-            raise StateError("discovery: this server keeps no state; start it with `modelscan serve`")
+        state = context.kept_state("discovery")
         registry = context.served.current().registry
 
         def work(report: Report) -> dict[str, Any]:
@@ -66,9 +62,8 @@ def discovery_routes(context: ApiContext) -> APIRouter:
                 "not_read": [f"{one.source}: {one.problem}" for one in silent][:_MOST_TOLD],
             }
 
-        with open_state(context.state) as connection:
-            job = create_job(connection, "discover", ",".join(body.providers) or "all", body.model_dump())
-        run_in_thread(context.state, job.id, work, timeout_s=JOB_TIMEOUT_S)
+        subject = ",".join(body.providers) or "all"
+        job = begin_job(state, "discover", subject, body.model_dump(), work, timeout_s=JOB_TIMEOUT_S)
         return envelope({"job": job.id, "state": job.state})
 
     return router

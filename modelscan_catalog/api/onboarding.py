@@ -12,7 +12,7 @@ from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import Page, paged
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
-from modelscan_catalog.errors import OnboardingError, SettingsError, StateError
+from modelscan_catalog.errors import OnboardingError, SettingsError
 from modelscan_catalog.key_hosts import as_host
 from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.logs import logged_tries
@@ -22,8 +22,7 @@ from modelscan_catalog.onboarding.settings import synthesis_settings
 from modelscan_catalog.sdk.history import versions
 from modelscan_catalog.secret_refs import SecretRef
 from modelscan_catalog.state import Job, open_state
-from modelscan_catalog.state.jobs import create_job
-from modelscan_catalog.state.runner import Report, run_in_thread
+from modelscan_catalog.state.runner import Report, begin_job
 
 JOB_TIMEOUT_S = 1800.0
 """A step that hangs ends its own requests and processes; this ends a run that makes no end between steps."""
@@ -140,11 +139,15 @@ def onboarding_routes(context: ApiContext) -> APIRouter:
             made = generate_clients(context.settings, body.providers, apply=body.apply)
             return {"applied": body.apply, **made.document()}
 
-        state = _state(context)
         subject = ",".join(sorted(body.providers))[:200] or "all"
-        with open_state(state) as connection:
-            job = create_job(connection, "generate_sdks", subject, body.model_dump(mode="json"))
-        run_in_thread(state, job.id, work, timeout_s=JOB_TIMEOUT_S)
+        job = begin_job(
+            context.kept_state("providers"),
+            "generate_sdks",
+            subject,
+            body.model_dump(mode="json"),
+            work,
+            timeout_s=JOB_TIMEOUT_S,
+        )
         return envelope(_told(job, body.apply))
 
     @router.get("/discovery_logs", **{**guarded, "status_code": 200})
@@ -172,7 +175,7 @@ def _begin(
     """A job that runs the steps up to ``last``; the open one when the same is asked for twice."""
     from modelscan_catalog.onboarding.run import add_provider
 
-    state = _state(api)
+    state = api.kept_state("providers")
     split_identifier(body.identifier)
     run = Context(
         identifier=body.identifier,
@@ -203,17 +206,9 @@ def _begin(
             api.service.reload_router()
         return {"applied": apply, **found.document()}
 
-    with open_state(state) as connection:
-        job = create_job(connection, kind, body.identifier, body.model_dump(mode="json"))
-    run_in_thread(state, job.id, work, timeout_s=JOB_TIMEOUT_S)
-    return _told(job, apply)
+    asked = body.model_dump(mode="json")
+    return _told(begin_job(state, kind, body.identifier, asked, work, timeout_s=JOB_TIMEOUT_S), apply)
 
 
 def _told(job: Job, apply: bool) -> dict[str, Any]:
     return {"job": job.id, "state": job.state, "at": f"/jobs/{job.id}", "applied": apply}
-
-
-def _state(context: ApiContext) -> Any:
-    if context.state is None:
-        raise StateError("providers: this server keeps no state; start it with `modelscan serve`")
-    return context.state

@@ -12,7 +12,7 @@ from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import paged
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
-from modelscan_catalog.errors import StateError, UnknownIdError
+from modelscan_catalog.errors import UnknownIdError
 from modelscan_catalog.router.config import RouterConfig
 from modelscan_catalog.router.overlays import read_overlaid
 from modelscan_catalog.state.database import open_state, transaction
@@ -99,7 +99,7 @@ def upgrade_routes(context: ApiContext) -> APIRouter:
         The first decision is made within seconds, the others ``every_s``; null where this process never
         decides (``upgrade_interval_s`` is 0).
         """
-        state = _state(context)
+        state = context.kept_state("upgrades")
         if not body.route:
             with open_state(state) as connection, transaction(connection):
                 put_value(connection, AUTOMATIC, True)
@@ -114,7 +114,7 @@ def upgrade_routes(context: ApiContext) -> APIRouter:
     @router.post("/stop", response_model=Answer, dependencies=guard, responses=SECRET_REFUSALS)
     def stop(body: StopBody) -> Any:
         """Give a route back to its own model; without one, nothing is decided by itself any more."""
-        state = _state(context)
+        state = context.kept_state("upgrades")
         if not body.route:
             with open_state(state) as connection:
                 put_value(connection, AUTOMATIC, False)
@@ -128,12 +128,6 @@ def _router_config(context: ApiContext) -> RouterConfig:
     """What the router serves: the published configuration, and what was deployed on this machine."""
     published = context.served.current().registry.files.root / "router.json"
     return read_overlaid(published, context.settings.data_dir / "router")
-
-
-def _state(context: ApiContext) -> Any:
-    if context.state is None:
-        raise StateError("upgrades: this server keeps no state; start it with `modelscan serve`")
-    return context.state
 
 
 def _automatic(context: ApiContext, connection: sqlite3.Connection) -> dict[str, Any]:

@@ -105,8 +105,7 @@ def weight_routes(context: ApiContext) -> APIRouter:
         The same request while a job is open is that job; an interrupted one goes on. Where the hub does not
         answer, the commit is the catalogue's, and the job says how the hub was.
         """
-        if context.state is None:
-            raise StateError("weights: this server keeps no state; start it with `modelscan serve`")
+        context.kept_state("weights")
         wanted, note = body.request(), None
         try:
             repo = remote_repo(settings, wanted, patience(wanted, ASK_TIMEOUT_S))

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from modelscan_catalog.errors import JobCancelledError, ModelScanError, StateConflictError, StateError
 from modelscan_catalog.state.database import open_state
 from modelscan_catalog.state.history import write_event
-from modelscan_catalog.state.jobs import LOST_AFTER_S, Job, beat, end_job, job, start_job
+from modelscan_catalog.state.jobs import LOST_AFTER_S, Job, beat, create_job, end_job, job, start_job
 
 LOGGER = logging.getLogger("modelscan.jobs")
 LAST_WORDS_S = 5.0
@@ -84,6 +84,22 @@ def run_in_thread(
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread
+
+
+def begin_job(
+    path: Path,
+    kind: str,
+    subject: str,
+    request: Mapping[str, Any],
+    work: Work,
+    *,
+    timeout_s: float | None = None,
+) -> Job:
+    """Create a job and run it beside the caller; the open one where the same was asked for already."""
+    with open_state(path) as connection:
+        created = create_job(connection, kind, subject, request)
+    run_in_thread(path, created.id, work, timeout_s=timeout_s)
+    return created
 
 
 @contextmanager

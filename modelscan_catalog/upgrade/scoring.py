@@ -6,8 +6,8 @@ from typing import Any
 
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state.database import open_state
-from modelscan_catalog.state.jobs import Job, create_job, jobs
-from modelscan_catalog.state.runner import Report, run_in_thread
+from modelscan_catalog.state.jobs import Job, jobs
+from modelscan_catalog.state.runner import Report, begin_job
 from modelscan_catalog.upgrade.local import local_upgrades
 from modelscan_catalog.upgrade.policy import LIVE_PHASES
 from modelscan_catalog.upgrade.records import upgrades
@@ -35,11 +35,10 @@ def score_what_is_missing(settings: Settings, base_url: str, key: str | None) ->
             if _rests(jobs(connection, kind=KIND, subject=upgrade.route, limit=1)):
                 continue
             asked = {"candidate": upgrade.candidate, "primary": upgrade.primary}
-            job = create_job(connection, KIND, upgrade.route, asked)
-            run_in_thread(
-                settings.state_file, job.id, _work(found, upgrade.route, base_url, key), timeout_s=TIMEOUT_S
+            work = _work(found, upgrade.route, base_url, key)
+            begun.append(
+                begin_job(settings.state_file, KIND, upgrade.route, asked, work, timeout_s=TIMEOUT_S)
             )
-            begun.append(job)
     return begun
 
 
