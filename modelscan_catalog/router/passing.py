@@ -88,35 +88,33 @@ class Passing:
                 **marks(self._call, self._route, self._answer),
             },
         )
-        await response.prepare(self._call.request)
+        writer = await response.prepare(self._call.request)
+        assert writer is not None
         answer, silence_s = self._answer, self._silence_s
         translator = self._sent.between.stream(self._call.document) if self._sent.between else None
         unasked = UsageFilter() if self._sent.added_usage else None
+        feed = translator.feed if translator else unasked.feed if unasked else None
         chunk, before, last, told = self._first, b"", b"", b""
         try:
             while chunk:
                 before, last = last, chunk
-                if translator is not None:
-                    chunk = translator.feed(chunk)
-                elif unasked is not None and (
-                    unasked.held or (chunk[-5:] != _CHOICES_END and (b"[]" in chunk or chunk[-2:] != b"\n\n"))
-                ):
-                    chunk = unasked.feed(chunk)
+                if feed is not None and (unasked is None or unasked.held or chunk[-5:] != _CHOICES_END):
+                    chunk = feed(chunk)
                 if chunk:
                     told = chunk
-                    await response.write(chunk)
+                    await writer.write(chunk)  # the response's own way there checks each chunk's type
                 chunk = await answer.some(silence_s)
             if translator is not None and not translator.finished:
                 raise UpstreamError("it ended before its message did")
             if unasked is not None and unasked.held:
-                await response.write(unasked.held)
+                await writer.write(unasked.held)
             self.outcome = "ok"
         except (UpstreamError, *_UNREADABLE) as broken:
             self.outcome = "broken"
             reason = broken.reason if isinstance(broken, UpstreamError) else "it sent an unreadable event"
             ended = not told or told.endswith((b"\n\n", b"\r\n\r\n"))
             event = self._interrupted(reason)
-            await response.write(event if ended else b"\n\n" + event)
+            await writer.write(event if ended else b"\n\n" + event)
         await response.write_eof()
         if translator is not None and translator.usage is not None:
             self.counts = token_counts(json.dumps({"usage": translator.usage}).encode())

@@ -33,10 +33,7 @@ def with_usage(content: bytes, document: Mapping[str, Any], model: str) -> bytes
 
 
 class UsageFilter:
-    """Passes events on as they come, but for the one that tells usage and nothing else.
-
-    Whole events without ``[]`` in them need not pass here while nothing is ``held``.
-    """
+    """Passes events on as they come, but for the one that tells usage and nothing else."""
 
     __slots__ = ("held",)
 
@@ -46,6 +43,8 @@ class UsageFilter:
 
     def feed(self, data: bytes) -> bytes:
         """The whole events in ``data`` and before it."""
+        if not self.held and b"[]" not in data and data[-2:] == b"\n\n":
+            return data
         data, out, at = self.held + data, [], 0
         for end in _EVENT_END.finditer(data):
             event = data[at : end.end()]
