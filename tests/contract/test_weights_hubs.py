@@ -1,7 +1,6 @@
 """Claims about installing weights, with the hubs' real clients against a server on loopback."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,7 @@ from weights_claims import (
     both_hubs,
     listed,
     request,
-    settings_for,
     silent,
-    tiny_hub,
 )
 from weights_hub_server import COMMIT, OTHER_COMMIT, FakeHub
 
@@ -38,17 +35,6 @@ from modelscan_catalog.deploy.weights.library import (
 )
 from modelscan_catalog.errors import WeightsError
 from modelscan_catalog.settings import Settings
-
-
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with tiny_hub() as found:
-        yield found
-
-
-@pytest.fixture
-def settings(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    return settings_for(hub, tmp_path, monkeypatch)
 
 
 @both_hubs

@@ -1,8 +1,6 @@
 """Claims about installs as jobs: cancelled, out of time, two at once."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from weights_claims import (
@@ -13,10 +11,8 @@ from weights_claims import (
     listed,
     now,
     request,
-    settings_for,
     silent,
     started,
-    tiny_hub,
 )
 from weights_hub_server import FakeHub
 
@@ -31,17 +27,6 @@ from modelscan_catalog.errors import WeightsError
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import open_state
 from modelscan_catalog.state.jobs import cancel_job
-
-
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with tiny_hub() as found:
-        yield found
-
-
-@pytest.fixture
-def settings(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    return settings_for(hub, tmp_path, monkeypatch)
 
 
 @both_hubs

@@ -3,12 +3,11 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from weights_claims import FILES, NEEDED, REPO, WEIGHTS, both_hubs, request, settings_for, silent, tiny_hub
+from weights_claims import FILES, NEEDED, REPO, WEIGHTS, both_hubs, request, silent
 from weights_hub_server import COMMIT, FakeHub, sha256
 
 from modelscan_catalog.cli.manifest import manifest
@@ -20,17 +19,6 @@ from modelscan_catalog.manifests.airgap import airgap_bundle
 from modelscan_catalog.manifests.options import Checkpoint, EmitOptions
 from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.settings import Settings
-
-
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with tiny_hub() as found:
-        yield found
-
-
-@pytest.fixture
-def settings(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    return settings_for(hub, tmp_path, monkeypatch)
 
 
 @both_hubs

@@ -1,6 +1,5 @@
 """Claims about installs that cannot be: refused clearly, nothing half installed, and a rerun converges."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,7 @@ from weights_claims import (
     both_hubs,
     listed,
     request,
-    settings_for,
     silent,
-    tiny_hub,
 )
 from weights_hub_server import FakeHub
 
@@ -25,17 +22,6 @@ from modelscan_catalog.deploy.weights import (
 from modelscan_catalog.deploy.weights.operations import new_install_job, run_install_job
 from modelscan_catalog.errors import FetchError, UnknownIdError, WeightsError
 from modelscan_catalog.settings import Settings
-
-
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with tiny_hub() as found:
-        yield found
-
-
-@pytest.fixture
-def settings(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    return settings_for(hub, tmp_path, monkeypatch)
 
 
 @both_hubs

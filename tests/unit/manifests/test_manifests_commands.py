@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import time
 
+import manifest_samples
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -22,24 +23,12 @@ from modelscan_catalog.manifests.lint import lint_manifest
 from modelscan_catalog.manifests.options import EmitOptions
 from modelscan_catalog.manifests.plan_input import LaunchPlan, deployment_name
 
-PLAN = LaunchPlan(
-    model_id="qwen/qwen3-8b",
-    variant_id="Qwen/Qwen3-8B-FP8",
-    repo="Qwen/Qwen3-8B-FP8",
-    revision="0123456789abcdef0123456789abcdef01234567",
-    engine="vllm",
-    engine_version="0.33.0",
-    served_model_name="qwen3-8b",
-    gpu_profile_id="h100-80gb",
-    gpu_vendor="nvidia",
-    gpu_count=2,
-    tensor_parallel=2,
-    max_model_len=32768,
+PLAN = dataclasses.replace(
+    manifest_samples.PLAN,
     kv_cache_dtype="fp8",
     gpu_memory_utilization=0.9,
     max_num_seqs=64,
     tool_parser="hermes",
-    reasoning_parser="qwen3",
     trust_remote_code=True,
     env={"HF_TOKEN": "env:HF_TOKEN", "VLLM_LOGGING_LEVEL": "INFO"},
 )

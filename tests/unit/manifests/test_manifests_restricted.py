@@ -5,16 +5,11 @@ engine container's security context to the one that fetches the weights.
 """
 
 import pytest
+from manifest_samples import PLAN
 
 from modelscan_catalog.manifests.options import EmitOptions, in_place
-from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.manifests.targets import emit
 
-PLAN = LaunchPlan(
-    model_id="alibaba/qwen3-8b", variant_id="Qwen/Qwen3-8B", repo="Qwen/Qwen3-8B", engine="vllm",
-    engine_version="0.33.0", served_model_name="qwen3-8b", gpu_profile_id="h100-80gb", gpu_vendor="nvidia",
-    gpu_count=2, tensor_parallel=2, env={"HF_TOKEN": "env:HF_TOKEN"},
-)  # fmt: skip
 VOLUMES = {
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected",
     "secret",

@@ -8,30 +8,14 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from manifest_samples import PLAN
 
 from modelscan_catalog.errors import ManifestError
 from modelscan_catalog.manifests.lint import lint_manifest
 from modelscan_catalog.manifests.options import TARGETS, Checkpoint, EmitOptions, in_place
-from modelscan_catalog.manifests.plan_input import LaunchPlan
 from modelscan_catalog.manifests.targets import emit, engine_of_target
 from modelscan_catalog.records.catalog import WeightFile
 
-PLAN = LaunchPlan(
-    model_id="qwen/qwen3-8b",
-    variant_id="Qwen/Qwen3-8B-FP8",
-    repo="Qwen/Qwen3-8B-FP8",
-    revision="0123456789abcdef0123456789abcdef01234567",
-    engine="vllm",
-    engine_version="0.33.0",
-    served_model_name="qwen3-8b",
-    gpu_profile_id="h100-80gb",
-    gpu_vendor="nvidia",
-    gpu_count=2,
-    tensor_parallel=2,
-    max_model_len=32768,
-    reasoning_parser="qwen3",
-    env={"HF_TOKEN": "env:HF_TOKEN"},
-)
 SGLANG = dataclasses.replace(PLAN, engine="sglang", engine_version="0.5.23")
 ON_CLAIM = dataclasses.replace(
     PLAN, source="local_path", repo="pvc://weights/qwen/qwen3-8b", revision=None, env={}
