@@ -1,7 +1,9 @@
 """What a group of endpoints is made from: the served registry, who may change something, and the settings."""
 
 import hmac
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -76,7 +78,7 @@ class ApiContext:
         """``value`` as the caller may read it: for those who are not trusted, directories by name only."""
         return value if self.trusts(request) else _by_name(value, self._places())
 
-    def _places(self) -> list[tuple[str, str]]:
+    def _places(self) -> list[tuple[re.Pattern[str], str]]:
         settings = self.settings
         places = {
             "(registry)": self.served.published,
@@ -84,16 +86,23 @@ class ApiContext:
             "(state)": settings.state_file.parent,
             "(data)": settings.data_dir,
             "(hand-kept data)": settings.registry_dir,
-            "(home)": Path.home(),
         }
-        spelled = {str(way): name for name, path in places.items() for way in (path.absolute(), path)}
-        return sorted(spelled.items(), key=lambda place: -len(place[0]))
+        with suppress(RuntimeError):  # a user without a name, as containers have, has no home
+            places["(home)"] = Path.home()
+        spelled = {way: name for name, path in places.items() for way in (path.absolute(), path)}
+        longest_first = sorted(spelled.items(), key=lambda place: -len(str(place[0])))
+        return [(_whole(way), name) for way, name in longest_first if way not in (Path(way.anchor), Path())]
 
 
-def _by_name(value: Any, places: list[tuple[str, str]]) -> Any:
+def _whole(path: Path) -> re.Pattern[str]:
+    """The path itself and what lies below it, but no word that has it in the middle."""
+    return re.compile(rf"(?<![\w.-]){re.escape(str(path))}(?![\w-])")
+
+
+def _by_name(value: Any, places: list[tuple[re.Pattern[str], str]]) -> Any:
     if isinstance(value, str):
         for path, name in places:
-            value = value.replace(path, name)
+            value = path.sub(name, value)
         return value
     if isinstance(value, dict):
         return {key: _by_name(inner, places) for key, inner in value.items()}

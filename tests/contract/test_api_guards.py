@@ -200,6 +200,28 @@ def test_a_reader_without_the_token_is_not_told_where_things_lie(tmp_path: Path)
         assert [withheld[name] for name in names] == [None] * 4
 
 
+def test_places_that_are_short_are_not_taken_out_of_other_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/")
+    with serving_state(tmp_path, TOKEN) as client:
+        (tmp_path / "published" / "index.json").write_text("{")
+        assert client.post("/refresh", headers=BEARER).status_code != 200
+        told = client.get("/health").json()["data"]["refused"]
+        assert told.startswith("(registry)/index.json")
+        unknown = client.get("/recommendations/no/such").json()["error"]["message"]
+        assert "(home)" not in unknown
+
+
+def test_a_user_without_a_home_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with serving_state(tmp_path, TOKEN) as client:
+        assert client.get("/health").json()["data"]["status"] == "ok"
+
+
 def test_without_a_token_everybody_on_this_machine_is_told_where_things_lie(tmp_path: Path) -> None:
     with serving_state(tmp_path) as client:
         assert client.get("/system/info").json()["data"]["paths"]["registry"] == str(tmp_path / "published")
