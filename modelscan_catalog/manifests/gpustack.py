@@ -46,7 +46,7 @@ def model_body(
     Secrets are left out: the server and its workers hold their own hub tokens, and the body would store
     the value. The revision is only recorded in the description: GPUStack fetches the default branch.
     Without ``version`` the engine's is the newest that the recorded GPUStack has and that is not newer than
-    the plan's, or left to the server. Raises ``ManifestError`` when that version does not know one of the plan's flags.
+    the plan's, or left to the server. Raises ``ManifestError`` when that version lacks one of its flags.
     """
     options = options or EmitOptions()
     where = f"{plan.gpu_count}x {plan.gpu_profile_id}"
