@@ -36,7 +36,7 @@ from modelscan_catalog.router.shadow import Mirror
 from modelscan_catalog.router.splitting import split_decision
 from modelscan_catalog.router.table import Route, RouteTable
 from modelscan_catalog.router.upstream import Upstreams
-from modelscan_catalog.router.usage import Record, UsageStore
+from modelscan_catalog.router.usage import UsageStore
 from modelscan_catalog.router.usage_schema import CANARY, PRIMARY, RESCUE, SHADOW
 
 LOGGER = logging.getLogger("modelscan.router")
@@ -323,25 +323,18 @@ class Router:
         *,
         mirrored: bool = False,
     ) -> None:
-        cost = None if counts is None else route.cost_usd(counts.prompt, counts.cached, counts.completion)
-        self.usage.record(
-            Record(
-                route.model.id,
-                route.name,
-                key.state.id[:16] if key else "",
-                call.query_class,
-                call.client,
-                outcome,
-                first_byte_s,
-                self.state.clock() - call.started,
-                counts.prompt if counts else None,
-                counts.cached if counts else 0,
-                counts.completion if counts else None,
-                cost,
-                SHADOW if mirrored else _arm(call, route) if call.split else PRIMARY,
-                call.split,
-            )
+        group = (
+            route.model.id,
+            route.name,
+            key.state.id[:16] if key else "",
+            call.query_class,
+            call.client,
+            outcome,
+            SHADOW if mirrored else _arm(call, route) if call.split else PRIMARY,
+            call.split,
         )
+        cost = None if counts is None else route.cost_usd(*counts)
+        self.usage.add(group, first_byte_s, self.state.clock() - call.started, counts, cost)
 
     def client(self, request: web.BaseRequest) -> str:
         """A salted hash of the client's address; the salt is forgotten with the process."""

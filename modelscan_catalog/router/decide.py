@@ -18,6 +18,7 @@ REFINER = "auto:refine"
 """Asked for as a model: one of the refiners, within the refinement budget."""
 EXACT_HEADER = istr("X-ModelScan-Exact")
 """Sent by who evaluates a model: an answer of its successor or fallback would be scored as its own."""
+_AUTO_CLASS = f"{AUTO}:"
 _MAX_COST_HEADER, _SESSION_HEADER = istr("X-ModelScan-Max-Cost"), istr("X-Session-Id")
 """Names that are looked up without being put in lower case each time."""
 _DEFAULT_OUTPUT_TOKENS = 512
@@ -45,12 +46,13 @@ def needs_of(document: Mapping[str, Any], size: int, headers: Mapping[str, str],
     messages = document.get("messages")
     modalities = asked_modalities(messages) if isinstance(messages, list) else frozenset()
     limit = document.get("max_completion_tokens") or document.get("max_tokens")
+    max_cost = headers.get(_MAX_COST_HEADER)
     return Needs(
-        modalities=modalities,
-        text_bytes=_text_bytes(messages) if modalities and isinstance(messages, list) else size,
-        max_output_tokens=limit if isinstance(limit, int) and limit > 0 else _DEFAULT_OUTPUT_TOKENS,
-        max_cost_usd=_max_cost(headers.get(_MAX_COST_HEADER)),
-        session=headers.get(_SESSION_HEADER),
+        modalities,
+        _text_bytes(messages) if modalities and isinstance(messages, list) else size,
+        limit if isinstance(limit, int) and limit > 0 else _DEFAULT_OUTPUT_TOKENS,
+        None if max_cost is None else _max_cost(max_cost),
+        headers.get(_SESSION_HEADER),
         openai_only=not chat,
         exact=EXACT_HEADER in headers,
     )
@@ -78,7 +80,7 @@ def decide(table: RouteTable, name: str, needs: Needs, found: Classification) ->
             routes = table.chain_attempts(chain, needs, name)
             budget_s = policy.refinement.budget_s
             return Decision(routes, found.query_class, ("a refiner",), budget_s, is_refinement=True)
-        if name == AUTO or name.startswith(f"{AUTO}:"):
+        if name == AUTO or name.startswith(_AUTO_CLASS):
             return _by_class(table, name, needs, found)
         routes = table.attempts(name, needs, fallbacks=not needs.exact)
         reasons = found.reasons
@@ -139,7 +141,7 @@ def refinement(table: RouteTable, needs: Needs, kind: str, found: Classification
 def _by_class(table: RouteTable, name: str, needs: Needs, found: Classification) -> Decision:
     query_class, reasons = found.query_class, found.reasons
     if name != AUTO:
-        asked = name.removeprefix(f"{AUTO}:")
+        asked = name.removeprefix(_AUTO_CLASS)
         if asked not in CLASSES:
             raise UnknownIdError(f"no class is called {asked!r}; there are: {', '.join(CLASSES)}")
         query_class, reasons = asked, ("the request names the class",)
@@ -171,9 +173,7 @@ def _text_bytes(messages: Sequence[Any]) -> int:
     )
 
 
-def _max_cost(given: str | None) -> float | None:
-    if given is None:
-        return None
+def _max_cost(given: str) -> float:
     try:
         cost = float(given)
     except ValueError:

@@ -72,17 +72,19 @@ class Window:
         self._span_s = span_s
         self._step_s = span_s / steps
         self._parts: deque[list[float]] = deque()
+        self._newest: list[float] = [-math.inf, 0, 0]
         self.requests = 0
         self.tokens = 0
 
     def add(self, now: float, requests: int, tokens: int) -> None:
         """Count what happened at ``now``."""
-        if self._parts and now - self._parts[-1][0] < self._step_s:
-            self._parts[-1][1] += requests
-            self._parts[-1][2] += tokens
-        else:
+        newest = self._newest
+        if now - newest[0] >= self._step_s:
             self.forget(now)
-            self._parts.append([now, requests, tokens])
+            self._newest = newest = [now, 0, 0]
+            self._parts.append(newest)
+        newest[1] += requests
+        newest[2] += tokens
         self.requests += requests
         self.tokens += tokens
 
@@ -185,7 +187,9 @@ class KeyRing:
                 return None
             return self._taken(only, model, 0.0)
         now = self._clock()
-        free = [key for key in keys if not self._free_at(key.state, model, now) and key not in without]
+        free = [key for key in keys if not self._free_at(key.state, model, now)]
+        if without:
+            free = [key for key in free if key not in without]
         if not free:
             return None
         if self._round_robin:

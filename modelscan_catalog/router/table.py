@@ -42,16 +42,14 @@ class Route:
     provider: RouterProvider
     address: Address
     base_path: str
+    name: str
+    """``provider/model``, as it is called there."""
     keys: KeyRing | None = field(repr=False)
     health: TargetHealth = field(repr=False)
     marks: dict[str, str] = field(default_factory=dict, repr=False)
     """Headers that tell the client which target answered."""
     _heads: dict[tuple[str, str | None], bytes] = field(default_factory=dict, repr=False)
     """Request heads by path and secret: everything up to the length of the body. Never printed."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.provider.name}/{self.target.model}"
 
     @property
     def context(self) -> int | None:
@@ -210,15 +208,17 @@ class RouteTable:
 
     def _route(self, model: RouterModel, target: Target) -> Route:
         provider = self.config.providers[target.provider]
+        name = f"{provider.name}/{target.model}"
         return Route(
             model,
             target,
             provider,
             Address.of(provider.base_url),
             urlsplit(provider.base_url).path.rstrip("/"),
+            name,
             self._rings[provider.name],
-            self.state.health.of(f"{provider.name}/{target.model}"),
-            {"X-ModelScan-Target": f"{provider.name}/{target.model}".encode("ascii", "replace").decode()},
+            self.state.health.of(name),
+            {"X-ModelScan-Target": name.encode("ascii", "replace").decode()},
         )
 
     @cached_property

@@ -36,6 +36,10 @@ ARM_STEP_S = 10
 """Calls under a split are summed up by this, so that minutes of a trial can be looked at."""
 
 
+Group = tuple[str, str, str, str, str, str, str, str]
+"""What sums are kept by: model, target, key, query class, client, outcome, arm, split."""
+
+
 class Record(NamedTuple):
     """One request, as the request path tells it. ``None`` where the upstream did not say."""
 
@@ -93,7 +97,7 @@ class UsageStore:
         self._keys = keys
         self._health = health
         self._wall = wall
-        self._new: dict[tuple[str, ...], _Sums] = {}
+        self._new: dict[Group, _Sums] = {}
         self._new_lock = threading.Lock()
         self._usage: dict[tuple[Any, ...], list[float]] = {}
         self._latency: dict[tuple[Any, ...], list[float]] = {}
@@ -117,8 +121,23 @@ class UsageStore:
             raise SettingsError(f"{path}: cannot hold the router's usage: {error}") from error
 
     def record(self, record: Record) -> None:
-        """Add one request to the sums of its like; microseconds, and nothing is left to do for each."""
-        group = record[:6] + record[12:]
+        """Add one request to the sums of its like."""
+        prompt, cached, completion, cost_usd = record[8:12]
+        counts = None if prompt is None or completion is None else (prompt, cached, completion)
+        self.add(record[:6] + record[12:], record.first_byte_s, record.total_s, counts, cost_usd)
+
+    def add(
+        self,
+        group: Group,
+        first_byte_s: float | None,
+        total_s: float,
+        counts: tuple[int, int, int] | None,
+        cost_usd: float | None,
+    ) -> None:
+        """What ``record`` does: microseconds, and nothing is left to do for each request.
+
+        ``counts`` are prompt, cached and completion tokens.
+        """
         with self._new_lock:
             sums = self._new.get(group)
             if sums is None:
@@ -127,19 +146,20 @@ class UsageStore:
                     return
                 sums = self._new[group] = _Sums()
             sums.requests += 1
-            if record.prompt_tokens is None or record.completion_tokens is None:
+            if counts is None:
                 sums.without_tokens += 1
             else:
-                sums.prompt_tokens += record.prompt_tokens
-                sums.cached_tokens += record.cached_tokens
-                sums.completion_tokens += record.completion_tokens
-            if record.cost_usd is None:
+                prompt, cached, completion = counts
+                sums.prompt_tokens += prompt
+                sums.cached_tokens += cached
+                sums.completion_tokens += completion
+            if cost_usd is None:
                 sums.without_cost += 1
             else:
-                sums.cost_usd += record.cost_usd
-            if record.first_byte_s is not None:
-                sums.first_byte.append(record.first_byte_s)
-            sums.total.append(record.total_s)
+                sums.cost_usd += cost_usd
+            if first_byte_s is not None:
+                sums.first_byte.append(first_byte_s)
+            sums.total.append(total_s)
 
     def start(self) -> None:
         """Begin to store in the background."""
@@ -207,7 +227,7 @@ class UsageStore:
             self._arms, self._arm_latency, self._health_rows = {}, {}, {}
             self.problem = None
 
-    def _add(self, now: float, group: tuple[str, ...], new: "_Sums") -> None:
+    def _add(self, now: float, group: Group, new: "_Sums") -> None:
         model, target, key, query_class, client, outcome, arm, split = group
         hour = (int(now // 3600 * 3600), model, target, key, query_class)
         row = (*hour, client, outcome, arm)
