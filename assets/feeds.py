@@ -12,7 +12,7 @@ from assets.catalogue import read_table
 from assets.launch import launch_plans, models_registry, read_plans, registry_view_file
 from assets.shared import OWNERS, Build, check_outcome
 from modelscan_catalog import progress
-from modelscan_catalog.api.catalogue import twin_path
+from modelscan_catalog.api.reads import twin_path
 from modelscan_catalog.api.static import static_documents
 from modelscan_catalog.feeds.checks import SCHEMAS, check_feed
 from modelscan_catalog.feeds.files import FeedInput, feed_documents, read_feed, write_feed

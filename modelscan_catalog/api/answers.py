@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from modelscan_catalog.api.catalogue import unknown
 from modelscan_catalog.api.planned import known_target, planned_manifest, reference_cards
+from modelscan_catalog.api.reads import unknown
 from modelscan_catalog.api.snapshot import Snapshot
 from modelscan_catalog.errors import FitInputError, ManifestError, PublishError
 from modelscan_catalog.manifests.options import Target

@@ -15,9 +15,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.errors import error_answer
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import SECRET_REFUSALS, AuditQuery
 from modelscan_catalog.errors import StateError
 from modelscan_catalog.state import audit_rows, open_state, write_audit

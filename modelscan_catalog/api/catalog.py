@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends
 
 from modelscan_catalog.api import answers
 from modelscan_catalog.api.bodies import Answer, CatalogPrBody, EntryBody, GenerateBody
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import SECRET_REFUSALS
 from modelscan_catalog.api.snapshot import Snapshot
 from modelscan_catalog.errors import OverrideError

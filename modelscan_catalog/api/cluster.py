@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelscan_catalog.api.auditing import actor_of
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.planned import known_target, planned_manifest, reference_cards
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import SECRET_REFUSALS
-from modelscan_catalog.deploy.kserve import Change, KServe, named
-from modelscan_catalog.deploy.kserve_api import Cluster, connect
-from modelscan_catalog.deploy.kserve_checks import Check, check_cluster
+from modelscan_catalog.deploy.kserve.api import Cluster, connect
+from modelscan_catalog.deploy.kserve.checks import Check, check_cluster
+from modelscan_catalog.deploy.kserve.client import Change, KServe, named
 from modelscan_catalog.deploy.plan import DeploymentPlan
 from modelscan_catalog.errors import ConflictError, DeployError, FitInputError, ServerUnreachableError
 from modelscan_catalog.manifests.options import Target
@@ -110,7 +110,7 @@ def cluster_routes(context: ApiContext) -> APIRouter:
     @router.post("/models/deactivate", response_model=Answer)
     def deactivate(body: DeactivateBody, request: Request, apply: Apply = None) -> Any:
         """Delete the active service; nothing to do when there is none."""
-        from modelscan_catalog.deploy.kserve_record import deactivate as deactivate_for_real
+        from modelscan_catalog.deploy.kserve.record import deactivate as deactivate_for_real
 
         services, dry = _services(settings), why_dry(apply)
         if dry is not None:
@@ -124,7 +124,7 @@ def cluster_routes(context: ApiContext) -> APIRouter:
     @router.post("/models/test", response_model=Answer)
     def test(body: TestBody) -> Any:
         """What an activation would send and what the cluster says of it; a URL can be asked for readiness."""
-        from modelscan_catalog.deploy.kserve_probe import ping
+        from modelscan_catalog.deploy.kserve.probe import ping
 
         readiness = None
         if body.readiness_url:
@@ -149,7 +149,7 @@ def cluster_routes(context: ApiContext) -> APIRouter:
     @router.get("/active", response_model=Answer)
     def active() -> Any:
         """The active service as it is now; null where there is none."""
-        from modelscan_catalog.deploy.kserve_status import sighting
+        from modelscan_catalog.deploy.kserve.status import sighting
 
         found = _services(settings).find(settings.active_service)
         annotations = (found or {}).get("metadata", {}).get("annotations") or {}
@@ -240,7 +240,7 @@ def _activated(
     body: ActivateBody,
     request: Request,
 ) -> Change:
-    from modelscan_catalog.deploy.kserve_record import activate
+    from modelscan_catalog.deploy.kserve.record import activate
 
     with open_state(context.state) as connection:
         where = _places(context, connection, actor_of(request.scope))
@@ -254,7 +254,7 @@ def _follow(
     from modelscan_catalog.deploy.deployer import Sighting
     from modelscan_catalog.deploy.flow import follow
     from modelscan_catalog.deploy.flow_wait import WaitLimits
-    from modelscan_catalog.deploy.kserve_deployer import KServeDeployer
+    from modelscan_catalog.deploy.kserve.deployer import KServeDeployer
 
     path = context.state
     if path is None:

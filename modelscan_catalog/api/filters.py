@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelscan_catalog.api.catalogue import ApiCatalogue, envelope, unknown
+from modelscan_catalog.api.reads import ApiCatalogue, envelope, unknown
 from modelscan_catalog.registry.files import Row
 
 _MOST_PAGE = 10_000_000

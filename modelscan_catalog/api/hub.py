@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import REFUSALS
 from modelscan_catalog.errors import FitInputError, ModelScanError, UnknownIdError
 from modelscan_catalog.hub.describe import model_info

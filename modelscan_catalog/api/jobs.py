@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import SECRET_REFUSALS
 from modelscan_catalog.state import JobState, events, job, jobs, open_state
 from modelscan_catalog.state.jobs import cancel_job

@@ -8,9 +8,9 @@ from fastapi import APIRouter
 
 from modelscan_catalog.api import answers
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import ApiCatalogue, envelope, unknown
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import filtered, paged
+from modelscan_catalog.api.reads import ApiCatalogue, envelope, unknown
 from modelscan_catalog.api.responses import REFUSALS, Filters, Paged
 from modelscan_catalog.registry.details import by_price
 from modelscan_catalog.registry.features import feature_matrix

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import Page, paged
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
 from modelscan_catalog.errors import OnboardingError, SettingsError
 from modelscan_catalog.key_hosts import as_host

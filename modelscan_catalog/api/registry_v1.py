@@ -5,9 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from modelscan_catalog.api.bodies import Answer, ValidateBody
-from modelscan_catalog.api.catalogue import envelope, unknown
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import paged
+from modelscan_catalog.api.reads import envelope, unknown
 from modelscan_catalog.api.responses import REFUSALS, Paged
 from modelscan_catalog.registry import validate_model_for_inference, validate_model_for_training
 

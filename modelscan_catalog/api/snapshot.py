@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelscan_catalog.api.catalogue import ApiCatalogue
+from modelscan_catalog.api.reads import ApiCatalogue
 from modelscan_catalog.errors import ModelScanError, PublishError
 from modelscan_catalog.publish.index import RegistryIndex
 from modelscan_catalog.publish.registry import read_index, verify_published

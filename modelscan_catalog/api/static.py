@@ -7,7 +7,7 @@ the fit (``fit/``), and filters of the list (``models.json`` has every model's s
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelscan_catalog.api.catalogue import ApiCatalogue, envelope, twin_path
+from modelscan_catalog.api.reads import ApiCatalogue, envelope, twin_path
 from modelscan_catalog.registry.files import VIEW, RegistryFiles, Row
 
 

@@ -8,10 +8,10 @@ from fastapi.responses import PlainTextResponse, Response
 
 from modelscan_catalog import __version__
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.everywhere import found_everywhere
 from modelscan_catalog.api.figures import METRICS_TYPE
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS
 from modelscan_catalog.deploy.weights.library import usage
 from modelscan_catalog.errors import StateError

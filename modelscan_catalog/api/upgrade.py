@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import paged
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS, Paged
 from modelscan_catalog.errors import UnknownIdError
 from modelscan_catalog.router.config import RouterConfig

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Depends
 
 from modelscan_catalog.api.bodies import Answer, UsageBody
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import SECRET_REFUSALS
 from modelscan_catalog.errors import StateError
 from modelscan_catalog.router.usage import Record

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelscan_catalog.api.auditing import actor_of
 from modelscan_catalog.api.bodies import Answer
-from modelscan_catalog.api.catalogue import envelope
 from modelscan_catalog.api.context import ApiContext
+from modelscan_catalog.api.reads import envelope
 from modelscan_catalog.api.responses import REFUSALS, SECRET_REFUSALS
 from modelscan_catalog.deploy.weights.addresses import described, inference_model_path, storage_uri
 from modelscan_catalog.deploy.weights.install import (

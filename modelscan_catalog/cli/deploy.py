@@ -21,7 +21,7 @@ from modelscan_catalog.settings import load_settings
 if TYPE_CHECKING:
     from modelscan_catalog.deploy.deployer import Cards, Deployer
     from modelscan_catalog.deploy.flow import Outcome
-    from modelscan_catalog.deploy.kserve_forms import ServiceWishes
+    from modelscan_catalog.deploy.kserve.forms import ServiceWishes
     from modelscan_catalog.deploy.plan import DeploymentPlan, PlanRequest
 
 EXIT_CODES = {"running": 0, "failed": 1, "refused": 3, "waiting": 4}
@@ -130,7 +130,7 @@ def _wishes(asked: Mapping[str, Any]) -> "ServiceWishes | None":
             option = _KSERVE[name]
             raise DeployError(f"{option}: only KServe knows this; give --target kserve, or leave it out")
         return None
-    from modelscan_catalog.deploy.kserve_forms import ServiceWishes, form_of
+    from modelscan_catalog.deploy.kserve.forms import ServiceWishes, form_of
 
     form = {"form": form_of(asked["form"])} if asked["form"] else {}
     return ServiceWishes(**{**given, **form})

@@ -17,7 +17,7 @@ from modelscan_catalog.state import Deployment, deployments
 from modelscan_catalog.state.deployments import Target
 
 if TYPE_CHECKING:
-    from modelscan_catalog.deploy.kserve_forms import ServiceWishes
+    from modelscan_catalog.deploy.kserve.forms import ServiceWishes
 
 _IN_CONTEXT = "modelscan.cluster."
 

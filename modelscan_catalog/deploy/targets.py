@@ -13,7 +13,7 @@ from modelscan_catalog.state.deployments import Target
 from modelscan_catalog.state.values import value_of
 
 if TYPE_CHECKING:
-    from modelscan_catalog.deploy.kserve_forms import ServiceWishes
+    from modelscan_catalog.deploy.kserve.forms import ServiceWishes
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def open_target(
     Kubernetes cluster in ``settings``, whose namespace is then taken; ``wishes`` are for services made there.
     """
     if target == "kserve":
-        from modelscan_catalog.deploy.kserve_deployer import kserve_deployer
+        from modelscan_catalog.deploy.kserve.deployer import kserve_deployer
 
         yield kserve_deployer(settings, kserve_server, wishes)
         return

@@ -20,14 +20,19 @@ from modelscan_catalog.service.parts import router_dir
 from modelscan_catalog.settings import Settings, load_tolerant
 from modelscan_catalog.state import events, jobs, open_state, schema_version
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s\"]+@")
 _IN_QUERY = re.compile(
-    r"(?i)([?&][a-z0-9_.-]*(?:token|key|secret|password|sig|signature|credential|auth)[a-z0-9_.-]*=)[^&\s\"'<>\\\\]+"
+    r"(?i)([?&][a-z0-9_.-]{0,60}(?:token|key|secret|password|sig|credential|auth)[a-z0-9_.-]{0,60}=)[^&\s\"'<>\\]+"
 )
+_NAMED = re.compile(
+    r"(?i)((?:api[_-]?key|secret|password|token)\\?[\"']?\s?[:=]\s?\\?[\"']?)(?!env:|file:|null\b|true\b|false\b)"
+    r"[^\s\"'\\,;&(]{6,}"
+)
+"""In what an error repeats of a document or a form; references to secrets are no secrets."""
 _IN_HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
 _KEY_SHAPES = re.compile(
     r"\b(?:sk|pk|rk|hf|gh[pousr]|github_pat|glpat|xox[abeprs]|gsk|nvapi|ms|r8|AKIA|AIza)[-_]?[A-Za-z0-9_-]{16,}\b"
-    r"|(?<=hooks\.slack\.com/)[^\s\"'<>]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
+    r"|(?<=hooks\.slack\.com/)[^\s\"'<>]+|(?<=/webhooks/)[^\s\"'<>]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
 )
 """Keys of well-known providers and forges, addresses of webhooks, signed tokens (JWT)."""
 _SECRET_WORDS = ("token", "key", "secret", "password", "credential", "webhook")
@@ -67,8 +72,9 @@ def write_bundle(
 def masked(text: str, references: Iterable[str] = ()) -> str:
     """``text`` without what may be a secret.
 
-    That is: credentials in addresses, also in their queries and of webhooks; tokens in headers; texts in the
-    shape of known keys; the values of variables that may be secrets, and of ``references``.
+    That is: credentials in addresses, also in their queries and of webhooks; tokens in headers; what is
+    called a key or a password; texts in the shape of known keys; the values of variables that may be
+    secrets, and of ``references``.
     """
     known = {value: f"(the value of {name})" for name, value in os.environ.items() if _may_be_secret(name)}
     for reference in references:
@@ -80,6 +86,7 @@ def masked(text: str, references: Iterable[str] = ()) -> str:
     text = _CREDENTIALS.sub("(credentials)@", text)
     text = _IN_QUERY.sub(r"\1(secret)", text)
     text = _IN_HEADER.sub(r"\1 (secret)", text)
+    text = _NAMED.sub(r"\1(secret)", text)
     return _KEY_SHAPES.sub("(a key)", text)
 
 

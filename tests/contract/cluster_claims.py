@@ -12,7 +12,7 @@ from typing import Any
 from api_samples import MODEL, QWEN, TOKEN
 from fastapi.testclient import TestClient
 
-from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, Cluster
+from modelscan_catalog.deploy.kserve.api import INFERENCE_SERVICE, Cluster
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 ASKED = {"id": QWEN, "profile": "l40s:1"}

@@ -12,7 +12,7 @@ import yaml
 from api_samples import QWEN, TOKEN, refusal, serving_state
 from cluster_claims import ASKED, BEARER, CLAIMS, NAMESPACE, WITH_AN_ENGINE, Stage, loopback_engine
 
-from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, connect
+from modelscan_catalog.deploy.kserve.api import INFERENCE_SERVICE, connect
 
 # The stand-in of an API server lies beside the unit tests of its client, which are no package.
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "deploy"))

@@ -14,9 +14,9 @@ from api_samples import MODEL, QWEN, TOKEN, publish, refusal
 from fastapi.testclient import TestClient
 
 from modelscan_catalog.api.app import create_app
-from modelscan_catalog.api.catalogue import twin_path
 from modelscan_catalog.api.document import OPENAPI_VERSION
 from modelscan_catalog.api.hot import MOST_BODY_BYTES
+from modelscan_catalog.api.reads import twin_path
 from modelscan_catalog.api.snapshot import Served
 from modelscan_catalog.api.static import static_documents
 from modelscan_catalog.deploy.weights.library import Usage
@@ -30,6 +30,14 @@ def published(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(published: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(Served(published)), raise_server_exceptions=False) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One server for claims that only read."""
+    published = publish(tmp_path_factory.mktemp("reader") / "published")
     with TestClient(create_app(Served(published)), raise_server_exceptions=False) as found:
         yield found
 
@@ -53,12 +61,12 @@ def data(client: TestClient, path: str) -> Any:
         "/vllm/supported-models", "/vllm/model/Qwen3ForCausalLM", "/changes", "/deprecations",
     ],
 )  # fmt: skip
-def test_every_read_endpoint_answers_in_the_envelope_with_a_tag(client: TestClient, path: str) -> None:
-    answer = client.get(path)
+def test_every_read_endpoint_answers_in_the_envelope_with_a_tag(reader: TestClient, path: str) -> None:
+    answer = reader.get(path)
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert body["success"] is True
-    again = client.get(path, headers={"if-none-match": answer.headers["etag"]})
+    again = reader.get(path, headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     if isinstance(body["data"], list):
         assert body["total"] >= len(body["data"])
@@ -82,27 +90,27 @@ def test_what_is_read_anew_each_time_keeps_its_tag_only_while_the_reading_is_the
     assert later.headers["etag"] != first.headers["etag"]
 
 
-def test_the_registry_list_has_the_rows_that_its_readers_expect(client: TestClient) -> None:
-    rows = data(client, "/api/v1/registry/models?category=text-llm")
+def test_the_registry_list_has_the_rows_that_its_readers_expect(reader: TestClient) -> None:
+    rows = data(reader, "/api/v1/registry/models?category=text-llm")
     expected = {
         "id", "name", "category", "parameters", "description", "tags", "status", "is_vision", "is_quantized",
         "min_vram_gb", "recommended_vram_gb",
     }  # fmt: skip
     assert all(set(row) == expected and row["category"] == "text-llm" for row in rows)
-    detail = data(client, f"/api/v1/registry/models/{MODEL}")
+    detail = data(reader, f"/api/v1/registry/models/{MODEL}")
     assert detail["id"] == QWEN
     assert detail["inference_defaults"]["max_model_len"] == 40960
 
 
-def test_filters_bound_and_pages_cut_every_list(client: TestClient) -> None:
-    rows = data(client, "/models?tag=vision&max_vram_gib=40&open_weights=true")
+def test_filters_bound_and_pages_cut_every_list(reader: TestClient) -> None:
+    rows = data(reader, "/models?tag=vision&max_vram_gib=40&open_weights=true")
     assert rows
     assert all("vision" in row["tags"] and row["min_vram_gib"] <= 40 for row in rows)
-    everything = [row["id"] for row in data(client, "/models")]
-    pages = [data(client, f"/models?per_page=2&page={page}") for page in range(1, 7)]
+    everything = [row["id"] for row in data(reader, "/models")]
+    pages = [data(reader, f"/models?per_page=2&page={page}") for page in range(1, 7)]
     assert [row["id"] for page in pages for row in page] == everything
-    assert data(client, "/models?page=10000000") == []
-    assert data(client, "/models?q=qwen3%208b")[0]["id"] == MODEL
+    assert data(reader, "/models?page=10000000") == []
+    assert data(reader, "/models?q=qwen3%208b")[0]["id"] == MODEL
 
 
 @pytest.mark.parametrize(
@@ -129,34 +137,34 @@ def test_filters_bound_and_pages_cut_every_list(client: TestClient) -> None:
     ],
 )
 def test_what_cannot_be_answered_is_refused_in_one_shape(
-    client: TestClient, path: str, status: int, code: str
+    reader: TestClient, path: str, status: int, code: str
 ) -> None:
-    answer = client.get(path)
+    answer = reader.get(path)
     assert answer.status_code == status, answer.text
     assert refusal(answer)["code"] == code
 
 
-def test_a_wrong_id_gets_candidates(client: TestClient) -> None:
-    assert MODEL in refusal(client.get("/models/alibaba/qwen3-8bb"))["candidates"]
-    assert refusal(client.get("/models/provider/openia"))["candidates"][0] == "openai"
+def test_a_wrong_id_gets_candidates(reader: TestClient) -> None:
+    assert MODEL in refusal(reader.get("/models/alibaba/qwen3-8bb"))["candidates"]
+    assert refusal(reader.get("/models/provider/openia"))["candidates"][0] == "openai"
 
 
-def test_validation_endpoints_answer_with_a_reason(client: TestClient) -> None:
-    answer = client.post("/api/v1/registry/validate/training", json={"model_id": QWEN}).json()
+def test_validation_endpoints_answer_with_a_reason(reader: TestClient) -> None:
+    answer = reader.post("/api/v1/registry/validate/training", json={"model_id": QWEN}).json()
     assert answer["data"]["is_valid"] is False
     assert "no source says" in answer["data"]["error_message"]
     body = {"model_id": MODEL, "gpu_profile": "rtx-4090"}
-    answer = client.post("/api/v1/registry/validate/inference", json=body).json()
+    answer = reader.post("/api/v1/registry/validate/inference", json=body).json()
     assert answer["data"] == {"is_valid": True, "error_message": None}
-    assert refusal(client.post("/api/v1/registry/validate/training", json={}))["field"] == "model_id"
-    half = client.post(
+    assert refusal(reader.post("/api/v1/registry/validate/training", json={}))["field"] == "model_id"
+    half = reader.post(
         "/api/v1/registry/validate/training", content=b"{", headers={"content-type": "application/json"}
     )
     assert refusal(half)["code"] == "bad_input"
 
 
-def test_a_body_beyond_its_bound_is_refused_before_it_is_read(client: TestClient) -> None:
-    answer = client.post("/catalog/validate", content=b" " * (MOST_BODY_BYTES + 1))
+def test_a_body_beyond_its_bound_is_refused_before_it_is_read(reader: TestClient) -> None:
+    answer = reader.post("/catalog/validate", content=b" " * (MOST_BODY_BYTES + 1))
     assert answer.status_code == 413
     assert refusal(answer)["code"] == "too_large"
 
@@ -251,17 +259,17 @@ def test_the_static_twin_says_what_the_server_says(client: TestClient, published
         assert client.get(endpoint + query).json()["data"] == document["data"], path
 
 
-def test_a_head_request_has_the_headers_and_no_body(client: TestClient) -> None:
-    asked, told = client.get("/models"), client.head("/models")
+def test_a_head_request_has_the_headers_and_no_body(reader: TestClient) -> None:
+    asked, told = reader.get("/models"), reader.head("/models")
     assert (told.status_code, told.content) == (200, b"")
     assert told.headers["etag"] == asked.headers["etag"]
-    assert client.head("/nothing").status_code == 404
-    assert client.get("/", follow_redirects=False).headers["location"] == "/docs"
+    assert reader.head("/nothing").status_code == 404
+    assert reader.get("/", follow_redirects=False).headers["location"] == "/docs"
 
 
-def test_a_body_that_is_no_json_is_told_where_it_breaks(client: TestClient) -> None:
+def test_a_body_that_is_no_json_is_told_where_it_breaks(reader: TestClient) -> None:
     headers = {"content-type": "application/json"}
-    error = refusal(client.post("/catalog/generate", content=b'{"id": ', headers=headers))
+    error = refusal(reader.post("/catalog/generate", content=b'{"id": ', headers=headers))
     assert (error["code"], error["field"]) == ("bad_input", "")
     assert error["message"] == "body: is no JSON: Expecting value, at character 7"
 
@@ -376,9 +384,9 @@ def test_with_a_token_reference_the_branch_is_pushed_and_a_pull_request_opened(
     assert "by reference" in refusal(client.post("/catalog/pr", json=body))["message"]
 
 
-def test_features_of_a_checkpoint_on_a_card_come_by_engine_and_version(client: TestClient) -> None:
-    answer = client.get(f"/models/{MODEL}/features?gpuType=rtx-4090").json()
+def test_features_of_a_checkpoint_on_a_card_come_by_engine_and_version(reader: TestClient) -> None:
+    answer = reader.get(f"/models/{MODEL}/features?gpuType=rtx-4090").json()
     assert (answer["checkpoint"], answer["total"]) == (QWEN, len(answer["data"]))
     assert {row["engine"] for row in answer["data"]} == {"vllm", "sglang"}
-    assert refusal(client.get(f"/models/{MODEL}/features"))["field"] == "gpuType"
-    assert client.get(f"/models/{MODEL}/features?gpuType=h1000").status_code == 404
+    assert refusal(reader.get(f"/models/{MODEL}/features"))["field"] == "gpuType"
+    assert reader.get(f"/models/{MODEL}/features?gpuType=h1000").status_code == 404

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from cluster_claims import loopback_engine, write_ready
 
 from modelscan_catalog.cli.main import cli
-from modelscan_catalog.deploy.kserve_api import connect
+from modelscan_catalog.deploy.kserve.api import connect
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "deploy"))
 _exchanges = import_module("kserve_exchanges")

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from modelscan_catalog.deploy.kserve import KINDS, KServe
-from modelscan_catalog.deploy.kserve_api import Cluster, connect
-from modelscan_catalog.deploy.kserve_checks import CLUSTER_RUNTIME
+from modelscan_catalog.deploy.kserve.api import Cluster, connect
+from modelscan_catalog.deploy.kserve.checks import CLUSTER_RUNTIME
+from modelscan_catalog.deploy.kserve.client import KINDS, KServe
 from modelscan_catalog.deploy.plan import PlanRequest
 from modelscan_catalog.deploy.planner import make_plan
 from modelscan_catalog.errors import ConflictError

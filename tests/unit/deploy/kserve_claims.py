@@ -22,11 +22,11 @@ from kserve_samples import (
 
 from modelscan_catalog.deploy.deployer import Sighting
 from modelscan_catalog.deploy.flow_wait import WaitLimits, wait
-from modelscan_catalog.deploy.kserve import OURS, STOP, KServe
-from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, LLM_INFERENCE_SERVICE, Cluster
-from modelscan_catalog.deploy.kserve_checks import check_cluster
-from modelscan_catalog.deploy.kserve_deployer import KServeDeployer
-from modelscan_catalog.deploy.kserve_status import sighting
+from modelscan_catalog.deploy.kserve.api import INFERENCE_SERVICE, LLM_INFERENCE_SERVICE, Cluster
+from modelscan_catalog.deploy.kserve.checks import check_cluster
+from modelscan_catalog.deploy.kserve.client import OURS, STOP, KServe
+from modelscan_catalog.deploy.kserve.deployer import KServeDeployer
+from modelscan_catalog.deploy.kserve.status import sighting
 from modelscan_catalog.errors import ConflictError, DeployError, DocumentRefusedError
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 from kserve_samples import NAME, RUNTIME, planned
 
-from modelscan_catalog.deploy.kserve import KServe
-from modelscan_catalog.deploy.kserve_api import Cluster
-from modelscan_catalog.deploy.kserve_deployer import KServeDeployer
-from modelscan_catalog.deploy.kserve_forms import FORMS, ServiceWishes
+from modelscan_catalog.deploy.kserve.api import Cluster
+from modelscan_catalog.deploy.kserve.client import KServe
+from modelscan_catalog.deploy.kserve.deployer import KServeDeployer
+from modelscan_catalog.deploy.kserve.forms import FORMS, ServiceWishes
 from modelscan_catalog.errors import ConflictError
 
 

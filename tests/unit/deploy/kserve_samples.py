@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelscan_catalog.deploy.deployer import Wanted
-from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, Cluster, Kind
+from modelscan_catalog.deploy.kserve.api import INFERENCE_SERVICE, Cluster, Kind
 from modelscan_catalog.deploy.plan import DeploymentPlan
 
 NAME = "active-llm"

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from kserve_exchanges import Replay, Routes, kubeconfig
 
-from modelscan_catalog.deploy.kserve import KServe, named
-from modelscan_catalog.deploy.kserve_api import (
+from modelscan_catalog.deploy.kserve.api import (
     INFERENCE_SERVICE,
     LLM_INFERENCE_SERVICE,
     Cluster,
     Kind,
     connect,
 )
-from modelscan_catalog.deploy.kserve_refusals import NotAllowedError, NotServedError
+from modelscan_catalog.deploy.kserve.client import KServe, named
+from modelscan_catalog.deploy.kserve.refusals import NotAllowedError, NotServedError
 from modelscan_catalog.errors import DeployError, ServerUnreachableError, SettingsError
 
 AT = INFERENCE_SERVICE.path("ai", "active-llm")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from kserve_exchanges import Routes, kubeconfig
 
-from modelscan_catalog.deploy.kserve_api import Cluster, connect
-from modelscan_catalog.deploy.kserve_checks import Check, check_cluster
+from modelscan_catalog.deploy.kserve.api import Cluster, connect
+from modelscan_catalog.deploy.kserve.checks import Check, check_cluster
 from modelscan_catalog.errors import ManifestError, ServerUnreachableError
 
 CORE = ("namespaces", "secrets", "configmaps", "persistentvolumeclaims", "serviceaccounts", "nodes")

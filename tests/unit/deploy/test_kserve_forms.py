@@ -8,8 +8,8 @@ from kserve_exchanges import FakeApi, kubeconfig
 from kserve_form_claims import CLAIMS
 from kserve_samples import planned
 
-from modelscan_catalog.deploy.kserve_api import connect
-from modelscan_catalog.deploy.kserve_forms import FORMS, ServiceWishes, documents_for, form_of
+from modelscan_catalog.deploy.kserve.api import connect
+from modelscan_catalog.deploy.kserve.forms import FORMS, ServiceWishes, documents_for, form_of
 from modelscan_catalog.errors import ManifestError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelscan_catalog.deploy.kserve_probe import ping, try_model
+from modelscan_catalog.deploy.kserve.probe import ping, try_model
 from modelscan_catalog.errors import FitInputError
 
 

@@ -11,7 +11,7 @@ import pytest
 from kserve_claims import CLAIMS
 from kserve_exchanges import RECORDED, Replay, kubeconfig
 
-from modelscan_catalog.deploy.kserve_api import connect
+from modelscan_catalog.deploy.kserve.api import connect
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.__name__)

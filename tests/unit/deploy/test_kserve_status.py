@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelscan_catalog.deploy.kserve_nodes import cards_of, node_selector
-from modelscan_catalog.deploy.kserve_status import base_url, served_model, sighting
+from modelscan_catalog.deploy.kserve.nodes import cards_of, node_selector
+from modelscan_catalog.deploy.kserve.status import base_url, served_model, sighting
 from modelscan_catalog.state.deployments import DeploymentState
 
 NAMES = st.sampled_from(["Ready", "PredictorReady", "Stopped", "IngressReady", "LatestDeploymentReady"])

@@ -23,7 +23,9 @@ TOLD = (
     "refused with sk-acme-secret-3 and secret-7-of-a-file; "
     "GET https://hub.example/a?x=1&access_token=secret-8 said 401; "
     "Authorization: Bearer secret-9.value; hf_abcdefghijklmnopsecret-10; "
-    "https://hooks.slack.com/services/T1/B2/secret-11; eyJhbGciOi.eyJzdWIiOi.secret-12"
+    "https://hooks.slack.com/services/T1/B2/secret-11; eyJhbGciOi.eyJzdWIiOi.secret-12; "
+    'body {"api_key": "secret-13", "x": 1}; password=secret-14; https://me:pass@secret-15@mirror.example/x; '
+    "https://chat.example/api/webhooks/1/secret-16"
 )
 """What an error may repeat of a request; the last ones are known by their shape alone."""
 
@@ -70,3 +72,10 @@ def test_no_secret_is_in_it(bundle: dict[str, bytes]) -> None:
 def test_short_values_are_not_replaced_in_the_middle_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "a")
     assert masked("banana") == "banana"
+
+
+def test_references_and_plain_words_stay_and_a_hostile_text_costs_no_time() -> None:
+    said = '"gpustack_key": "env:GPUSTACK_KEY", "api_token": "file:/run/secrets/token", "token": null'
+    assert masked(said) == said
+    long = "?" + "token" * 200_000
+    assert masked(long) == long

@@ -6,7 +6,7 @@ from typing import Any
 from modelscan_catalog.deploy.deployer import Cards
 from modelscan_catalog.deploy.gpu import DetectedGpu
 from modelscan_catalog.deploy.inventory_kubernetes import node_gpus
-from modelscan_catalog.deploy.kserve_api import Cluster, Kind
+from modelscan_catalog.deploy.kserve.api import Cluster, Kind
 from modelscan_catalog.errors import DeployError
 
 Node = Mapping[str, Any]

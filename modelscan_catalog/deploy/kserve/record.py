@@ -3,9 +3,9 @@
 from typing import Any
 
 from modelscan_catalog.deploy.flow import Places, router_name
-from modelscan_catalog.deploy.kserve import Change, KServe, content
-from modelscan_catalog.deploy.kserve_deployer import KServeDeployer
-from modelscan_catalog.deploy.kserve_status import sighting
+from modelscan_catalog.deploy.kserve.client import Change, KServe, content
+from modelscan_catalog.deploy.kserve.deployer import KServeDeployer
+from modelscan_catalog.deploy.kserve.status import sighting
 from modelscan_catalog.deploy.plan import DeploymentPlan
 from modelscan_catalog.errors import ConflictError, DeployError, DocumentRefusedError
 from modelscan_catalog.router.deployments import remove_deployment

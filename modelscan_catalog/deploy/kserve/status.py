@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelscan_catalog.deploy.deployer import Sighting
-from modelscan_catalog.deploy.kserve import STOP, is_ours
+from modelscan_catalog.deploy.kserve.client import STOP, is_ours
 from modelscan_catalog.state import DeploymentState
 
 BODY_HASH = "modelscan.io/body-sha256"

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from modelscan_catalog.deploy.kserve_refusals import holders, refusal
+from modelscan_catalog.deploy.kserve.refusals import holders, refusal
 from modelscan_catalog.errors import ServerUnreachableError, SettingsError
 
 FIELD_MANAGER = "modelscan"

@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from modelscan_catalog.deploy.deployer import Wanted
-from modelscan_catalog.deploy.kserve import is_ours, named
-from modelscan_catalog.deploy.kserve_api import INFERENCE_SERVICE, Cluster
-from modelscan_catalog.deploy.kserve_checks import RUNTIME
-from modelscan_catalog.deploy.kserve_refusals import NotAllowedError, NotServedError
+from modelscan_catalog.deploy.kserve.api import INFERENCE_SERVICE, Cluster
+from modelscan_catalog.deploy.kserve.checks import RUNTIME
+from modelscan_catalog.deploy.kserve.client import is_ours, named
+from modelscan_catalog.deploy.kserve.refusals import NotAllowedError, NotServedError
 from modelscan_catalog.errors import ConflictError, ManifestError
 from modelscan_catalog.manifests.kserve_runtime import RUNTIME_PREFIX
 from modelscan_catalog.manifests.options import EmitOptions, Target, in_place

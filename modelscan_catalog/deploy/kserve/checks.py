@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from modelscan_catalog.deploy.kserve import kind_of
-from modelscan_catalog.deploy.kserve_api import Cluster, Document, Kind
-from modelscan_catalog.deploy.kserve_nodes import NODE, takes_pods
+from modelscan_catalog.deploy.kserve.api import Cluster, Document, Kind
+from modelscan_catalog.deploy.kserve.client import kind_of
+from modelscan_catalog.deploy.kserve.nodes import NODE, takes_pods
 from modelscan_catalog.errors import DeployError
 
 CheckStatus = Literal["ok", "warn", "fail"]

@@ -6,19 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 from modelscan_catalog.deploy.deployer import Cards, Health, Judgement, Sighting, Wanted
-from modelscan_catalog.deploy.kserve import KServe, kind_of
-from modelscan_catalog.deploy.kserve_api import Cluster, connect
-from modelscan_catalog.deploy.kserve_checks import check_cluster
-from modelscan_catalog.deploy.kserve_forms import (
+from modelscan_catalog.deploy.kserve.api import Cluster, connect
+from modelscan_catalog.deploy.kserve.checks import check_cluster
+from modelscan_catalog.deploy.kserve.client import KServe, kind_of
+from modelscan_catalog.deploy.kserve.forms import (
     ServiceWishes,
     apply_runtime,
     brings_runtime,
     documents_for,
     drop_runtime,
 )
-from modelscan_catalog.deploy.kserve_nodes import cards_of, node_selector, usable_nodes
-from modelscan_catalog.deploy.kserve_probe import try_model
-from modelscan_catalog.deploy.kserve_status import BODY_HASH, sighting
+from modelscan_catalog.deploy.kserve.nodes import cards_of, node_selector, usable_nodes
+from modelscan_catalog.deploy.kserve.probe import try_model
+from modelscan_catalog.deploy.kserve.status import BODY_HASH, sighting
 from modelscan_catalog.errors import ConflictError, DocumentRefusedError, ManifestError, SettingsError
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state.audit import content_sha256

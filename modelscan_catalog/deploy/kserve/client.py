@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modelscan_catalog.deploy.kserve_api import (
+from modelscan_catalog.deploy.kserve.api import (
     INFERENCE_SERVICE,
     LLM_INFERENCE_SERVICE,
     Cluster,
     Document,
     Kind,
 )
-from modelscan_catalog.deploy.kserve_refusals import NotAllowedError, NotServedError
+from modelscan_catalog.deploy.kserve.refusals import NotAllowedError, NotServedError
 from modelscan_catalog.errors import ConflictError, ManifestError
 
 KINDS = (INFERENCE_SERVICE, LLM_INFERENCE_SERVICE)
