@@ -268,21 +268,20 @@ class Router:
             decision.canary,
         )
         policy = table.config.policy
+        carry = self._refined if decision.is_refinement else self.forwarder.forward
         if decision.shadow is None:
-            return await self._answer(call, decision, policy)
+            return await carry(call, decision.routes, policy)
         try:
-            return await self._answer(call, decision, policy)
+            return await carry(call, decision.routes, policy)
         finally:
             # After the client has its answer, and not for one that left: the copy takes nothing from it.
             if not isinstance(sys.exc_info()[1], asyncio.CancelledError | ConnectionResetError):
                 self.mirror.send(call, decision.shadow, policy)
 
-    async def _answer(self, call: Call, decision: decide.Decision, policy: Policy) -> web.StreamResponse:
+    async def _refined(self, call: Call, routes: Sequence[Route], policy: Policy) -> web.StreamResponse:
         try:
-            return await self.forwarder.forward(call, decision.routes, policy)
+            return await self.forwarder.forward(call, routes, policy)
         except RouterError as error:
-            if not decision.is_refinement:
-                raise
             message = f"pass the refinement over: {error}"
             bypass = {"X-ModelScan-Refinement": "bypass"}
             raise RouterError(error.status, "refinement_bypass", message, "upstream_error", bypass) from error

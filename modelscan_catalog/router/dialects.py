@@ -45,16 +45,13 @@ _TRANSLATIONS: dict[tuple[Dialect, Dialect], Translation] = {
 }
 
 
-def translation(client: Dialect, target: Dialect) -> Translation | None:
-    """What has to be translated; null when both speak the same."""
-    return None if client == target else _TRANSLATIONS[client, target]
+def translation(client: Dialect, target: Dialect) -> Translation:
+    """What translates between two that do not speak the same."""
+    return _TRANSLATIONS[client, target]
 
 
-def target_path(client: Dialect, target: Dialect, path: str) -> str:
-    """Where a target takes what a client sent to ``path``."""
-    if target == "anthropic":
-        return "/messages"
-    return "/chat/completions" if client == "anthropic" else path
+TRANSLATED_PATHS: dict[Dialect, str] = {"openai": "/chat/completions", "anthropic": "/messages"}
+"""Where targets take what was translated for them."""
 
 
 def error_body(client: Dialect, status: int, body: dict[str, Any]) -> dict[str, Any]:

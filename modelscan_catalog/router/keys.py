@@ -162,7 +162,9 @@ class KeyRing:
     ) -> None:
         self._keys = tuple(keys)
         self._round_robin = selection == "round_robin"
-        self._limits = limits
+        self._requests_per_minute = limits.requests_per_minute or math.inf
+        self._tokens_per_minute = limits.tokens_per_minute or math.inf
+        self._requests_per_day = limits.requests_per_day or math.inf
         self._limited = limits != KeyLimits()
         self._clock = clock
         self._turn = 0
@@ -274,17 +276,16 @@ class KeyRing:
         if not self._limited:
             return at
         # A window that was not looked at for a while counts too much, never too little.
-        limits, minute, day = self._limits, state.minute, state.day
-        if limits.requests_per_minute and minute.requests >= limits.requests_per_minute:
+        minute, day = state.minute, state.day
+        if self._is_full(minute):
             minute.forget(now)
-            if minute.requests >= limits.requests_per_minute:
+            if self._is_full(minute):
                 at = max(at, minute.frees_at())
-        if limits.tokens_per_minute and minute.tokens >= limits.tokens_per_minute:
-            minute.forget(now)
-            if minute.tokens >= limits.tokens_per_minute:
-                at = max(at, minute.frees_at())
-        if limits.requests_per_day and day.requests >= limits.requests_per_day:
+        if day.requests >= self._requests_per_day:
             day.forget(now)
-            if day.requests >= limits.requests_per_day:
+            if day.requests >= self._requests_per_day:
                 at = max(at, day.frees_at())
         return at
+
+    def _is_full(self, minute: Window) -> bool:
+        return minute.requests >= self._requests_per_minute or minute.tokens >= self._tokens_per_minute

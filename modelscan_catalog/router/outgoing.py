@@ -11,7 +11,7 @@ from aiohttp import web
 
 from modelscan_catalog.router.answers import RouterError
 from modelscan_catalog.router.anthropic import UntranslatableError
-from modelscan_catalog.router.dialects import Dialect, Translation, target_path, translation
+from modelscan_catalog.router.dialects import TRANSLATED_PATHS, Dialect, Translation, translation
 from modelscan_catalog.router.keys import Key
 from modelscan_catalog.router.messages import without_unsigned
 from modelscan_catalog.router.stream_usage import asks_for_usage, with_usage
@@ -77,10 +77,8 @@ class Outgoing(NamedTuple):
 
 def outgoing(call: Call, route: Route) -> Outgoing:
     """``call`` as ``route`` takes it; raises ``UntranslatableError`` for what its format cannot say."""
-    between = translation(call.dialect, route.provider.format)
-    path = target_path(call.dialect, route.provider.format, call.path)
-    if between is None:
-        content = call.content_for(route.target.model)
+    if call.dialect == route.provider.format:
+        path, content = call.path, call.content_for(route.target.model)
         if call.dialect == "anthropic" and _UNSIGNED.search(content):
             content = json.dumps({**without_unsigned(call.document), "model": route.target.model}).encode()
         if (
@@ -91,11 +89,12 @@ def outgoing(call: Call, route: Route) -> Outgoing:
         ):
             return Outgoing(path, with_usage(content, call.document, route.target.model), None, True)
         return Outgoing(path, content, None)
+    between = translation(call.dialect, route.provider.format)
     try:
         content = json.dumps(between.request(call.document, route.target.model)).encode()
     except (KeyError, TypeError, AttributeError) as error:
         raise UntranslatableError("a part of it has no known shape") from error
-    return Outgoing(path, content, between)
+    return Outgoing(TRANSLATED_PATHS[route.provider.format], content, between)
 
 
 def request_head(call: Call, route: Route, sent: Outgoing, key: Key | None) -> bytes:
