@@ -14,7 +14,7 @@ from modelscan_catalog.fit.legality import (
     quantization_support,
     rule_scheme,
 )
-from modelscan_catalog.fit.profiles import GpuProfile, find_profile
+from modelscan_catalog.fit.profiles import GpuProfile, resolve_gpu
 from modelscan_catalog.fit.published import PublishedRegistry
 from modelscan_catalog.fit.tables import table
 from modelscan_catalog.manifests.engines import ENGINES, Engine, EngineTable, engine_versions, load_engine
@@ -52,7 +52,7 @@ def feature_matrix(registry: Registry, query: str, gpu: str) -> tuple[str, list[
     judged by itself; what nothing recorded decides is ``unknown``. Raises ``UnknownIdError`` or
     ``AmbiguousIdError`` with candidates.
     """
-    profile = find_profile(gpu.partition(":")[0])
+    profile, _ = resolve_gpu(gpu)
     checkpoint = registry.get_model(query).id
     published = PublishedRegistry(registry.published)
     row = published.variant(checkpoint)
