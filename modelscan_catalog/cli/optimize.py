@@ -42,7 +42,8 @@ def optimize(
 
     WORKLOAD is YAML or JSON: for each class the tokens of a day, the models that will do, and limits; and the
     cards that there are. Exact over all mixes; what is unknown holds no limit. Own cards count with the slow
-    end of their estimate, as if every request were as long as its class's context.
+    end of their estimate, as if every request were as long as its class's context
+    (8,192 tokens where none is stated).
 
     \b
     classes:
@@ -114,7 +115,8 @@ def _print(found: dict[str, Any]) -> None:
                 )
         for own in mix["deployments"]:
             replicas = f" --replicas {own['replicas']}" if own["replicas"] > 1 else ""
-            click.echo(f"  modelscan deploy {own['model']} --gpu {own['gpu']}:{own['cards']}{replicas}")
+            cards = f"--gpu {own['gpu']}:{own['cards']} --context {own['context']}"
+            click.echo(f"  modelscan deploy {own['model']} {cards}{replicas}")
         click.echo(f"  modelscan router --chains FILE    # {json.dumps(found['chains']['chains'])}")
     for name, options in found["options"].items():
         refused = [row for row in found["refused"] if row["query_class"] == name]

@@ -18,6 +18,8 @@ class Own:
     """Of one replica."""
     usd_per_day: float
     """Of one replica, busy or not."""
+    context: int | None = None
+    """Tokens of a request that it is planned for."""
 
 
 @dataclass(frozen=True, slots=True)

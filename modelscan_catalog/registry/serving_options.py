@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from modelscan_catalog.errors import FitInputError, ModelScanError
-from modelscan_catalog.fit.cost import own_cost
+from modelscan_catalog.fit.cost import own_cost, usual_context
 from modelscan_catalog.fit.plan import plan
 from modelscan_catalog.fit.profiles import find_profile
 from modelscan_catalog.fit.published import PublishedRegistry
@@ -180,12 +180,13 @@ def _owned(
 ) -> Iterator[tuple[QueryClass, Option] | Refused]:
     """Replicas on one, two, four … cards of a kind; the slow end of each estimate counts."""
     profile = find_profile(cards.gpu)
-    context = max((load.context for load in loads.values() if load.context is not None), default=None)
     try:
         variants = published.find(model).variants
     except ModelScanError as error:
         yield from (Refused(name, model, cards.gpu, str(error)) for name in loads)
         return
+    stated = [load.context for load in loads.values() if load.context is not None]
+    context = max(stated, default=usual_context(variants))
     sizes = [size for size in (1, 2, 4, 8, 16) if size <= cards.count]
     started = set()
     refusal = ""
@@ -216,7 +217,7 @@ def _owned(
                 yield Refused(name, model, label, f"its first token takes up to {first_s:.2g} s")
                 continue
             a_day = float(cost.tokens_per_s.low) * _DAY_S * used_share / 1e6
-            own = Own(model, profile.id, used, cost.usd_per_hour * 24)
+            own = Own(model, profile.id, used, cost.usd_per_hour * 24, context)
             share = load.output_mtok_per_day / a_day
             yield name, Option(model, label, own=own, replicas=share, first_token_s=first_s)
     if not started:
@@ -248,6 +249,7 @@ def _told(best: Mix, found: Options) -> dict[str, Any]:
                 "model": own.model,
                 "gpu": own.gpu,
                 "cards": own.cards,
+                "context": own.context,
                 "replicas": count,
                 "usd_per_day": round(own.usd_per_day * count, 4),
                 "busy_share": round(sum(o.replicas for o in best.options if o.own == own) / count, 4),

@@ -114,6 +114,21 @@ def test_much_work_goes_to_own_cards_and_little_to_a_seller_and_the_router_takes
     assert routed.chains["simple"][0] == SMALL
 
 
+def test_requests_of_no_stated_length_are_usual_ones_and_the_command_to_deploy_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELSCAN_DATA_DIR", str(tmp_path / "data"))
+    load = {"models": [SMALL], "input_mtok_per_day": 900, "output_mtok_per_day": 300}
+    cards = [{"gpu": "h100-80gb", "count": 16, "usd_per_hour": 0.1}]
+    path = _workload(tmp_path, classes={"simple": load}, cards=cards)
+    _, unstated = _run(path)
+    _, stated = _run(_workload(tmp_path, classes={"simple": load | {"context": 8192}}, cards=cards))
+    assert unstated["mix"] == stated["mix"], "at the full context hardly two requests run at once"
+    _workload(tmp_path, classes={"simple": load}, cards=cards)
+    shown = CliRunner().invoke(optimize, [str(path), "--registry", str(PUBLISHED)]).output
+    assert f"modelscan deploy {SMALL} --gpu h100-80gb:1 --context 8192" in shown
+
+
 def test_limits_that_nothing_is_known_to_hold_leave_no_mix_and_say_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
