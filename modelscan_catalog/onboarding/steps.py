@@ -252,7 +252,9 @@ def reload_router(context: Context, inputs: Inputs) -> Reloaded:
         return Reloaded(registered=False, detail=f"not served: {error}"[:300])
     if context.provider in config.providers:
         _check_key(context, config.providers[context.provider].base_url)
-        added = context.key and add_key(context.router_dir, config, context.provider, context.key)
+        added = context.key and add_key(
+            context.router_dir, config, context.provider, context.key, context.allowed
+        )
         targets = (target for model in config.models for target in model.targets)
         served = any((one.provider, one.model) == (context.provider, context.model) for one in targets)
         if context.model is None or served:
