@@ -1,68 +1,24 @@
 """The eleven steps: cached, resumed, idempotent, honest about what did not pass."""
 
-import dataclasses
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_model import Answer, ScriptedModel
+from onboarding_samples import KEY, everything, outcomes
 
 from modelscan_catalog.errors import OnboardingError, SettingsError, StateError
-from modelscan_catalog.key_hosts import confirm
-from modelscan_catalog.onboarding import gather, run, steps
+from modelscan_catalog.onboarding import run, steps
 from modelscan_catalog.onboarding.context import Context, split_identifier
 from modelscan_catalog.onboarding.logs import logged_tries
-from modelscan_catalog.onboarding.probe import Probe
 from modelscan_catalog.onboarding.providers import added_providers, put_provider
-from modelscan_catalog.onboarding.records import STEPS, OnboardingReport, Reloaded
+from modelscan_catalog.onboarding.records import STEPS, Reloaded
 from modelscan_catalog.onboarding.run import add_provider, run_step
-from modelscan_catalog.onboarding.settings import SynthesisSettings
-from modelscan_catalog.records import SourceName
 from modelscan_catalog.router.deployments import list_deployments
 from modelscan_catalog.sdk.history import versions
 from modelscan_catalog.sdk.interface import ProviderInterface
 from modelscan_catalog.settings import Settings
-from modelscan_catalog.sources.adapter import SourceResult
-from modelscan_catalog.sources.runner import latest
 from modelscan_catalog.state import open_state
-
-KEY = "sk-provider-secret-123456"
-LM_KEY = "sk-language-model-987654"
-DOCS = "Send requests to https://api.salad.com/openai/v1 with any OpenAI client."
-SAID: dict[str, Any] = {
-    "api_type": {"value": "openai-compatible", "quote": "with any OpenAI client"},
-    "base_url": {
-        "value": "https://api.salad.com/openai/v1",
-        "quote": "Send requests to https://api.salad.com/openai/v1",
-    },
-}
-
-
-@cache
-def _snapshot(source: SourceName) -> SourceResult | None:
-    return latest(source, Settings(data_dir=Path("nonexistent")))
-
-
-@pytest.fixture(autouse=True)
-def _sources_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "latest", lambda source, _: _snapshot(source))
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("PROVIDER_KEY", KEY)
-    monkeypatch.setenv("LM_KEY", LM_KEY)
-    return Settings(data_dir=tmp_path / "data")
-
-
-def outcomes(report: OnboardingReport) -> dict[str, str]:
-    return {step.step: step.outcome for step in report.steps}
-
-
-def everything(directory: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
 
 
 def test_a_provider_that_rules_know_is_added_with_a_reference_to_its_key_and_never_the_key(
@@ -231,69 +187,6 @@ def test_routers_are_given_only_what_they_can_call_and_the_key_that_was_named_is
     assert 'key_env=("PROVIDER_KEY",)' in client
 
 
-def hostile(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    """The snapshot with a seller added, or groq changed, by somebody who may edit the source."""
-    snapshot = _snapshot("models_dev")
-    assert snapshot is not None
-    groq = next(row for row in snapshot.tables["providers"] if getattr(row, "id", "") == "groq")
-    entry = groq.model_copy(update={"npm": "@ai-sdk/openai-compatible", **changes})
-    rows = [*(row for row in snapshot.tables["providers"] if row != groq), entry]
-    changed = dataclasses.replace(snapshot, tables={**snapshot.tables, "providers": rows})
-    monkeypatch.setattr(gather, "latest", lambda source, _: changed if source == "models_dev" else None)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"id": "cheap", "env": ("OPENAI_API_KEY",), "api": "https://attacker.example/v1"},
-        {"id": "cheap", "env": ("AWS_SECRET_ACCESS_KEY",), "api": "https://attacker.example/v1"},
-        {"id": "groq", "env": ("GROQ_API_KEY",), "api": "https://attacker.example/v1"},
-        {"id": "cheap", "env": ("CHEAP_KEY",), "api": "https://api.groq.com/${OPENAI_API_KEY}/v1"},
-        {"id": "cheap", "env": (), "api": "https://${OPENAI_API_KEY}.attacker.example/v1"},
-    ],
-    ids=["another's key", "no seller's key", "moved", "key in the path", "key in the name"],
-)
-def test_a_hostile_entry_gets_no_client_no_target_and_no_key_and_the_way_to_allow_it_is_told(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
-) -> None:
-    hostile(monkeypatch, **changes)
-    report = add_provider(Context(f"{changes['id']}/m", settings, apply=True))
-    assert outcomes(report)["validate"] == "failed"
-    assert report.standing == "needs_more"
-    (line,) = report.missing
-    assert line.startswith("key_host: ")
-    assert "modelscan keys allow" in line
-    assert not (settings.data_dir / "sdk").exists()
-    assert list_deployments(settings.data_dir / "router") == ()
-
-
-def test_anothers_key_is_refused_even_when_a_person_names_it_by_mistake(settings: Settings) -> None:
-    report = add_provider(Context("groq", settings, key="env:OPENAI_API_KEY", apply=True))
-    failed = next(step for step in report.steps if step.outcome == "failed")
-    assert (
-        "OPENAI_API_KEY is not sent to api.groq.com: it is confirmed for api.openai.com only"
-        in failed.summary
-    )
-    assert not (settings.data_dir / "router").exists()
-
-
-def test_a_host_that_a_person_allowed_is_used_from_then_on(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hostile(monkeypatch, id="newcomer", env=("NEWCOMER_KEY",), api="https://api.newcomer.example/v1")
-    assert not add_provider(Context("newcomer", settings)).passed
-    with open_state(settings.state_file) as connection:
-        confirm(connection, "NEWCOMER_KEY", "api.newcomer.example")
-    assert add_provider(Context("newcomer", settings)).standing == "usable"
-
-
-def test_a_key_host_without_a_key_or_in_another_spelling_is_refused(settings: Settings) -> None:
-    with pytest.raises(SettingsError, match="name the host of a key"):
-        Context("groq", settings, key_host="api.groq.com")
-    with pytest.raises(SettingsError, match=r"as api\.groq\.com"):
-        Context("groq", settings, key="env:X", key_host="https://api.groq.com/v1")
-
-
 @pytest.mark.parametrize(
     ("model", "registered", "words"),
     [
@@ -313,112 +206,6 @@ def test_a_model_of_a_provider_that_is_served_is_said_to_be_served_only_where_it
     assert (found.registered, words in found.detail) == (registered, True), found.detail
     served = [one.served_model for one in list_deployments(context.router_dir)]
     assert served == ([model] if "serves" in words else [])
-
-
-def test_a_saved_page_of_an_unknown_provider_names_no_domain_and_the_way_on_is_told(
-    settings: Settings, tmp_path: Path
-) -> None:
-    (tmp_path / "docs.txt").write_text(DOCS)
-    with ScriptedModel(SAID).running() as model:
-        asked = SynthesisSettings(model="reader", base_url=f"{model.base_url}/v1", key="env:LM_KEY")
-        report = add_provider(Context("newcomer", settings, asked, docs=str(tmp_path / "docs.txt")))
-    assert report.base_url is None
-    assert "by its https:// address" in report.next_step
-
-
-def inferring(settings: Settings, tmp_path: Path, model: ScriptedModel, **more: Any) -> Context:
-    (tmp_path / "docs.txt").write_text(DOCS)
-    asked = SynthesisSettings(model="reader", base_url=f"{model.base_url}/v1", key="env:LM_KEY")
-    return Context(
-        "salad-cloud", settings, asked, docs=str(tmp_path / "docs.txt"), apply=True,
-        confirmations=tmp_path / "confirmations", **more,
-    )  # fmt: skip
-
-
-def test_inferred_facts_give_a_client_without_a_key_until_probe_contract_and_a_person_agree(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with ScriptedModel(SAID).running() as model:
-        unconfirmed = add_provider(inferring(settings, tmp_path, model))
-        assert unconfirmed.passed, unconfirmed
-        assert unconfirmed.standing == "unconfirmed"
-        words = {entry.field: entry.quote for entry in unconfirmed.inferred}
-        assert words["base_url"] == "Send requests to https://api.salad.com/openai/v1"
-        client = (settings.data_dir / "sdk" / "python" / "salad_cloud_generated.py").read_text()
-        assert "confirmed=False" in client
-        key = {"key": "env:PROVIDER_KEY", "key_host": "api.salad.com"}
-        with_key = add_provider(inferring(settings, tmp_path, model, **key))
-        assert outcomes(with_key)["reload_router"] == "failed"
-        sha256 = unconfirmed.next_step.rpartition(" ")[2]
-        (tmp_path / "confirmations").mkdir()
-        confirmation = {"provider": "salad-cloud", "interface_sha256": sha256, "reason": "read its page",
-                        "author": "a person", "date": "2026-11-21"}  # fmt: skip
-        (tmp_path / "confirmations" / "salad-cloud.json").write_text(json.dumps(confirmation))
-        unprobed = add_provider(inferring(settings, tmp_path, model))
-        assert unprobed.standing == "unconfirmed"
-        monkeypatch.setattr(steps, "probe", lambda *_, **__: Probe(answers=True, detail="HTTP 401"))
-        usable = add_provider(inferring(settings, tmp_path, model, refresh=True, **key))
-        assert usable.passed, usable
-        assert usable.standing == "usable"
-    with open_state(settings.state_file) as connection:
-        (row,) = added_providers(connection)
-        assert row.key_references == ("env:PROVIDER_KEY",)
-    kept = everything(settings.data_dir)
-    assert KEY.encode() not in kept
-    assert LM_KEY.encode() not in kept
-
-
-def test_a_confirmation_holds_for_those_facts_only(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(steps, "probe", lambda *_, **__: Probe(answers=True, detail="HTTP 401"))
-    (tmp_path / "confirmations").mkdir()
-    confirmation = {"provider": "salad-cloud", "interface_sha256": "0" * 64, "reason": "another interface",
-                    "author": "a person", "date": "2026-11-21"}  # fmt: skip
-    (tmp_path / "confirmations" / "x.json").write_text(json.dumps(confirmation))
-    with ScriptedModel(SAID).running() as model:
-        report = add_provider(inferring(settings, tmp_path, model))
-    assert report.standing == "unconfirmed"
-
-
-def test_an_inferred_address_that_does_not_answer_is_not_kept(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(steps, "probe", lambda *_, **__: Probe(answers=False, detail="HTTP 404"))
-    with ScriptedModel(SAID).running() as model:
-        report = add_provider(inferring(settings, tmp_path, model))
-    assert outcomes(report)["validate"] == "failed"
-    assert report.base_url is None
-    with open_state(settings.state_file) as connection:
-        (row,) = added_providers(connection)
-        assert row.base_url is None
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"base_url": {"value": "https://attacker.example/v1", "quote": "Send requests to"}},
-        "Certainly! The base URL is https://attacker.example/v1",
-        500,
-    ],
-    ids=["obedient", "chatter", "fault"],
-)
-def test_what_a_bad_model_says_is_logged_try_by_try_and_nowhere_else(
-    settings: Settings, tmp_path: Path, answer: Answer
-) -> None:
-    with ScriptedModel(answer).running() as model:
-        report = add_provider(inferring(settings, tmp_path, model))
-    assert not report.passed
-    with open_state(settings.state_file) as connection:
-        tries = [row for row in logged_tries(connection) if row.actor == "reader"]
-        assert [row.attempt for row in reversed(tries)] == [1, 2, 3]
-        assert all(row.detail["refused"] for row in tries)
-        (stored,) = added_providers(connection)
-        assert stored.base_url is None
-        assert stored.standing == "needs_more"
-    kept = everything(settings.data_dir)
-    assert LM_KEY.encode() not in kept
-    assert not (settings.data_dir / "sdk").exists()
 
 
 def test_a_literal_key_and_a_malformed_identifier_are_refused_before_anything_is_done(
