@@ -51,15 +51,16 @@ class Access:
         A page's requests carry its origin, or, after a DNS change, its own host name.
         """
         headers = request.headers
-        for named in (f"//{headers.get(HOST, '')}", headers.get(ORIGIN)):
-            if named is None or named in self._local_hosts:
-                continue
-            if not _is_here(named):
+        host, origin = headers.get(HOST, ""), headers.get(ORIGIN)
+        if origin is None and host in self._local_hosts:
+            return
+        for named in (f"//{host}", origin):
+            if named is not None and not _is_here(named):
                 raise RouterError(
                     403, "forbidden_origin", "without a token only programs of this machine may ask"
                 )
-            if len(self._local_hosts) < _MAX_REMEMBERED:
-                self._local_hosts.add(named)
+        if len(self._local_hosts) < _MAX_REMEMBERED:
+            self._local_hosts.add(host)
 
 
 def _is_here(address: str) -> bool:

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,11 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.key_hosts import KeyHosts, reviewed_key_hosts
-from modelscan_catalog.router import decide, report
+from modelscan_catalog.router import body, decide, report
 from modelscan_catalog.router.access import ADMIN_PATHS, Access
 from modelscan_catalog.router.admin import MODEL_PATH, Admin
 from modelscan_catalog.router.answers import RouterError, TokenCounts
 from modelscan_catalog.router.audit import AUDIT_FILE, AuditLog
-from modelscan_catalog.router.body import parsed
 from modelscan_catalog.router.config import Policy, RouterConfig
 from modelscan_catalog.router.forward import Forwarder
 from modelscan_catalog.router.keys import Key
@@ -111,10 +110,10 @@ class Router:
         self._admin = admin = Admin(self)
         questions = Questions(self)
         self._handlers: dict[tuple[str, str], Handler] = {
-            ("POST", "/v1/chat/completions"): self._chat,
-            ("POST", "/v1/messages"): self._messages,
-            ("POST", "/v1/completions"): self._completions,
-            ("POST", "/v1/embeddings"): self._embeddings,
+            ("POST", "/v1/chat/completions"): partial(self._forward, "/chat/completions", body.check_chat),
+            ("POST", "/v1/messages"): partial(self._forward, "/messages", body.check_chat),
+            ("POST", "/v1/completions"): partial(self._forward, "/completions", body.check_completion),
+            ("POST", "/v1/embeddings"): partial(self._forward, "/embeddings", body.check_embedding),
             ("GET", "/v1/models"): admin.models,
             ("POST", "/route"): questions.route,
             ("POST", "/route/refinement"): questions.refinement,
@@ -201,38 +200,11 @@ class Router:
             after = {"Retry-After": str(math.ceil(wait_s))}
             raise RouterError(429, "rate_limit_exceeded", message, "rate_limit_error", after)
 
-    async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
-        content, document = await self.document(request)
-        if not isinstance(document.get("messages"), list) or not document["messages"]:
-            raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
-        return await self._forward(request, "/chat/completions", content, document)
-
-    async def _messages(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The Messages format of Anthropic's clients."""
-        content, document = await self.document(request)
-        if not isinstance(document.get("messages"), list) or not document["messages"]:
-            raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
-        return await self._forward(request, "/messages", content, document)
-
-    async def _completions(self, request: web.BaseRequest) -> web.StreamResponse:
-        content, document = await self.document(request)
-        if not isinstance(document.get("prompt"), str | list):
-            raise RouterError(400, "invalid_request", "prompt must be a string or a list")
-        return await self._forward(request, "/completions", content, document)
-
-    async def _embeddings(self, request: web.BaseRequest) -> web.StreamResponse:
-        content, document = await self.document(request)
-        if not isinstance(document.get("input"), str | list):
-            raise RouterError(400, "invalid_request", "input must be a string or a list")
-        if str(document.get("model")).partition(":")[0] == decide.AUTO:
-            raise RouterError(
-                400, "invalid_request", "auto chooses models that chat: name an embedding model"
-            )
-        return await self._forward(request, "/embeddings", content, document)
-
     async def _forward(
-        self, request: web.BaseRequest, path: str, content: bytes, document: dict[str, Any]
+        self, path: str, check: Callable[[Mapping[str, Any]], None], request: web.BaseRequest
     ) -> web.StreamResponse:
+        content, document = await self.document(request)
+        check(document)
         started = self.state.clock()
         table = self.table
         name = document.get("model") or table.config.default_model
@@ -291,9 +263,10 @@ class Router:
         length = request.headers.get(CONTENT_LENGTH)
         if length is not None and length.isdigit() and int(length) > self.max_body_bytes:
             raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, int(length))
+        arriving = request.content
         try:
-            if request.content.is_eof():
-                content = request.content.read_nowait()
+            if arriving.is_eof():
+                content = arriving.read_nowait()
                 if len(content) > self.max_body_bytes:
                     raise web.HTTPRequestEntityTooLarge(self.max_body_bytes, len(content))
             else:
@@ -306,7 +279,7 @@ class Router:
             request.content.feed_eof()  # nothing that could be read follows: the server must not wait for it
             message = "the body cannot be read: it breaks off, or is not encoded as its headers say"
             raise RouterError(400, "invalid_body", message, headers={"Connection": "close"}) from error
-        document = parsed(content)
+        document = body.parsed(content)
         if not isinstance(document, dict):
             raise RouterError(400, "invalid_request", "the body must be a JSON object")
         return content, document

@@ -1,11 +1,13 @@
 """The JSON of a client's request: read fast, refused with the reason."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import from_json
 
 from modelscan_catalog.router.answers import RouterError
+from modelscan_catalog.router.decide import AUTO
 
 
 def parsed(content: bytes) -> Any:
@@ -22,6 +24,27 @@ def parsed(content: bytes) -> Any:
         return _DECODER.decode(content.decode())
     except (ValueError, RecursionError) as error:
         raise RouterError(400, "invalid_json", f"the body is not JSON: {error}") from error
+
+
+def check_chat(document: Mapping[str, Any]) -> None:
+    """Raise ``RouterError`` for what is no chat, in OpenAI's format or in Anthropic's."""
+    messages = document.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise RouterError(400, "invalid_request", "messages must be a list with at least one message")
+
+
+def check_completion(document: Mapping[str, Any]) -> None:
+    """Raise ``RouterError`` for what is no completion."""
+    if not isinstance(document.get("prompt"), str | list):
+        raise RouterError(400, "invalid_request", "prompt must be a string or a list")
+
+
+def check_embedding(document: Mapping[str, Any]) -> None:
+    """Raise ``RouterError`` for what cannot be embedded."""
+    if not isinstance(document.get("input"), str | list):
+        raise RouterError(400, "invalid_request", "input must be a string or a list")
+    if str(document.get("model")).partition(":")[0] == AUTO:
+        raise RouterError(400, "invalid_request", "auto chooses models that chat: name an embedding model")
 
 
 def _no_constant(name: str) -> None:

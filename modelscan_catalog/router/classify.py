@@ -7,7 +7,7 @@ research.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -66,10 +66,10 @@ class Lexicon:
         self._phrase_weight: int = document["phrase_weight"]
         self._research_from_words: int = document["research_from_words"]
 
-    def classify(self, text: str, modalities: Iterable[str] = ()) -> Classification:
+    def classify(self, text: str, modalities: Collection[str] = ()) -> Classification:
         """The class of ``text`` with attachments of ``modalities``; reads its first 2,000 characters."""
-        if attached := sorted(modalities):
-            return Classification("multimedia", (f"{', '.join(attached)} attached",))
+        if modalities:
+            return Classification("multimedia", (f"{', '.join(sorted(modalities))} attached",))
         read = text[:_MAX_CHARS].encode("utf-8", "replace")
         words = read.translate(_WORDS_ONLY).split()
         score = _ZERO.copy()
@@ -80,7 +80,8 @@ class Lexicon:
             if entry.word is not None:
                 score[entry.word[0]] += 1
                 reasons.append(entry.word[1])
-            begun += entry.phrases
+            if entry.phrases:
+                begun += entry.phrases
         for mark, name, reason in self._marks:
             if mark in read:
                 score[name] += self._phrase_weight

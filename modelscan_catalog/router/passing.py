@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Awaitable
 
 from aiohttp import web
 
@@ -37,7 +38,7 @@ class Passing:
         self.outcome = "cancelled"
         self.counts: TokenCounts | None = None
 
-    async def run(self) -> web.StreamResponse:
+    def run(self) -> Awaitable[web.StreamResponse]:
         """Chunks as they come, never more than one in hand; a stream ends well-formed whatever happens.
 
         Raises ``UpstreamError`` for an answer that fails before the client has a byte of it.
@@ -50,8 +51,8 @@ class Passing:
             if self._first.startswith((b'data: {"error"', b'data:{"error"', b"event: error")):
                 self.outcome = "broken"
                 raise UpstreamError("its stream begins with an error")
-            return await self._stream(kind)
-        return await self._whole(kind)
+            return self._stream(kind)
+        return self._whole(kind)
 
     async def _whole(self, kind: bytes) -> web.Response:
         between = self._sent.between
