@@ -12,6 +12,8 @@ from typing import Any
 
 VOCABULARY = Path(__file__).resolve().parents[2] / "registry" / "search" / "vocabulary.json"
 MOST_CHARACTERS = 300
+MOST_WORDS = 20
+"""Words that are looked up; what comes after them is not read."""
 _SEPARATOR = re.compile(r"[^a-z0-9.]+")
 _MEMORY = re.compile(
     r"\b(?:(?:under|below|within|in|on|up to|at most|less than|max|fits?(?: in| on)?)\s+|<=?\s*)"
@@ -69,6 +71,11 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(word for part in _SEPARATOR.split(text.lower()) if (word := part.strip(".")))
 
 
+def asked_words(text: str) -> tuple[str, ...]:
+    """The first words of a query, each once."""
+    return tuple(dict.fromkeys(words_of(text[:MOST_CHARACTERS])))[:MOST_WORDS]
+
+
 def parse_query(text: str) -> Query:
     """The query in ``text``."""
     rest = f" {' '.join(text.lower()[:MOST_CHARACTERS].split())} "
@@ -101,4 +108,5 @@ def parse_query(text: str) -> Query:
     rest = known["pattern"].sub(wish, rest)
     asked = Query((), tuple(wishes), **bounds)
     talk = {*known["fillers"], *(known["talk"] if asked.asks_for_facts else ())}
-    return replace(asked, words=tuple(word for word in words_of(rest) if word not in talk))
+    words = dict.fromkeys(word for word in words_of(rest) if word not in talk)
+    return replace(asked, words=tuple(words)[:MOST_WORDS])

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from modelscan_catalog.registry.files import VIEW, RegistryFiles, Row
-from modelscan_catalog.registry.query import Query, parse_query, words_of
+from modelscan_catalog.registry.query import Query, asked_words, parse_query, words_of
 
 _NAME, _FAMILY, _LAB, _ALIAS = 1.0, 0.7, 0.7, 0.4
 _JOINED, _SPLIT, _PREFIX, _SPELLING = 0.9, 0.6, 0.5, 0.5
@@ -78,7 +78,11 @@ class SearchIndex:
             )
             for row in rows
         ]
-        self._documents = Counter(word for model in self._models for word in model.words)
+        self._places: dict[str, dict[int, float]] = {}
+        """Of each known word the models that have it, and how much it counts there."""
+        for place, model in enumerate(self._models):
+            for word, share in model.words.items():
+                self._places.setdefault(word, {})[place] = share
         self._files = files
 
     @classmethod
@@ -98,10 +102,11 @@ class SearchIndex:
         found = self._rank(query)
         if query.wishes and not query.order and (query.words or not found):
             # "large" is a size in "large vision models" and a name in "mistral large".
-            spelled = [set(reading) for reading in self._readings(words_of(text))]
+            words = asked_words(text)
+            spelled = [set(reading) for reading in self._readings(words)]
             named = [
                 one
-                for one in self._rank(Query(words_of(text), ()))
+                for one in self._rank(Query(words, ()))
                 if any(reading <= one[1].words.keys() for reading in spelled)
             ]
             ids = {model.row["id"] for _, model in named}
@@ -116,22 +121,29 @@ class SearchIndex:
         return tuple(self._hit(model, model.prior) for model in ordered)
 
     def _rank(self, query: Query) -> list[tuple[float, _Model]]:
-        held = [model for model in self._models if _holds(model, query)]
+        held = [place for place, model in enumerate(self._models) if _holds(model, query)]
         uses = [wish for wish in query.wishes if _is_use(wish)]
         # Of "rerank for rag" no model serves both uses; one is enough then.
-        serving = [model for model in held if all(_serves(model, wish) for wish in uses)]
-        held = serving or [model for model in held if any(_serves(model, wish) for wish in uses)]
-        readings = [[self._meanings(word) for word in words] for words in self._readings(query.words)]
+        serving = [place for place in held if all(_serves(self._models[place], wish) for wish in uses)]
+        held = serving or [
+            place for place in held if any(_serves(self._models[place], wish) for wish in uses)
+        ]
+        readings = self._readings(query.words)
+        known = {word: self._meanings(word) for word in {word for reading in readings for word in reading}}
         if query.asks_for_facts:
             # Beside a wish, a word that no name has ("documents") is talk; alone it finds nothing.
-            readings = [
-                [found for found in reading if max(found.values(), default=0.0) == 1.0]
-                for reading in readings
-            ]
+            talk = {word for word, meanings in known.items() if max(meanings.values(), default=0.0) < 1.0}
+            readings = [tuple(word for word in reading if word not in talk) for reading in readings]
+        shares = {word: self._shares(meanings) for word, meanings in known.items()}
         scored = [
-            (score, model)
-            for model in held
-            if (score := max(self._score(model, query, reading) for reading in readings)) > 0
+            (score, self._models[place])
+            for place in held
+            if (
+                score := max(
+                    self._score(place, query, [shares[word] for word in reading]) for reading in readings
+                )
+            )
+            > 0
         ]
         if query.order in ("price", "free"):
             priced = [
@@ -155,43 +167,39 @@ class SearchIndex:
         joined = [words]
         for place, pair in enumerate(pairwise(words)):
             whole = "".join(pair)
-            if any(known.startswith(whole) for known in self._documents):
+            if any(known.startswith(whole) for known in self._places):
                 joined.append((*words[:place], whole, *words[place + 2 :]))
         return joined
 
     def _meanings(self, word: str) -> Mapping[str, float]:
         """Known words that ``word`` may mean, each with its share: itself, its start, its likely spelling."""
-        meanings = {known: _PREFIX for known in self._documents if len(word) > 1 and known.startswith(word)}
-        if word in self._documents:
+        meanings = {known: _PREFIX for known in self._places if len(word) > 1 and known.startswith(word)}
+        if word in self._places:
             return meanings | {word: 1.0}
         if meanings:
             return meanings
-        near = difflib.get_close_matches(word, self._documents, n=4, cutoff=_LEAST_LIKENESS)
+        near = difflib.get_close_matches(word, self._places, n=4, cutoff=_LEAST_LIKENESS)
         return dict.fromkeys(near, _SPELLING)
 
-    def _score(self, model: _Model, query: Query, meanings: Sequence[Mapping[str, float]]) -> float:
-        total, matched = 0.0, 0
-        for meaning in meanings:
-            best = max(
-                (
-                    share * model.words[word] * self._rarity(word)
-                    for word, share in meaning.items()
-                    if word in model.words
-                ),
-                default=0.0,
-            )
-            matched += best > 0
-            total += best
-        if not meanings:
-            return 1.0 + model.prior
-        if not matched:
-            return 0.0
-        coverage = matched / len(meanings)
-        left_over = sum(word not in query.words for word in model.name)
-        return (total * coverage**2) * (1 - 0.04 * min(left_over, 10)) + model.prior * coverage**2
+    def _shares(self, meanings: Mapping[str, float]) -> Mapping[int, float]:
+        """How well a word of these meanings is met by each model that meets it, rare words more."""
+        best: dict[int, float] = {}
+        for word, share in meanings.items():
+            rarity = math.log(1 + len(self._models) / len(self._places[word]))
+            for place, counts in self._places[word].items():
+                best[place] = max(best.get(place, 0.0), share * counts * rarity)
+        return best
 
-    def _rarity(self, word: str) -> float:
-        return math.log(1 + len(self._models) / self._documents[word])
+    def _score(self, place: int, query: Query, words: Sequence[Mapping[int, float]]) -> float:
+        model = self._models[place]
+        if not words:
+            return 1.0 + model.prior
+        met = [one[place] for one in words if place in one]
+        if not met:
+            return 0.0
+        coverage = len(met) / len(words)
+        left_over = sum(word not in query.words for word in model.name)
+        return (sum(met) * coverage**2) * (1 - 0.04 * min(left_over, 10)) + model.prior * coverage**2
 
     def _hit(self, model: _Model, score: float) -> Hit:
         row = model.row

@@ -1,5 +1,6 @@
 """Claims about search: bounds hold, names win, nothing breaks on odd text."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from modelscan_catalog.registry import Registry
 from modelscan_catalog.registry.files import RegistryFiles
-from modelscan_catalog.registry.query import MOST_CHARACTERS, parse_query
+from modelscan_catalog.registry.query import MOST_CHARACTERS, MOST_WORDS, parse_query
 from modelscan_catalog.registry.search import SearchIndex, cheapest_prices
 
 
@@ -92,6 +93,25 @@ def test_a_maker_comes_before_one_who_uploads_its_weights_again() -> None:
 def test_any_text_is_a_query(text: str) -> None:
     query = parse_query(text)
     assert len("".join(query.words)) <= 4 * MOST_CHARACTERS
+
+
+def test_a_long_query_costs_no_more_than_its_first_words(
+    index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+    meanings = index._meanings
+
+    def counted(word: str) -> Mapping[str, float]:
+        looked_up.append(word)
+        return meanings(word)
+
+    monkeypatch.setattr(index, "_meanings", counted)
+    index.search("l a q w " * 75)
+    assert len(looked_up) == len(set(looked_up)) <= 2 * 4, "each word and each pair once"
+    looked_up.clear()
+    index.search(" ".join(f"word{number}" for number in range(40)))
+    assert len(set(looked_up)) <= 2 * MOST_WORDS
+    assert index.search("qwen3 8b qwen3 8b") == index.search("qwen3 8b")
 
 
 def test_a_free_offer_does_not_hide_the_cheapest_price() -> None:
