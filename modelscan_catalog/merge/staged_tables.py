@@ -42,101 +42,93 @@ def read_staged(staged: Mapping[str, Sequence[Any]]) -> StagedTables:
     rejects: list[Reject] = []
 
     def take(
-        table: str, row: type[R], source: SourceName, key: Callable[[Any], tuple[Any, ...]]
+        table: str,
+        row: type[R],
+        source: SourceName,
+        key: Callable[[Any], tuple[Any, ...]],
+        fault: Callable[[Any], str | None] = lambda _: None,
     ) -> tuple[R, ...]:
-        kept: dict[tuple[Any, ...], R] = {}
+        kept: list[R] = []
+        seen: set[tuple[Any, ...]] = set()
         rows = [entry for entry in staged.get(table, ()) if isinstance(entry, row)]
         for entry in sorted(rows, key=lambda entry: (key(entry), entry.model_dump_json())):
-            if key(entry) in kept:
-                rejects.append(_reject(source, table, key(entry), "repeats the key of another row"))
+            wrong = "repeats the key of another row" if key(entry) in seen else fault(entry)
+            seen.add(key(entry))
+            if wrong is None:
+                kept.append(entry)
             else:
-                kept[key(entry)] = entry
-        return tuple(kept.values())
+                rejects.append(_reject(source, table, key(entry), wrong))
+        return tuple(kept)
+
+    def not_owner_and_name(row: HuggingFaceRepo | ModelScopeRepo) -> str | None:
+        return None if is_repo_id(row.id) else "its id is not owner/name"
 
     providers = take("models_dev_providers", ModelsDevProvider, "models_dev", lambda r: (r.id,))
-    offers = take("models_dev_offers", ModelsDevOffer, "models_dev", lambda r: (r.provider, r.id))
-    lab_models = take("models_dev_lab_models", ModelsDevLabModel, "models_dev", lambda r: (r.id,))
-    sets = take("gpustack_sets", GpustackSet, "gpustack", lambda r: (r.catalogue, r.name))
-    specs = take("gpustack_specs", GpustackSpec, "gpustack", lambda r: (r.catalogue, r.set_name, r.position))
-    drafts = take("gpustack_draft_models", GpustackDraftModel, "gpustack", lambda r: (r.catalogue, r.name))
-    huggingface = take("huggingface_repos", HuggingFaceRepo, "huggingface", lambda r: (r.id,))
-    modelscope = take("modelscope_repos", ModelScopeRepo, "modelscope", lambda r: (r.id,))
-
     sellers = {row.id for row in providers}
-    homeless = [row for row in offers if row.provider not in sellers]
-    rejects += [
-        _reject("models_dev", "models_dev_offers", (r.provider, r.id), "its provider has no row")
-        for r in homeless
-    ]
-    offers, bad_canonical = _without_bad_canonical(offers)
-    rejects += bad_canonical
+    offers, bad_canonical = _without_bad_canonical(
+        take(
+            "models_dev_offers",
+            ModelsDevOffer,
+            "models_dev",
+            lambda r: (r.provider, r.id),
+            lambda r: None if r.provider in sellers else "its provider has no row",
+        )
+    )
+    lab_models = take(
+        "models_dev_lab_models",
+        ModelsDevLabModel,
+        "models_dev",
+        lambda r: (r.id,),
+        lambda r: None if is_repo_id(r.id) else "its id is not lab/name",
+    )
+    sets = take("gpustack_sets", GpustackSet, "gpustack", lambda r: (r.catalogue, r.name))
     set_keys = {(row.catalogue, row.name) for row in sets}
-    orphans = [row for row in specs if (row.catalogue, row.set_name) not in set_keys]
-    rejects += [
-        _reject(
-            "gpustack", "gpustack_specs", (r.catalogue, r.set_name, r.position), "its model set has no row"
-        )
-        for r in orphans
-    ]
-    local = [row for row in specs if row not in orphans and not is_repo_id(row.repo)]
-    rejects += [
-        _reject(
-            "gpustack",
-            "gpustack_specs",
-            (row.catalogue, row.set_name, row.position),
-            f"its weights {row.repo[:80]!r} are no owner/name repository",
-        )
-        for row in local
-    ]
-    rejects += [
-        _reject(
-            "gpustack",
-            "gpustack_draft_models",
-            (row.catalogue, row.name),
-            f"its weights {row.repo[:80]!r} are no owner/name repository",
-        )
-        for row in drafts
-        if not is_repo_id(row.repo)
-    ]
-    not_repos: list[tuple[SourceName, str]] = [
-        *(("huggingface", row.id) for row in huggingface if not is_repo_id(row.id)),
-        *(("modelscope", row.id) for row in modelscope if not is_repo_id(row.id)),
-    ]
-    rejects += [_reject(hub, f"{hub}_repos", (name,), "its id is not owner/name") for hub, name in not_repos]
-    lab_bad = [row for row in lab_models if not is_repo_id(row.id)]
-    rejects += [
-        _reject("models_dev", "models_dev_lab_models", (r.id,), "its id is not lab/name") for r in lab_bad
-    ]
-    present = {("huggingface", name.lower()): r.id for r in huggingface for name in (*r.requested_as, r.id)}
-    present |= {("modelscope", row.id.lower()): row.id for row in modelscope}
-    served = {
-        *(("huggingface", row.id) for row in huggingface),
-        *(("modelscope", row.id) for row in modelscope),
-    }
-
-    def spelled(hub: str, repo: str) -> str:
-        """A recipe's repository as its hub spells it today."""
-        return repo if (hub, repo) in served else present.get((hub, repo.lower()), repo)
-
+    specs = take(
+        "gpustack_specs",
+        GpustackSpec,
+        "gpustack",
+        lambda r: (r.catalogue, r.set_name, r.position),
+        lambda r: _local(r) if (r.catalogue, r.set_name) in set_keys else "its model set has no row",
+    )
+    drafts = take(
+        "gpustack_draft_models", GpustackDraftModel, "gpustack", lambda r: (r.catalogue, r.name), _local
+    )
+    huggingface = take(
+        "huggingface_repos", HuggingFaceRepo, "huggingface", lambda r: (r.id,), not_owner_and_name
+    )
+    modelscope = take("modelscope_repos", ModelScopeRepo, "modelscope", lambda r: (r.id,), not_owner_and_name)
+    spelled = _spelling(huggingface, modelscope)
     return StagedTables(
         providers=providers,
-        offers=tuple(row for row in offers if row.provider in sellers),
-        lab_models=tuple(row for row in lab_models if is_repo_id(row.id)),
+        offers=offers,
+        lab_models=lab_models,
         sets=sets,
-        specs=tuple(
-            row.model_copy(update={"repo": spelled(row.catalogue, row.repo)})
-            for row in specs
-            if (row.catalogue, row.set_name) in set_keys and is_repo_id(row.repo)
-        ),
-        drafts=tuple(
-            row.model_copy(update={"repo": spelled(row.catalogue, row.repo)})
-            for row in drafts
-            if is_repo_id(row.repo)
-        ),
-        huggingface=tuple(row for row in huggingface if is_repo_id(row.id)),
-        modelscope=tuple(row for row in modelscope if is_repo_id(row.id)),
-        rejects=tuple(rejects),
+        specs=tuple(row.model_copy(update={"repo": spelled(row.catalogue, row.repo)}) for row in specs),
+        drafts=tuple(row.model_copy(update={"repo": spelled(row.catalogue, row.repo)}) for row in drafts),
+        huggingface=huggingface,
+        modelscope=modelscope,
+        rejects=(*rejects, *bad_canonical),
     )
+
+
+def _local(row: GpustackSpec | GpustackDraftModel) -> str | None:
+    if is_repo_id(row.repo):
+        return None
+    return f"its weights {row.repo[:80]!r} are no owner/name repository"
+
+
+def _spelling(
+    huggingface: Sequence[HuggingFaceRepo], modelscope: Sequence[ModelScopeRepo]
+) -> Callable[[str, str], str]:
+    """How a hub spells today the repository that a recipe names."""
+    present = {("huggingface", name.lower()): r.id for r in huggingface for name in (*r.requested_as, r.id)}
+    present |= {("modelscope", row.id.lower()): row.id for row in modelscope}
+    served = {*(("huggingface", row.id) for row in huggingface), *(("modelscope", r.id) for r in modelscope)}
+
+    def spelled(hub: str, repo: str) -> str:
+        return repo if (hub, repo) in served else present.get((hub, repo.lower()), repo)
+
+    return spelled
 
 
 def _without_bad_canonical(
