@@ -19,8 +19,8 @@ NOT_PROFILES = {"sources.json", "driver_memory.json"}
 VENDOR_WORDS = re.compile(
     r"\b(nvidia|geforce|tesla|amd|radeon|instinct|intel|huawei|apple|data center gpu|generation)\b"
 )
-COUNTED = re.compile(
-    r"^\s*(?:(?P<before>\d+)\s*[x×]\s+)?(?P<name>.+?)(?:(?:\s*:|\s+[x×])\s*(?P<after>\d+))?\s*$",
+_COUNTED = re.compile(
+    r"^(?:(?P<before>\d+) ?[x×] )?(?P<name>.+?)(?:(?: ?:| [x×]) ?(?P<after>\d+))?$",
     re.IGNORECASE,
 )
 
@@ -218,16 +218,17 @@ def resolve_gpu(text: str) -> tuple[GpuProfile, int]:
 
     Raises FitInputError (field `gpu`) for a count that is no sensible number, UnknownIdError for the name.
     """
+    text = " ".join(text.split())  # thousands of spaces would be tried in every way
     index = _registry_index()
     if _key(text) in index and ":" not in text:
         return load_profiles()[index[_key(text)]], 1
-    match = COUNTED.match(text)
+    match = _COUNTED.match(text)
     if match is None:
         raise FitInputError("gpu: empty; name a card such as h100-80gb or rtx-4090:2", field="gpu")
     counts = [int(match[part][:7]) for part in ("before", "after") if match[part]]
-    if len(counts) > 1 or any(not 1 <= count <= 1024 for count in counts) or text.rstrip().endswith(":"):
+    if len(counts) > 1 or any(not 1 <= count <= 1024 for count in counts) or text.endswith(":"):
         raise FitInputError(
-            f"gpu: {text.strip()[:80]!r} has no usable count; write NAME:COUNT with 1 to 1024 cards",
+            f"gpu: {text[:80]!r} has no usable count; write NAME:COUNT with 1 to 1024 cards",
             field="gpu",
         )
     return find_profile(match["name"]), counts[0] if counts else 1

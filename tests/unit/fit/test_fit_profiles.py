@@ -1,6 +1,7 @@
 """GPU profiles: every value has a source, dense FLOPS are dense, and names resolve as people write them."""
 
 import json
+import re
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -168,6 +169,18 @@ def test_an_unknown_name_suggests_the_nearest_ids() -> None:
 def test_an_unusable_count_names_the_field(text: str) -> None:
     with pytest.raises((FitInputError, UnknownIdError), match="gpu"):
         resolve_gpu(text)
+
+
+@pytest.mark.parametrize("text", [f"2 x  h100{' ' * 20_000}: 4", f"h100{' ' * 50_000}b", " h100 \t:\n 8 "])
+def test_thousands_of_spaces_are_one(text: str) -> None:
+    assert " ".join(text.split()) != text
+    try:
+        spaced = resolve_gpu(text)
+    except ModelScanError as error:
+        with pytest.raises(type(error), match=re.escape(str(error))):
+            resolve_gpu(" ".join(text.split()))
+    else:
+        assert spaced == resolve_gpu(" ".join(text.split()))
 
 
 @given(st.text(max_size=200))
