@@ -184,11 +184,11 @@ def _document(context: ApiContext, body: _ModelBody) -> tuple[DeploymentPlan, di
         model,
         target,
         cards,
-        body.storage,
-        settings.active_namespace,
-        context.state,
-        body.service_account,
-        body.writable_root,
+        storage=body.storage,
+        namespace=settings.active_namespace,
+        state=context.state,
+        service_account=body.service_account,
+        writable_root=body.writable_root,
     )
     document = named(manifest.documents[0], settings.active_service, settings.active_namespace)
     return plan, document, yaml_text(document)

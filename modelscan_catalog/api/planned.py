@@ -43,6 +43,7 @@ def planned_manifest(
     model: str,
     target: Target,
     cards: str,
+    *,
     storage: str = "",
     namespace: str = "ai",
     state: Path | None = None,
