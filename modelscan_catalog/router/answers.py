@@ -1,16 +1,16 @@
 """What the router tells its clients when it cannot pass an answer on, and what it reads out of answers."""
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from aiohttp import web
+from pydantic_core import from_json
 
 from modelscan_catalog.router.dialects import Dialect, error_body
 
-_USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _DECODER = json.JSONDecoder()
+_NAME = b'"usage"'
 _MAX_USAGE_BYTES = 4096
 
 
@@ -81,20 +81,27 @@ def token_counts(content: bytes) -> TokenCounts | None:
 
     Read without parsing the rest: inside a JSON string the quotes around ``usage`` would be escaped.
     """
-    at = content.rfind(b'"usage"')
+    at = content.rfind(_NAME)
     while at >= 0:
-        match = _USAGE.match(content, at)
-        if match is not None:
-            start = match.end() - 1
+        start = content.find(b"{", at)
+        if start >= 0 and content[at + len(_NAME) : start].strip() == b":":
             try:
-                found, _ = _DECODER.raw_decode(
-                    content[start : start + _MAX_USAGE_BYTES].decode("utf-8", "replace")
-                )
+                return _counts(_object_at(content, start))
             except (ValueError, RecursionError):
                 return None
-            return _counts(found)
-        at = content.rfind(b'"usage"', 0, at)
+        at = content.rfind(_NAME, 0, at)
     return None
+
+
+def _object_at(content: bytes, start: int) -> Any:
+    """The object that begins at ``start``, whatever follows it; ``ValueError`` for none."""
+    flat = content[start : content.find(b"}", start) + 1]
+    if flat.count(b"{") == 1:
+        try:
+            return from_json(flat, cache_strings="keys")
+        except ValueError:
+            pass  # the brace that was found stands in a string
+    return _DECODER.raw_decode(content[start : start + _MAX_USAGE_BYTES].decode("utf-8", "replace"))[0]
 
 
 def looks_like_json(content: bytes) -> bool:
