@@ -15,6 +15,8 @@ from modelscan_catalog.merge.tables import MergeTables, load_tables
 KINDS = ("huggingface", "modelscope", "models_dev", "gpustack")
 MOST_CANDIDATES = 8
 _LONGEST_SHOWN = 120
+_LONGEST_ASKED = 500
+"""Ids are shorter than this by far."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ def resolve(index: CrosswalkIndex, query: str) -> Resolution:
             f"{_shown(query)}: {doubt['reason']}; name one of {', '.join(doubt['candidates'])}",
             doubt["candidates"],
         )
+    if len(text) > _LONGEST_ASKED:  # nothing is like it, and to find that out would take seconds
+        raise UnknownIdError(f"{_shown(query)}: no model of the catalogue has this id")
     found = (_by_alias(index, query, text) if kind in (None, "huggingface", "modelscope") else None) or (
         _by_name(index, query, text) if kind is None and doubt is None and "/" not in text else None
     )

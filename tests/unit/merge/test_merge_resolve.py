@@ -82,3 +82,15 @@ def test_the_published_files_are_all_that_is_needed(index: CrosswalkIndex, tmp_p
 def test_a_registry_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="modelscan build"):
         read_index(tmp_path)
+
+
+def test_nothing_is_sought_that_is_like_an_id_longer_than_any(
+    index: CrosswalkIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sought(*_: object) -> tuple[str, ...]:
+        raise AssertionError("it takes seconds")
+
+    monkeypatch.setattr("modelscan_catalog.merge.resolve.near_ids", sought)
+    with pytest.raises(UnknownIdError, match=r"a-a\.\.\.: no model") as caught:
+        resolve(index, "-a" * 20_000)
+    assert caught.value.candidates == ()
