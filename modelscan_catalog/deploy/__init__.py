@@ -1,1 +1,1 @@
-"""What touches real machines: which GPUs are there."""
+"""What touches real machines: which cards are there, plans for them, deployments, weights on disk."""

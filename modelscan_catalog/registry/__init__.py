@@ -6,7 +6,7 @@ Opens in milliseconds: only the JSON that a question needs is parsed, and neithe
 pydantic is imported before a question needs it.
 """
 
-from modelscan_catalog.registry.entry import RegistryModel
+from modelscan_catalog.registry.checkpoint import RegistryModel
 from modelscan_catalog.registry.files import RegistryNotFoundError, published_dir
 from modelscan_catalog.registry.overrides import Overridden, ResolvedConfig, resolve_config
 from modelscan_catalog.registry.registry import Registry, get_model, get_registry

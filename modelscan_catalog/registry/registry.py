@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelscan_catalog.errors import PublishError, UnknownIdError
-from modelscan_catalog.registry.entry import RegistryModel
+from modelscan_catalog.registry.checkpoint import RegistryModel
 from modelscan_catalog.registry.files import VIEW, RegistryFiles, published_dir
 from modelscan_catalog.registry.overrides import override_entry, read_overlays, validated
 

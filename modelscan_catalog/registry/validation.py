@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelscan_catalog.errors import AmbiguousIdError, FitInputError, UnknownIdError
-from modelscan_catalog.registry.entry import RegistryModel
+from modelscan_catalog.registry.checkpoint import RegistryModel
 from modelscan_catalog.registry.registry import Registry, get_registry
 
 Outcome = tuple[bool, str | None]
