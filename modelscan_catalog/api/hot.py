@@ -77,7 +77,8 @@ class HotReads:
             kept = await self._ask(scope, receive, send)
             if kept is None:
                 return
-            if scope["path"] in _KEPT_PATHS or scope["path"].startswith(_KEPT_BELOW):
+            told_to_all = scope["path"] in _KEPT_PATHS or scope["path"].startswith(_KEPT_BELOW)
+            if told_to_all and self._snapshot is snapshot:  # else a former registry's answer would stay
                 self._keep(key, kept)
         else:
             self._kept.move_to_end(key)
@@ -117,8 +118,9 @@ class HotReads:
     def _keep(self, key: bytes, kept: Kept) -> None:
         if len(kept[1]) > _LARGEST_KEPT_BYTES:
             return
+        before = self._kept.pop(key, None)  # of a request at the same time
         self._kept[key] = kept
-        self._kept_bytes += len(kept[1])
+        self._kept_bytes += len(kept[1]) - (len(before[1]) if before else 0)
         while self._kept_bytes > _MOST_KEPT_BYTES:
             self._kept_bytes -= len(self._kept.popitem(last=False)[1][1])
 
