@@ -190,7 +190,18 @@ def _modelled(asked: FitRequest, card: Card | None, subject: Subject) -> dict[st
     answer["bands"]["kv_pool_gib"] = [round(pool - spread, 4), round(pool + spread, 4)]
     _capacity(answer, subject, terms, pool, spread, context, tokens, asked.concurrency)
     need = float(formulas.request_gib(terms, context, tokens)) * asked.concurrency
-    _verdict(answer, subject, terms, need, pool, spread, budget, rules, context, asked)
+    _verdict(
+        answer,
+        subject,
+        terms,
+        asked,
+        rules,
+        need=need,
+        pool=pool,
+        spread=spread,
+        budget=budget,
+        context=context,
+    )
     if given is None and answer["verdict"] == "fits" and crowds(rules, asked.gpu_memory_utilization):
         answer["verdict"] = "tight"
         answer["reason"] += (
@@ -280,13 +291,14 @@ def _verdict(
     answer: dict[str, Any],
     subject: Subject,
     terms: VariantTerms,
+    asked: FitRequest,
+    rules: CardRules,
+    *,
     need: float,
     pool: float,
     spread: float,
     budget: float,
-    rules: CardRules,
     context: int,
-    asked: FitRequest,
 ) -> None:
     """`fits`, `tight` or `does_not_fit`, with the arithmetic of the binding constraint."""
     short = need - pool

@@ -148,9 +148,18 @@ def plan(
     """
     if not variants:
         raise FitInputError("model: it has no checkpoint to plan with", field="model")
-    place = _placement(
-        profile, count, context, concurrency, kv_cache_dtype, tp, pp, utilization, host_memory_gib
+    place = Placement(
+        profile=profile,
+        count=count,
+        context=context,
+        concurrency=concurrency,
+        kv_cache_dtype=kv_cache_dtype,
+        tp=tp,
+        pp=pp,
+        utilization=utilization,
+        host_memory_gib=host_memory_gib,
     )
+    _refuse_impossible(place)
     rules = policy_for(goal, policy)
     version_key(engine_version)
     if engine is not None and engine not in ENGINES:
@@ -183,46 +192,27 @@ def plan(
     )
 
 
-def _placement(
-    profile: GpuProfile,
-    count: int,
-    context: int | None,
-    concurrency: int,
-    kv_cache_dtype: str,
-    tp: int | None,
-    pp: int | None,
-    utilization: float | None,
-    host_memory_gib: float | None,
-) -> Placement:
-    """The checked question; every complaint names its field."""
+def _refuse_impossible(place: Placement) -> None:
+    """Raise ``FitInputError``, which names the field, for a question that makes no sense."""
     for name, value, most in (
-        ("count", count, 1024),
-        ("context", context, 1 << 31),
-        ("concurrency", concurrency, 1 << 20),
-        ("tp", tp, 1024),
-        ("pp", pp, 1024),
+        ("count", place.count, 1024),
+        ("context", place.context, 1 << 31),
+        ("concurrency", place.concurrency, 1 << 20),
+        ("tp", place.tp, 1024),
+        ("pp", place.pp, 1024),
     ):
         if value is not None and not 1 <= value <= most:
             raise FitInputError(f"{name}: {value} is not between 1 and {most}", field=name)
-    if utilization is not None and not 0.05 <= utilization <= 1.0:
+    share = place.utilization
+    if share is not None and not 0.05 <= share <= 1.0:
         raise FitInputError(
-            f"gpu_memory_utilization: {utilization} is not between 0.05 and 1", field="gpu_memory_utilization"
+            f"gpu_memory_utilization: {share} is not between 0.05 and 1", field="gpu_memory_utilization"
         )
-    if host_memory_gib is not None and not 0 <= host_memory_gib < math.inf:
+    host = place.host_memory_gib
+    if host is not None and not 0 <= host < math.inf:
         raise FitInputError(
-            f"host_memory_gib: {host_memory_gib} is no size in GiB; give 0 or more", field="host_memory_gib"
+            f"host_memory_gib: {host} is no size in GiB; give 0 or more", field="host_memory_gib"
         )
-    return Placement(
-        profile=profile,
-        count=count,
-        context=context,
-        concurrency=concurrency,
-        kv_cache_dtype=kv_cache_dtype,
-        tp=tp,
-        pp=pp,
-        utilization=utilization,
-        host_memory_gib=host_memory_gib,
-    )
 
 
 def _shortened(found: Candidate, place: Placement) -> Candidate:
