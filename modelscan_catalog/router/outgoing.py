@@ -44,16 +44,16 @@ class Call:
 
     def content_for(self, model: str) -> bytes:
         """The body with ``model`` as its model: its bytes as they came, but for that name, where possible."""
-        name = _json_name(model)
-        found = _MODEL.search(self.content)
+        content, name = self.content, _json_name(model)
+        found = _MODEL.match(content, content.find(b'"model"')) if "model" in self.document else None
         if (
             found is not None
-            and self.content.count(b'"model"') == 1
-            and not (b"\\u00" in self.content and _ESCAPED_LETTER.search(self.content))
+            and content.find(b'"model"', found.end()) < 0
+            and not (b"\\u00" in content and _ESCAPED_LETTER.search(content))
         ):
             if found[1] == name:
-                return self.content
-            return b"%b%b%b" % (self.content[: found.start(1)], name, self.content[found.end(1) :])
+                return content
+            return b"%b%b%b" % (content[: found.start(1)], name, content[found.end(1) :])
         try:
             return json.dumps({**self.document, "model": model}).encode()
         except RecursionError:

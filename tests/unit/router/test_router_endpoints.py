@@ -331,6 +331,18 @@ def test_given_a_version_of_the_format_when_the_body_passes_as_it_is_then_the_ta
     run(asking())
 
 
+def test_given_no_model_when_asked_then_the_default_is_named_and_nothing_else_in_the_body_is_touched():
+    tool = {"type": "function", "function": {"name": "car", "parameters": {"model": "string"}}}
+
+    async def asking():
+        async with routed(answering(), default_model="m") as (session, _, [up]):
+            body = {"messages": CHAT["messages"], "tools": [tool]}
+            assert (await chat(session, body))[0] == 200
+            assert json.loads(up.bodies[0]) == {**body, "model": "x"}
+
+    run(asking())
+
+
 def test_given_probes_when_a_local_engine_dies_and_returns_then_it_is_passed_over_and_used_again():
     broken = b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"
     answers = [broken]
