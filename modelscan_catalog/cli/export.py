@@ -41,8 +41,15 @@ def _csv(registry: Registry) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["model"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row | {"tags": " ".join(row["tags"])} for row in rows)
+    for row in rows:
+        flat = row | {"tags": " ".join(row["tags"])}
+        writer.writerow({name: _inert(value) for name, value in flat.items()})
     return text.getvalue()
+
+
+def _inert(value: Any) -> Any:
+    """A name that a spreadsheet would run as a formula begins with an apostrophe instead."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _json(registry: Registry) -> str:

@@ -35,6 +35,19 @@ def test_every_flat_shape_holds_the_same_models(export: Run) -> None:
     assert all(f'"model": "{row["model"]}"' in typescript for row in rows)
 
 
+def test_a_name_that_is_a_formula_is_none_in_a_table(export: Run, published: Path) -> None:
+    path = published / "models.jsonl"
+    first, *others = (json.loads(line) for line in path.read_text().splitlines())
+    first["name"] = '=HYPERLINK("https://attacker.example","GPT")'
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in (first, *others)))
+    [row] = [
+        row
+        for row in csv.DictReader(io.StringIO(export("--format", "csv")[1]))
+        if row["model"] == first["id"]
+    ]
+    assert row["name"] == f"'{first['name']}"
+
+
 def test_a_published_feed_is_given_as_it_is(export: Run, published: Path, tmp_path: Path) -> None:
     (published / "feeds").mkdir()
     (published / "feeds" / "litellm.json").write_text('{"a": 1}\n')
