@@ -1,6 +1,6 @@
 """Where variants, offers and recipes come from, in few rows; models say it claim by claim."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from modelscan_catalog.merge.variants import VariantTable
 from modelscan_catalog.merge.witnesses import Witnesses
@@ -55,22 +55,3 @@ def _of_served(variant: Variant, record: str, hub: str, repo: str, witnesses: Wi
             source = witnesses.of(hub, repo, kind=kind)
             rows.append(source.provenance(record, field, f"read from {kind}"))
     return rows
-
-
-def source_of_field(provenance: Iterable[Provenance], record: str, field: str) -> Provenance | None:
-    """The row that says where one field of one record comes from; None for a record that no row covers.
-
-    The field's own row goes before the record's ``*``, and this before a wildcard over records.
-    """
-    best: tuple[int, Provenance] | None = None
-    for row in provenance:
-        exact = row.record == record
-        if not exact and not (row.record.endswith("*") and record.startswith(row.record[:-1])):
-            continue
-        parts = field.split(".")
-        if row.field not in ("*", *(".".join(parts[: n + 1]) for n in range(len(parts)))):
-            continue
-        rank = 4 * exact + (0 if row.field == "*" else 1 + row.field.count("."))
-        if best is None or rank > best[0]:
-            best = (rank, row)
-    return best[1] if best else None

@@ -59,7 +59,7 @@ class Upgrades:
             upgrade = create_upgrade(connection, route, primary, candidate, self.clock())
             if upgrade.phase == "candidate":
                 upgrade, _ = self._evaluate(connection, upgrade)
-            self._write_splits(connection)
+            write_splits(connection, self.splits_file)
         return upgrade
 
     def check_start(self, route: str, primary: str, candidate: str) -> None:
@@ -103,7 +103,7 @@ class Upgrades:
         upgrade = self.stoppable(route)
         with open_state(self.state) as connection:
             stopped = stop_upgrade(connection, upgrade, reason, self.clock())
-            self._write_splits(connection)
+            write_splits(connection, self.splits_file)
         return stopped
 
     def evaluate_all(self) -> list[tuple[Upgrade, Decision]]:
@@ -118,13 +118,8 @@ class Upgrades:
                     decided.append(self._evaluate(connection, upgrade))
                 except StateConflictError as error:
                     LOGGER.info("%s", error)
-            self._write_splits(connection)
+            write_splits(connection, self.splits_file)
         return decided
-
-    def reconcile(self) -> dict[str, Split]:
-        """Write the splits that the state asks for. Idempotent."""
-        with open_state(self.state) as connection:
-            return self._write_splits(connection)
 
     def score(
         self, route: str, base_url: str, key: str | None = None, report: Callable[[str], None] | None = None
@@ -191,9 +186,6 @@ class Upgrades:
             candidate_scores=latest_scores(connection, upgrade.candidate, sets, until, days),
             primary_scores=latest_scores(connection, upgrade.primary, sets, until, days),
         )
-
-    def _write_splits(self, connection: sqlite3.Connection) -> dict[str, Split]:
-        return write_splits(connection, self.splits_file)
 
 
 def write_splits(

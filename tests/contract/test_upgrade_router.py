@@ -20,7 +20,7 @@ from modelscan_catalog.state.database import open_state
 from modelscan_catalog.upgrade.policy import UpgradePolicy
 from modelscan_catalog.upgrade.records import decisions
 from modelscan_catalog.upgrade.router_figures import figures_of
-from modelscan_catalog.upgrade.run import Upgrades
+from modelscan_catalog.upgrade.run import Upgrades, write_splits
 
 ROUTE, CANDIDATE = "lab/old", "lab/new"
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
@@ -174,7 +174,8 @@ class Trial:
 
     async def until_split(self):
         """Wait until the router follows what the upgrades decided."""
-        [found] = self.upgrades.reconcile().values() or [None]
+        with open_state(self.upgrades.state) as connection:
+            [found] = write_splits(connection, self.upgrades.splits_file).values() or [None]
         wanted = None if found is None else found.model_dump()
         await self.until(lambda said: said["splits"].get(ROUTE) == wanted)
 

@@ -1,13 +1,34 @@
 """Provenance: every published field leads to the document that said it."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from merge_rows import hf_repo, small_world  # isort: skip
 from modelscan_catalog.merge.catalogue import Catalogue, merge_catalogue
 from modelscan_catalog.merge.documents import fetch_times, source_documents
-from modelscan_catalog.merge.provenance import source_of_field
+from modelscan_catalog.records import Provenance
 
 DAY = "2026-09-30T00:00:00Z"
+
+
+def source_of_field(provenance: Iterable[Provenance], record: str, field: str) -> Provenance | None:
+    """The row that says where one field of one record comes from; None for a record that no row covers.
+
+    The field's own row goes before the record's ``*``, and this before a wildcard over records.
+    """
+    best: tuple[int, Provenance] | None = None
+    for row in provenance:
+        exact = row.record == record
+        if not exact and not (row.record.endswith("*") and record.startswith(row.record[:-1])):
+            continue
+        parts = field.split(".")
+        if row.field not in ("*", *(".".join(parts[: n + 1]) for n in range(len(parts)))):
+            continue
+        rank = 4 * exact + (0 if row.field == "*" else 1 + row.field.count("."))
+        if best is None or rank > best[0]:
+            best = (rank, row)
+    return best[1] if best else None
 
 
 def entry(name: str, url: str, at: str = DAY) -> dict[str, str]:

@@ -23,7 +23,7 @@ from modelscan_catalog.upgrade.gates import NOTHING, Figures
 from modelscan_catalog.upgrade.machine import Upgrade
 from modelscan_catalog.upgrade.policy import read_policy
 from modelscan_catalog.upgrade.records import create_upgrade, decisions, store_score, upgrades
-from modelscan_catalog.upgrade.run import Upgrades, current_splits
+from modelscan_catalog.upgrade.run import Upgrades, current_splits, write_splits
 
 KEPT = Path(__file__).parents[3] / "registry" / "upgrade"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,6 +69,11 @@ class World:
     @property
     def splits(self) -> dict[str, Split]:
         return read_splits(self.upgrades.splits_file)
+
+    def write_splits(self) -> dict[str, Split]:
+        """As a process does that comes next."""
+        with open_state(self.upgrades.state) as connection:
+            return write_splits(connection, self.upgrades.splits_file)
 
 
 @pytest.fixture
@@ -197,7 +202,7 @@ def test_splits_of_models_that_were_never_upgraded_stay(world: World) -> None:
 def test_a_damaged_splits_file_is_put_aside_and_written_again(world: World) -> None:
     world.upgrades.start("lab/a", "lab/a", "lab/b")
     world.upgrades.splits_file.write_text('{"splits": {"lab/x": ')
-    world.upgrades.reconcile()
+    world.write_splits()
     assert set(world.splits) == {"lab/a"}
     kept = world.upgrades.splits_file.with_name("splits.json.damaged")
     assert kept.read_text() == '{"splits": {"lab/x": '
@@ -295,7 +300,7 @@ def test_a_process_killed_at_any_step_resumes_in_the_same_state(tmp_path: Path, 
     for world in (killed, calm):
         world.moment = START + timedelta(hours=25)
         world.upgrades.evaluate_all()
-        world.upgrades.reconcile()
+        world.write_splits()
 
     assert killed.splits == calm.splits
     assert killed.splits["lab/a"].canary is not None
@@ -309,7 +314,7 @@ def test_a_process_killed_at_any_step_resumes_in_the_same_state(tmp_path: Path, 
 def test_a_start_that_was_killed_goes_on_at_the_next_evaluation(world: World) -> None:
     with open_state(world.upgrades.state) as connection:
         create_upgrade(connection, "lab/a", "lab/a", "lab/b", START)
-    assert world.upgrades.reconcile() == {}, "nothing is mirrored that was not decided"
+    assert world.write_splits() == {}, "nothing is mirrored that was not decided"
     assert world.run(1) == ["shadow 0.02"]
     assert world.splits["lab/a"].shadow is not None
 
@@ -331,5 +336,5 @@ def test_a_rollback_that_was_killed_before_it_reached_the_routers_reaches_them(
         patch.setattr(run, "set_splits", killed)
         world.run(1)
     assert world.splits["lab/a"].canary is not None, "the file is still the old one"
-    world.upgrades.reconcile()
+    world.write_splits()
     assert world.splits == {}
