@@ -31,6 +31,7 @@ _PLANNED_BY = (
     "gpu_ids",
     "variant",
     "quantization",
+    "online",
     "context",
     "concurrency",
     "goal",
@@ -57,6 +58,7 @@ _PLANNED_BY = (
               help="Such as sglang@0.5.23. Default: what TARGET runs.")  # fmt: skip
 @click.option("--variant", metavar="REPO", help="Only this checkpoint of the model.")
 @click.option("--quantization", metavar="LABEL", help="Only checkpoints stored so, such as fp8 or awq.")
+@click.option("--online", is_flag=True, help="The engine stores 16-bit files so as it loads them.")
 @click.option("--kv-cache-dtype", metavar="DTYPE", help="Such as fp8. Default: the engine's.")
 @click.option("--tp", "tensor_parallel", type=Whole(), metavar="N", help="Tensor parallel size.")
 @click.option("--pp", "pipeline_parallel", type=Whole(), metavar="N", help="Pipeline parallel size.")
@@ -67,7 +69,7 @@ _PLANNED_BY = (
 @click.option("--storage", metavar="PLACE",
               help="hf, modelscope, pvc://claim/path or /directory. Default: its own hub.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Offline switches, and no way out of the network.")
-@click.option("--online", is_flag=True,
+@click.option("--ask-hub", is_flag=True,
               help="Ask the hub for the files of an airgap list, where they are not installed.")  # fmt: skip
 @click.option("--writable-root", is_flag=True,
               help="No read-only root, for nodes whose NVIDIA driver is injected by CDI.")  # fmt: skip
@@ -95,9 +97,9 @@ def manifest(**asked: Any) -> None:
     Exit code 3 when nothing of MODEL starts on the cards; 2 when a target cannot serve the plan.
     """
     targets = _targets(asked["targets"])
-    if asked["online"] and "airgap" not in targets:
+    if asked["ask_hub"] and "airgap" not in targets:
         raise ManifestError(
-            "online: only the target airgap lists files; add --target airgap, or leave it out"
+            "ask-hub: only the target airgap lists files; add --target airgap, or leave it out"
         )
     if len(targets) > 1 and asked["out"] is None and not asked["as_json"]:
         raise ManifestError("several targets make several files: name a folder with --out DIR")
@@ -119,7 +121,7 @@ def manifest(**asked: Any) -> None:
             launch = _launch(plan, asked)
             wishes = replace(options, checkpoint=checkpoint_of(asked["registry"], plan.variant_id, plan.hub))
             if target == "airgap" and launch.source != "local_path":
-                launch, wishes = _listed(launch, wishes, asked["online"])
+                launch, wishes = _listed(launch, wishes, asked["ask_hub"])
             written[target] = emit(launch, target, wishes)
         except ManifestError as error:
             if "all" not in asked["targets"]:
@@ -190,14 +192,14 @@ def _options(asked: dict[str, Any]) -> EmitOptions:
     )
 
 
-def _listed(launch: LaunchPlan, wishes: EmitOptions, online: bool) -> tuple[LaunchPlan, EmitOptions]:
+def _listed(launch: LaunchPlan, wishes: EmitOptions, ask_hub: bool) -> tuple[LaunchPlan, EmitOptions]:
     """Both with the weights' files as they are installed here, or as the hub lists them."""
     from modelscan_catalog.deploy.weights.listing import listed_files
 
-    if wishes.checkpoint.files and not online:
+    if wishes.checkpoint.files and not ask_hub:
         return launch, wishes
     hub: Any = "modelscope" if launch.source == "model_scope" else "huggingface"
-    found = listed_files(load_settings(), hub, launch.repo, launch.revision, online=online)
+    found = listed_files(load_settings(), hub, launch.repo, launch.revision, ask_hub=ask_hub)
     known = replace(wishes.checkpoint, unlisted=found.why)
     if found.files:
         known = replace(known, files=found.files, listed_by=found.by)
@@ -205,7 +207,7 @@ def _listed(launch: LaunchPlan, wishes: EmitOptions, online: bool) -> tuple[Laun
         launch = replace(
             launch, revision=launch.revision or (found.revision if hub == "huggingface" else None)
         )
-    elif online:
+    elif ask_hub:
         click.echo(f"# airgap: the files are not listed: {found.why}", err=True)
     return launch, replace(wishes, checkpoint=known)
 

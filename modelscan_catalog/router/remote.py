@@ -66,9 +66,15 @@ class Remote:
                 raise SettingsError(self._refusal)
             return False
         try:
-            return await asyncio.to_thread(self._take, content)
+            await asyncio.to_thread(parse_config, content, self.url)
         except SettingsError as error:
             self._refusal = str(error)
+            raise
+        self._refusal = None
+        try:
+            return await asyncio.to_thread(self._keep, content)
+        except SettingsError:
+            self._etag = None  # asked for again whole: what could not be written may be written then
             raise
 
     async def _ask(self, session: aiohttp.ClientSession) -> bytes | None:
@@ -90,9 +96,7 @@ class Remote:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise SettingsError(f"{self.url}: no answer: {str(error) or type(error).__name__}") from error
 
-    def _take(self, content: bytes) -> bool:
-        parse_config(content, self.url)
-        self._refusal = None
+    def _keep(self, content: bytes) -> bool:
         if self.path.is_file() and self.path.read_bytes() == content:
             return False
         replace_file(self.path, content)

@@ -25,10 +25,10 @@ from modelscan_catalog.settings import Settings
 def test_a_hub_is_asked_only_on_request_and_lists_what_an_engine_needs(
     settings: Settings, hub: FakeHub, name: WeightsHub
 ) -> None:
-    unasked = listed_files(settings, name, REPO, None, online=False)
+    unasked = listed_files(settings, name, REPO, None, ask_hub=False)
     assert (unasked.files, unasked.by, hub.paths) == ((), None, [])
-    assert "--online asks the hub" in str(unasked.why)
-    found = listed_files(settings, name, REPO, None, online=True)
+    assert "--ask-hub asks the hub" in str(unasked.why)
+    found = listed_files(settings, name, REPO, None, ask_hub=True)
     assert (found.by, found.revision, found.why) == ("hub", COMMIT, None)
     assert {file.path: file.bytes for file in found.files} == {path: len(FILES[path]) for path in NEEDED}
     by_path = {file.path: file for file in found.files}
@@ -45,20 +45,20 @@ def test_what_is_installed_is_listed_with_every_digest_and_without_a_hub(
 ) -> None:
     install_weights(settings, request(name), silent)
     hub.close()
-    found = listed_files(settings, name, REPO, COMMIT, online=False)
+    found = listed_files(settings, name, REPO, COMMIT, ask_hub=False)
     assert found.by == "installed"
     assert {file.path: file.sha256 for file in found.files} == {path: sha256(FILES[path]) for path in NEEDED}
-    assert listed_files(settings, name, REPO, "another", online=False).files == ()
+    assert listed_files(settings, name, REPO, "another", ask_hub=False).files == ()
 
 
 def test_a_hub_that_does_not_answer_is_the_reason_why_there_is_no_list(
     settings: Settings, hub: FakeHub
 ) -> None:
     hub.silent = True
-    found = listed_files(settings, "huggingface", REPO, None, online=True, timeout_s=0.5)
+    found = listed_files(settings, "huggingface", REPO, None, ask_hub=True, timeout_s=0.5)
     assert (found.files, found.why) == ((), f"{REPO}: huggingface gave no listing within 0 s")
     hub.silent = False
-    gone = listed_files(settings, "huggingface", "acme/none", None, online=True)
+    gone = listed_files(settings, "huggingface", "acme/none", None, ask_hub=True)
     assert (gone.files, "no such repository" in str(gone.why)) == ((), True)
 
 
@@ -66,7 +66,7 @@ def test_the_lines_of_a_bundle_fetch_what_is_listed_and_find_what_was_damaged_on
     settings: Settings, hub: FakeHub, tmp_path: Path
 ) -> None:
     install = install_weights(settings, request("huggingface"), silent)
-    found = listed_files(settings, "huggingface", REPO, COMMIT, online=False)
+    found = listed_files(settings, "huggingface", REPO, COMMIT, ask_hub=False)
     plan = LaunchPlan(
         model_id="acme/tiny", variant_id=REPO, repo=REPO, revision=COMMIT, engine="vllm",
         engine_version="0.33.0", served_model_name="tiny", gpu_profile_id="l40s", gpu_vendor="nvidia",
@@ -97,7 +97,7 @@ def test_the_command_lists_files_on_request_says_why_it_could_not_and_wants_a_li
     monkeypatch.setenv("MODELSCAN_HUGGINGFACE_URL", hub.url)
     monkeypatch.setenv("MODELSCAN_DATA_DIR", str(settings.data_dir))
     revision = "b9c52782714478e70ac662ca268727a5c994a142"
-    words = ["qwen3-8b", "--gpu", "l40s", "--variant", "Qwen/Qwen3-8B", "--online"]
+    words = ["qwen3-8b", "--gpu", "l40s", "--variant", "Qwen/Qwen3-8B", "--ask-hub"]
     refused = CliRunner().invoke(manifest, [*words, "-t", "vllm"])
     assert "only the target airgap lists files" in str(refused.exception)
     without = CliRunner().invoke(manifest, [*words, "-t", "airgap"])

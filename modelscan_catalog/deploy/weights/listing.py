@@ -31,10 +31,10 @@ def listed_files(
     repo: str,
     revision: str | None,
     *,
-    online: bool,
+    ask_hub: bool,
     timeout_s: float = ASK_TIMEOUT_S,
 ) -> Listing:
-    """What of that revision is installed on this machine; else, with ``online``, what the hub lists.
+    """What of that revision is installed on this machine; else, with ``ask_hub``, what the hub lists.
 
     Without ``revision`` the newest is taken. A hub that does not answer, or lists nothing usable, is told in
     ``why`` and raises nothing.
@@ -45,8 +45,8 @@ def listed_files(
         if same and revision in (None, install.revision, *install.asked) and () in install.wanted:
             here = (ListedFile(path=one.path, bytes=one.bytes, sha256=one.sha256) for one in install.files)
             return Listing(tuple(here), "installed", install.revision)
-    if not online:
-        return Listing(why="the catalogue keeps no listing of it; --online asks the hub")
+    if not ask_hub:
+        return Listing(why="the catalogue keeps no listing of it; --ask-hub asks the hub")
     request = InstallRequest(hub=hub, repo=repo, revision=revision)
     try:
         found = remote_repo(settings, request, patience(request, timeout_s))

@@ -14,6 +14,7 @@ from modelscan_catalog.cli.router import router as router_command
 from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.router.app import Router
 from modelscan_catalog.router.config import config_bytes, read_config
+from modelscan_catalog.router.overlay_files import replace_file
 from modelscan_catalog.router.remote import REMOTE_FILE, Remote, following
 from modelscan_catalog.router.server import serving
 
@@ -219,3 +220,28 @@ def test_given_an_address_with_credentials_when_started_then_the_setting_is_name
     assert isinstance(result.exception, SettingsError)
     assert "REGISTRY_URL" in str(result.exception)
     assert "secret" not in str(result.exception)
+
+
+def test_given_a_disk_that_refused_once_when_it_has_room_then_the_same_publish_is_taken(
+    tmp_path, monkeypatch
+):
+    host, path, refusals = RegistryHost(named("a")), tmp_path / REMOTE_FILE, [True]
+
+    def refusing(path, content):
+        if refusals:
+            refusals.pop()
+            raise SettingsError(f"{path}: cannot be written: No space left on device")
+        replace_file(path, content)
+
+    async def scenario():
+        async with host.running() as url, ClientSession() as session:
+            remote = Remote(url, path)
+            with pytest.raises(SettingsError, match="No space left"):
+                await remote.fetch(session)
+            assert await remote.fetch(session)
+            assert not await remote.fetch(session)
+
+    monkeypatch.setattr("modelscan_catalog.router.remote.replace_file", refusing)
+    run(scenario())
+    assert path.read_bytes() == named("a")
+    assert host.answers == [200, 200, 304]
