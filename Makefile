@@ -155,6 +155,10 @@ $(GATEWAYS)/.installed: benchmarks/router/requirements.txt $(STAMP)
 bench-router: $(STAMP) $(GATEWAYS)/.installed ## this router beside nginx, vllm-router, smg and LiteLLM (needs wrk and nginx)
 	$(PY) -m benchmarks.router
 
+.PHONY: bench-router-own
+bench-router-own: $(STAMP) ## microseconds of the router's own work on a request, without sockets
+	$(PY) -m benchmarks.router.own_work
+
 .PHONY: test-image
 test-image: $(STAMP) ## the container images built, started read-only and asked; deploy/ read by other tools (needs Docker)
 	DEPLOY_IMAGES=build $(PY) -m pytest -rs -s tests/shared/test_container_images.py tests/shared/test_deploy_validators.py
