@@ -101,7 +101,9 @@ def check_no_secrets(texts: Mapping[str, str]) -> CheckResult:
 
 
 _MOST_WORDS = 16
-_OWN_WORDS = frozenset({"reason", "reasons", "status_reason", "problems", "evidence", "rule", "refused"})
+_OWN_WORDS = frozenset(
+    {"reason", "reasons", "status_reason", "problems", "evidence", "rule", "refused", "missing", "needs_more"}
+)
 """Fields whose sentences this project writes itself."""
 
 

@@ -1,6 +1,7 @@
 """A key is sent to no host that nobody allowed, whatever a source says of a seller."""
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from modelscan_catalog.errors import SettingsError
 from modelscan_catalog.key_hosts import confirm
 from modelscan_catalog.onboarding import gather
 from modelscan_catalog.onboarding.context import Context
+from modelscan_catalog.onboarding.published import onboarding_files
 from modelscan_catalog.onboarding.run import add_provider
+from modelscan_catalog.publish.checks import check_no_prose
 from modelscan_catalog.router.deployments import list_deployments
 from modelscan_catalog.settings import Settings
 from modelscan_catalog.state import open_state
@@ -50,6 +53,22 @@ def test_a_hostile_entry_gets_no_client_no_target_and_no_key_and_the_way_to_allo
     assert "modelscan keys allow" in line
     assert not (settings.data_dir / "sdk").exists()
     assert list_deployments(settings.data_dir / "router") == ()
+
+
+def test_a_new_seller_is_published_with_what_is_missing_and_stops_no_build() -> None:
+    given = snapshot("models_dev")
+    assert given is not None
+    groq = next(row for row in given.tables["providers"] if getattr(row, "id", "") == "groq")
+    entry = groq.model_copy(
+        update={"id": "newcomer", "env": ("NEWCOMER_KEY",), "api": "https://api.newcomer.example/v1"}
+    )
+    files = onboarding_files([entry], [])  # type: ignore[list-item]
+    summary = json.loads(files["onboarding.json"])
+    interface = json.loads(files["interfaces.jsonl"])
+    assert "modelscan keys allow NEWCOMER_KEY" in summary["needs_more"]["newcomer"][0]
+    assert check_no_prose("onboarding.json", [summary]).findings == ()
+    assert check_no_prose("interfaces.jsonl", [interface]).findings == ()
+    assert json.loads(files["sdks/index.json"]) == []
 
 
 def test_anothers_key_is_refused_even_when_a_person_names_it_by_mistake(settings: Settings) -> None:
