@@ -23,7 +23,7 @@ function built(node, attributes, children) {
 
 /** A link; an address that is not https or relative becomes plain text. */
 export function link(href, text, attributes = {}) {
-  const safe = /^(https:\/\/|[\w.%/-]+(\?|$|#))/.test(href) && !/^[a-z]+:(?!\/\/)/i.test(href);
+  const safe = /^(https:\/\/|(?!\/\/)[\w.%/-]+(\?|$|#))/.test(href) && !/^[a-z]+:(?!\/\/)/i.test(href);
   if (!safe) return el("span", attributes, text);
   const outside = href.startsWith("https://") ? { rel: "noopener noreferrer" } : {};
   return el("a", { href, ...outside, ...attributes }, text);

@@ -29,10 +29,10 @@ export function range(low, high) {
   return known(low) && known(high) ? `${short(low)}–${short(high)}` : DASH;
 }
 
-/** Three digits at most. */
+/** Two digits, from a hundred on whole numbers. */
 export function short(value) {
   if (!known(value)) return DASH;
-  return value >= 100 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(value >= 10 ? 2 : 2)));
+  return value >= 100 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(2)));
 }
 
 /** 15.27 → 15.3 GiB */
