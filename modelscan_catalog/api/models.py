@@ -12,6 +12,7 @@ from modelscan_catalog.api.context import ApiContext
 from modelscan_catalog.api.filters import filtered, paged
 from modelscan_catalog.api.reads import ApiCatalogue, envelope, unknown
 from modelscan_catalog.api.responses import REFUSALS, Filters, Paged
+from modelscan_catalog.errors import FitInputError, UnknownIdError
 from modelscan_catalog.registry.details import by_price
 from modelscan_catalog.registry.features import feature_matrix
 
@@ -71,7 +72,10 @@ def model_routes(context: ApiContext) -> APIRouter:
     @router.get("/models/{model_id:path}/features", response_model=Answer)
     def features(model_id: str, gpuType: str) -> Any:  # noqa: N803 - the parameter's public name
         """What each engine's recorded versions can do with a checkpoint on one GPU profile, and why not."""
-        checkpoint, rows = feature_matrix(served.current().registry, model_id, gpuType)
+        try:
+            checkpoint, rows = feature_matrix(served.current().registry, model_id, gpuType)
+        except FitInputError as error:  # a card with an odd count is a card that nobody knows
+            raise UnknownIdError(str(error), field="gpuType") from error
         return envelope([dataclasses.asdict(row) for row in rows], len(rows), checkpoint=checkpoint)
 
     @router.get("/models/{model_id:path}/offers", response_model=Answer)

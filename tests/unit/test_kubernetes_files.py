@@ -197,7 +197,7 @@ def test_the_rights_suffice_for_everything_that_the_client_was_recorded_to_ask()
 
 def test_rights_are_for_kinds_that_the_client_knows_without_wildcards_and_without_secrets() -> None:
     code = "".join(
-        path.read_text() for path in (REPOSITORY_ROOT / "modelscan_catalog/deploy").glob("kserve*.py")
+        path.read_text() for path in (REPOSITORY_ROOT / "modelscan_catalog/deploy/kserve").glob("*.py")
     )
     known = {
         (api_version.rpartition("/")[0], plural)
