@@ -75,9 +75,9 @@ def test_the_router_job_starts_a_real_router_and_stops_it(
     definitions: dg.Definitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODELSCAN_DATA_DIR", str(tmp_path))
-    result = definitions.resolve_job_def("runtime_router").execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(), raise_on_error=False
-    )
+    job = definitions.resolve_job_def("runtime_router")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert result.success
     (check,) = result.get_asset_check_evaluations()
     assert check.passed

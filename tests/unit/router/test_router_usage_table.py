@@ -41,9 +41,8 @@ def test_given_another_file_when_read_then_it_is_told(tmp_path):
 def test_given_a_router_that_ran_when_materialized_then_its_usage_is_a_parquet_table(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELSCAN_DATA_DIR", str(tmp_path))
     fill(tmp_path / "router" / "usage.sqlite")
-    result = dg.materialize(
-        [router_usage], resources={"build": Build()}, instance=dg.DagsterInstance.ephemeral()
-    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([router_usage], resources={"build": Build()}, instance=instance)
     assert result.success
     rows = DataDirectory(tmp_path).read("router", "usage", RouterUsage)
     assert [row.calls for row in rows] == [2, 1, 1]
