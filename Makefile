@@ -54,7 +54,7 @@ check: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## ruff, mypy --strict, import laye
 
 .PHONY: unit
 unit: $(STAMP) $(DAGSTER_HOME)/dagster.yaml ## unit and Dagster tests
-	$(PY) -m pytest --numprocesses 2 --dist loadfile tests/unit tests/dagster
+	$(PY) -m pytest tests/unit tests/dagster
 
 # They wait for servers and processes more than they compute.
 .PHONY: contract
